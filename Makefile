@@ -1,0 +1,89 @@
+# Every target sets up what it needs. Choose an interpreter with PYTHON, and where its tools go with VENV:
+#     make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+GROUP ?= dev
+PYTEST_ARGS ?=
+PEER_TWISTED ?= 26.10.0
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready-$(GROUP)
+PEER := .cache/peers/twisted-$(PEER_TWISTED)
+BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test interop lint format types layers docs coverage constraints clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+venv: $(READY) ## set up the tools (every other target does so by itself)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'pellucid needs Python 3.11 or newer as $(PYTHON); choose another: make PYTHON=python3.13' >&2; exit 1; }
+	@echo 'setting up $(VENV) ($(GROUP))'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt pip
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt --build-constraint constraints.txt \
+		--editable . --group $(GROUP)
+	@touch $@
+
+demo: $(READY) ## run the demonstration
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## run the whole suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+interop: $(READY) $(PEER)/.ready ## run the tests against stock Twisted, in an environment without pellucid
+	PELLUCID_PEER_PYTHON=$(CURDIR)/$(PEER)/bin/python $(BIN)/python -m pytest tests/interop $(PYTEST_ARGS)
+
+$(PEER)/.ready: constraints.txt
+	@echo 'setting up $(PEER)'
+	@$(PYTHON) -m venv $(PEER)
+	@grep -iv '^twisted==' constraints.txt > $(PEER)/constraints.txt
+	@$(PEER)/bin/python -m pip install -qq --constraint $(PEER)/constraints.txt pip 'twisted==$(PEER_TWISTED)'
+	@touch $@
+
+lint: $(READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY) ## check types, twice
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+layers: $(READY) ## check that imports point down
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/system/test_layers.py $(PYTEST_ARGS)
+
+docs: $(READY) ## run the pages' programs and follow their links
+	$(BIN)/python -m pytest tests/system/test_docs.py $(PYTEST_ARGS)
+
+coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % of branches and lines are a must
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --omit '$(BELOW_THE_DOORS)'
+	$(BIN)/coverage report --include '$(BELOW_THE_DOORS)' --fail-under 95
+
+constraints: ## resolve every tool anew and rewrite constraints.txt
+	rm -rf .cache/resolve
+	$(PYTHON) -m venv .cache/resolve
+	.cache/resolve/bin/python -m pip install -qq --upgrade pip
+	@# hatchling asks for editables by itself when it makes an editable install
+	.cache/resolve/bin/python -m pip install -qq --group dev hatchling editables
+	echo '# The exact version of every development tool, the build backend included. Rewritten by `make constraints`.' \
+		> constraints.txt
+	.cache/resolve/bin/python -m pip freeze --all --exclude setuptools >> constraints.txt
+
+clean: ## remove all that make made
+	rm -rf .venv* .cache dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests examples -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,159 @@
+"""Remote objects for asyncio, translucently: Perspective Broker for today's Python.
+
+Publish an object with `serve`, get hold of it with `connect`, call it with ``await reference.call("name", ...)``.
+Names are loaded when they are first used, so that ``import pellucid.core.broker`` loads no event loop.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.asyncio.calls import Call
+    from pellucid.asyncio.client import connect
+    from pellucid.asyncio.connection import Connection
+    from pellucid.asyncio.methods import CurrentCall, current_call, in_thread
+    from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
+    from pellucid.asyncio.run import run
+    from pellucid.asyncio.server import Server, serve
+    from pellucid.auth import credentials
+    from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
+    from pellucid.auth.portal import Portal, Realm
+    from pellucid.core.references import RemoteReference
+    from pellucid.errors import (
+        CallCancelled,
+        ConnectFailed,
+        DeadlineExceeded,
+        DeadReferenceError,
+        Error,
+        ForeignReference,
+        InsecureJelly,
+        LimitBroken,
+        LimitExceeded,
+        LocalProtocolError,
+        LoginFailed,
+        NoCommonDialect,
+        NoSuchMethod,
+        NotAReference,
+        Overloaded,
+        PBConnectionLost,
+        ProtocolError,
+        RemoteError,
+        RemoteProtocolError,
+        TooManyCalls,
+        TooManyReferences,
+        UnauthorizedLogin,
+        UnhandledCredentials,
+    )
+    from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
+    from pellucid.flavors.copyable import Copyable, RemoteCopy
+    from pellucid.flavors.policy import Policy
+    from pellucid.flavors.referenceable import Avatar, Referenceable, Root, Viewable, Viewpoint
+    from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry, copyable
+    from pellucid.flavors.serializable import Unpersistable
+    from pellucid.limits import Limits
+
+_HOMES = {
+    "pellucid.asyncio.calls": "Call",
+    "pellucid.asyncio.client": "connect",
+    "pellucid.asyncio.connection": "Connection",
+    "pellucid.asyncio.methods": "CurrentCall current_call in_thread",
+    "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
+    "pellucid.asyncio.run": "run",
+    "pellucid.asyncio.server": "Server serve",
+    "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
+    "pellucid.auth.portal": "Portal Realm",
+    "pellucid.core.references": "RemoteReference",
+    "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
+    "InsecureJelly LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect NoSuchMethod "
+    "NotAReference Overloaded PBConnectionLost ProtocolError RemoteError RemoteProtocolError TooManyCalls "
+    "TooManyReferences UnauthorizedLogin UnhandledCredentials",
+    "pellucid.flavors.cacheable": "Cacheable Observer RemoteCache",
+    "pellucid.flavors.copyable": "Copyable RemoteCopy",
+    "pellucid.flavors.policy": "Policy",
+    "pellucid.flavors.referenceable": "Avatar Referenceable Root Viewable Viewpoint",
+    "pellucid.flavors.registry": "DEFAULT_REGISTRY Registry copyable",
+    "pellucid.flavors.serializable": "Unpersistable",
+    "pellucid.limits": "Limits",
+}
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "credentials":
+        value: Any = import_module("pellucid.auth.credentials")
+    elif name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF, "credentials"})
+
+
+__all__ = [
+    "ANONYMOUS",
+    "DEFAULT_REGISTRY",
+    "AllowAnonymous",
+    "Avatar",
+    "Cacheable",
+    "Call",
+    "CallCancelled",
+    "Checker",
+    "ConnectFailed",
+    "Connection",
+    "Copyable",
+    "CurrentCall",
+    "DeadReferenceError",
+    "DeadlineExceeded",
+    "Error",
+    "ForeignReference",
+    "InMemoryPasswords",
+    "InsecureJelly",
+    "LimitBroken",
+    "LimitExceeded",
+    "Limits",
+    "LocalProtocolError",
+    "LoginFailed",
+    "NoCommonDialect",
+    "NoSuchMethod",
+    "NotAReference",
+    "Observer",
+    "Overloaded",
+    "PBConnectionLost",
+    "PageCollector",
+    "Policy",
+    "Portal",
+    "ProtocolError",
+    "Realm",
+    "Referenceable",
+    "Registry",
+    "RemoteCache",
+    "RemoteCopy",
+    "RemoteError",
+    "RemoteProtocolError",
+    "RemoteReference",
+    "Root",
+    "Server",
+    "TooManyCalls",
+    "TooManyReferences",
+    "UnauthorizedLogin",
+    "UnhandledCredentials",
+    "Unpersistable",
+    "Viewable",
+    "Viewpoint",
+    "connect",
+    "copyable",
+    "credentials",
+    "current_call",
+    "get_all_pages",
+    "in_thread",
+    "run",
+    "send_pages",
+    "serve",
+]

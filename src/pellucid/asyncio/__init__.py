@@ -1,0 +1,1 @@
+"""The asyncio door: what ``import pellucid`` shows."""

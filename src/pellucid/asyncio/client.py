@@ -1,0 +1,98 @@
+"""Connecting to a server."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from pellucid.asyncio.connection import Connection, Settings
+from pellucid.asyncio.server import dialects_named
+from pellucid.errors import ConnectFailed
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
+from pellucid.limits import Limits
+from pellucid.urls import UnixURL, parse_url
+
+__all__ = ["Connecting", "connect"]
+
+
+def connect(
+    url: str,
+    *,
+    registry: Registry = DEFAULT_REGISTRY,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    dialects: Iterable[str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    unsafe_tracebacks: bool = False,
+) -> Connecting:
+    """Connect to the server at `url`: ``async with connect(url) as connection``, or ``await connect(url)``.
+
+    `registry`, `policy` and `limits` say what may cross; `dialects` are the names of wire languages to speak, all of
+    them by default. `tls` is for ``pbs://`` URLs; the default one checks the server's certificate and name. With
+    `unsafe_tracebacks` the peer is shown the traceback of what fails here.
+
+    Raises:
+        ValueError: `url` is none, or `dialects` has an unknown name.
+
+    Awaiting it raises:
+        ConnectFailed: nobody answers there, or not within `Limits.connect_seconds`.
+        NoCommonDialect: the server speaks none of the dialects.
+    """
+    settings = Settings(
+        registry=registry,
+        policy=policy or Policy(),
+        limits=limits or Limits(),
+        dialects=dialects_named(dialects),
+        unsafe_tracebacks=unsafe_tracebacks,
+    )
+    where = parse_url(url)
+    if tls is not None and (isinstance(where, UnixURL) or not where.tls):
+        raise ValueError(f"tls= is for pbs:// URLs, and {url!r} is none")
+    return Connecting(url, settings, tls)
+
+
+class Connecting:
+    """A connection about to be made: await it, or enter it with ``async with``, which closes it at the end."""
+
+    def __init__(self, url: str, settings: Settings, tls: ssl.SSLContext | None) -> None:
+        self._url = url
+        self._settings = settings
+        self._tls = tls
+        self._connection: Connection | None = None
+
+    def __await__(self) -> Generator[Any, None, Connection]:
+        return self._connect().__await__()
+
+    async def __aenter__(self) -> Connection:
+        self._connection = await self._connect()
+        return self._connection
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _connect(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        where = parse_url(self._url)
+        connection = Connection(self._settings, listens=False)
+        seconds = self._settings.limits.connect_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                if isinstance(where, UnixURL):
+                    await loop.create_unix_connection(lambda: connection, where.path)
+                else:
+                    tls = (self._tls or ssl.create_default_context()) if where.tls else None
+                    await loop.create_connection(lambda: connection, where.host, where.port, ssl=tls)
+                await connection.ready
+        except TimeoutError as error:
+            connection.abort("connecting took too long")
+            raise ConnectFailed(f"no connection to {self._url} within {seconds} s (Limits.connect_seconds)") from error
+        except OSError as error:
+            raise ConnectFailed(f"no connection to {self._url}: {error}") from error
+        except BaseException:
+            connection.abort("connecting was given up")
+            raise
+        return connection

@@ -1,0 +1,390 @@
+"""One connection, through asyncio: it moves the bytes of a broker and settles its events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any, Literal, cast
+
+from pellucid.asyncio.calls import Call
+from pellucid.asyncio.methods import Runner
+from pellucid.auth import login as log_in
+from pellucid.core.broker import DIALECTS, Broker, DialectClass
+from pellucid.core.events import Lost, Ready, Released, StoppedObserving
+from pellucid.core.references import CallOptions, RemoteReference, Target
+from pellucid.errors import ConnectFailed, Overloaded, ProtocolError
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
+from pellucid.limits import Limits
+from pellucid.wire.messages import Answer, CallFailed, MethodCall
+
+__all__ = ["Connection", "Settings"]
+
+log = logging.getLogger("pellucid")
+
+# Bytes that are collected for one write, at most, while more calls are made in the same turn of the loop.
+BATCH_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What may differ from one server or client to another."""
+
+    registry: Registry = DEFAULT_REGISTRY
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+    dialects: tuple[DialectClass, ...] = DIALECTS
+    unsafe_tracebacks: bool = False
+    on_disconnect: Literal["cancel", "finish"] = "cancel"
+
+
+class Connection(asyncio.Protocol):
+    """One connection to a peer: who made it does not matter once it is ready.
+
+    Get one from `pellucid.connect`; a server's root factory is given one.
+    """
+
+    def __init__(
+        self, settings: Settings, *, listens: bool, root_for: Callable[[Connection], Referenceable] | None = None
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.number = secrets.token_hex(4)
+        """Stands for this connection in the log."""
+        self.peer = ""
+        """The address of the peer, as text."""
+        self.unsafe_tracebacks = settings.unsafe_tracebacks
+        self.broker = Broker(
+            listens=listens,
+            registry=settings.registry,
+            policy=settings.policy,
+            limits=settings.limits,
+            caller=self._call,
+            knock=self._knock,
+            dialects=settings.dialects,
+        )
+        self.ready: asyncio.Future[None] = self.loop.create_future()
+        """Done once a dialect is agreed on; fails with what prevented it."""
+        self._settings = settings
+        self._root_for = root_for
+        self._root: RemoteReference | None = None
+        self._runner = Runner(self)
+        self._transport: asyncio.Transport | None = None
+        self._thread = threading.get_ident()
+        self._reading = False
+        self._flush_is_due = False
+        self._room: asyncio.Future[None] | None = None
+        self._ending: Exception | None = None
+        self._closed: asyncio.Future[None] = self.loop.create_future()
+        self._callbacks: set[asyncio.Future[Any]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.number} {self.peer or 'not connected'} {self.broker!r}>"
+
+    # For applications.
+
+    @property
+    def root(self) -> RemoteReference:
+        """The object that the peer publishes. Getting it asks nothing of the peer."""
+        if self._root is None:
+            self._root = self.broker.root()
+        return self._root
+
+    @property
+    def dialect(self) -> str | None:
+        """The wire language spoken: "pb" or "none"."""
+        return self.broker.dialect
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self.broker.books.closed
+
+    async def login(self, credentials: object, mind: object = None) -> RemoteReference:
+        """Log in at the peer's portal, and return the reference to the avatar.
+
+        `mind` is handed to the peer's realm; often it is a Referenceable for the avatar to call.
+
+        Raises:
+            UnauthorizedLogin: the peer refuses the credentials.
+            UnhandledCredentials: it takes none of this kind.
+        """
+        avatar = await log_in(self.root, credentials, mind)
+        if not isinstance(avatar, RemoteReference):
+            raise ProtocolError(f"the peer's login gave a {type(avatar).__name__} instead of an avatar's reference")
+        return avatar
+
+    def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Run `callback`, plain or async, once when the connection has ended; call the result to take that back.
+
+        Raises:
+            DeadReferenceError: it has ended already.
+        """
+        self.broker.check_alive()
+        return self.broker.books.notify_on_disconnect(callback)
+
+    def when_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
+        """Run `callback` once when the peer, given `obj`, lets go of it, or when the connection has ended.
+
+        Where it has ended already that is now: a login may be granted when its client is gone.
+        """
+        if self.is_closed:
+            self._run_callback(callback)
+        else:
+            self.broker.until_gone(obj, callback)
+
+    async def close(self) -> None:
+        """Send what waits to be sent, end the connection, and return when every disconnect notice has been given.
+
+        A peer that reads nothing for `Limits.close_seconds` is not waited for any longer.
+        """
+        if self._transport is not None and not self._transport.is_closing():
+            self._flush()
+            self._lose("the connection was closed here")
+            self._transport.close()
+            giving_up = self.loop.call_later(self._settings.limits.close_seconds, self._transport.abort)
+            try:
+                await self.wait_closed()
+            finally:
+                giving_up.cancel()
+        else:
+            await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Return once the connection has ended and every disconnect notice has been given."""
+        await asyncio.shield(self._closed)
+        while self._callbacks:
+            await asyncio.wait(self._callbacks)
+
+    # For servers and clients of this package.
+
+    async def drain(self) -> None:
+        """Start no further methods of the peer's, and return once none runs."""
+        self._runner.hold()
+        await self._runner.wait_idle()
+
+    def abort(self, reason: str) -> None:
+        """End the connection now; what waits to be sent is lost."""
+        log.warning("connection aborted: %s", reason, extra=self._fields("connection.aborted"))
+        self._lose(reason)
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self.peer = _address(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._transport.set_write_buffer_limits(high=self._settings.limits.queued_bytes)
+        log.debug("connected", extra=self._fields("connection.made"))
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_closed:
+            return
+        self._reading = True
+        try:
+            self.broker.receive_data(data)
+            while (event := self.broker.next_event()) is not None:
+                self._settle(event)
+        except (ProtocolError, ConnectFailed) as error:
+            self._ending = error
+            self.abort(str(error))
+        finally:
+            self._reading = False
+        self._flush()
+
+    def eof_received(self) -> bool:
+        return False  # nothing can be asked of a peer that has gone: let the transport close
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
+        log.debug("disconnected", extra=self._fields("connection.lost"))
+
+    def pause_writing(self) -> None:
+        self._room = self.loop.create_future()
+        self._runner.hold()
+
+    def resume_writing(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+        self._runner.go_on()
+        self.schedule_flush()
+
+    # Events.
+
+    def _settle(self, event: Any) -> None:
+        match event:
+            case MethodCall():
+                self._runner.arrive(event)
+            case Answer():
+                event.call.succeed(event.value)
+            case CallFailed():
+                event.call.fail(event.error)
+            case Released():
+                for cleanup in event.cleanups:
+                    self._run_callback(cleanup)
+            case StoppedObserving():
+                self._tell_stopped(event)
+            case Ready():
+                self._become_ready()
+            case _:
+                log.warning("the peer did not understand %r", event.name, extra=self._fields("peer.confused"))
+
+    def _become_ready(self) -> None:
+        if self._root_for is not None:
+            try:
+                self.broker.publish(self._root_for(self))
+            except Exception as error:
+                log.error("no root object for a new connection", exc_info=error, extra=self._fields("root.failed"))
+                raise ProtocolError("the application has no root object for this connection") from error
+        if not self.ready.done():
+            self.ready.set_result(None)
+
+    def _tell_stopped(self, event: StoppedObserving) -> None:
+        stopped = hook(event.cacheable, "stopped_observing")
+        self._run_callback(lambda: stopped(event.perspective, event.observer))
+
+    def _run_callback(self, callback: Callable[[], object]) -> None:
+        """Run what an application asked for; what it raises is logged and stops nothing else."""
+        try:
+            result = callback()
+        except Exception as error:
+            log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
+            return
+        if isawaitable(result):
+            future = asyncio.ensure_future(result)
+            self._callbacks.add(future)
+            future.add_done_callback(self._callback_done)
+
+    def _callback_done(self, future: asyncio.Future[Any]) -> None:
+        self._callbacks.discard(future)
+        if not future.cancelled() and future.exception() is not None:
+            error = future.exception()
+            log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
+
+    # Calls.
+
+    def _call(
+        self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Call:
+        call = Call(self, name)
+        self.start(call, target, args, kwargs, options)
+        return call
+
+    def start(
+        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> None:
+        """Send `call`. Raises DeadReferenceError and Overloaded at once."""
+        self.broker.check_alive()
+        if self.drowning():
+            raise Overloaded("queued_bytes", self._settings.limits.queued_bytes, self._queued())
+        name = call.name
+        self.broker.call(call, target, name, args, kwargs, one_way=options.one_way)
+        if options.timeout is not None and not call.done:
+            call.set_timeout(options.timeout)
+        if not options.one_way and len(self.broker.books.pending) == 1:
+            self._flush_now()  # nothing to wait for: nobody else is calling
+        else:
+            self.schedule_flush()
+
+    def room(self) -> asyncio.Future[None] | None:
+        """Where too much waits to be sent: what is done once there is room."""
+        return self._room
+
+    def drowning(self) -> bool:
+        """Whether twice as much as `Limits.queued_bytes` waits to be sent."""
+        return self._room is not None and self._queued() > 2 * self._settings.limits.queued_bytes
+
+    def _queued(self) -> int:
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        return waiting + self.broker.queued_bytes
+
+    # Bytes out.
+
+    def schedule_flush(self) -> None:
+        """There is something to send: soon, so that what is sent together travels together."""
+        if self._reading or self._flush_is_due:
+            if self.broker.queued_bytes > BATCH_BYTES:
+                self._flush()
+            return
+        self._flush_is_due = True
+        self.loop.call_soon(self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._flush_is_due = False
+        self._flush()
+
+    def _flush_now(self) -> None:
+        if not self._reading:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._transport is None or self.is_closed:
+            return
+        for stopped in self.broker.take_unsent():
+            self._tell_stopped(stopped)
+        data = self.broker.data_to_send()
+        if data:
+            self._transport.write(data)
+
+    def _knock(self) -> None:
+        """A reference was dropped, perhaps in another thread, perhaps after the loop was closed."""
+        if threading.get_ident() == self._thread:
+            self._knocked()
+        else:
+            try:
+                self.loop.call_soon_threadsafe(self._knocked)
+            except RuntimeError:
+                pass  # the loop is closed: nobody is left to tell
+
+    def _knocked(self) -> None:
+        if not self.is_closed and not self.loop.is_closed():
+            self.schedule_flush()
+
+    # The end.
+
+    def _lose(self, reason: str) -> None:
+        """The connection ends: fail what is under way now, give the notices once those who waited have run."""
+        if self.is_closed:
+            return
+        lost = self.broker.close(reason)
+        self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
+        for call, error in lost.calls:
+            call.fail(error)
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
+        if not self.ready.done():
+            self.ready.set_exception(self._ending or ConnectFailed(reason))
+            self.ready.exception()  # where nobody waits for it, that is no news
+        self.loop.call_soon(self._give_notices, lost)
+
+    def _give_notices(self, lost: Lost) -> None:
+        for stopped in lost.observers:
+            self._tell_stopped(stopped)
+        for notice in lost.notices:
+            self._run_callback(notice)
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _fields(self, event: str) -> dict[str, str]:
+        return {"event": event, "connection": self.number, "peer": self.peer}
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple):
+        host, port = name[:2]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    return f"unix:{transport.get_extra_info('sockname') or name}"

@@ -1,0 +1,234 @@
+"""Running the methods that a peer calls."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from types import CoroutineType
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from pellucid.core.broker import Broker, is_expected
+from pellucid.core.calls import Admission
+from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
+from pellucid.wire.messages import MethodCall
+
+__all__ = ["CurrentCall", "Runner", "current_call", "in_thread"]
+
+log = logging.getLogger("pellucid")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What a runner needs of its connection."""
+
+    loop: asyncio.AbstractEventLoop
+    broker: Broker
+    number: str
+    peer: str
+    unsafe_tracebacks: bool
+
+    def schedule_flush(self) -> None:
+        """There is something to send."""
+
+    def drowning(self) -> bool:
+        """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
+
+    def abort(self, reason: str) -> None:
+        """End the connection now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentCall:
+    """The call that a remote method was run for."""
+
+    method: str
+    """The name that was called, without prefix."""
+    peer: str
+    """The address of the caller, as text."""
+    avatar: Any
+    """What the caller acts through, or None outside a login."""
+    correlation_id: str
+    """Stands for this call in the log."""
+    remaining: float | None = None
+    """Seconds until the caller gives up, where its dialect tells; PB's doesn't."""
+
+
+_current: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_call")
+
+
+def current_call() -> CurrentCall:
+    """The call that runs the method we are in.
+
+    Raises:
+        LookupError: we are in none.
+    """
+    try:
+        host, call = _current.get()
+    except LookupError:
+        raise LookupError("current_call() has an answer only inside a method that a peer called") from None
+    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call))
+
+
+def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
+    """Decorate a blocking ``def remote_`` method: it runs in a thread and holds up nobody.
+
+    Threads are those of the loop's default executor; arguments and `current_call` are there as usual.
+    """
+
+    @functools.wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(method, *args, **kwargs)
+
+    return run
+
+
+class Runner:
+    """Runs the calls of one peer: in the order made, many at a time, each answered when it ends."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._broker = host.broker
+        self._admission = Admission(host.broker.limits)
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Calls that are due to start in this turn of the loop: a plain method must not overtake them.
+        self._due = 0
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def running(self) -> int:
+        """Methods that have not ended."""
+        return self._admission.running
+
+    def arrive(self, call: MethodCall) -> None:
+        """The peer made `call`: run it now, or when it is its turn, or refuse it."""
+        try:
+            may_run = self._admission.arrive(call)
+        except TooManyCalls as error:
+            self._refuse(call, error)
+            return
+        if may_run:
+            self._start(call)
+
+    def hold(self) -> None:
+        """Start nothing until `go_on`."""
+        self._admission.held = True
+
+    def go_on(self) -> None:
+        """Start what has been waiting."""
+        self._admission.held = False
+        self._start_next()
+
+    def stop(self, *, cancel: bool) -> None:
+        """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
+        self._admission.clear()
+        if cancel:
+            for task in self._tasks:
+                task.cancel()
+
+    async def wait_idle(self) -> None:
+        """Return once no method runs."""
+        await self._idle.wait()
+
+    def _start(self, call: MethodCall) -> None:
+        self._idle.clear()
+        if self._due and not iscoroutinefunction(call.method):
+            self._due += 1
+            self._host.loop.call_soon(self._run_late, call)
+        else:
+            self._run(call)
+
+    def _run_late(self, call: MethodCall) -> None:
+        self._due -= 1
+        self._run(call)
+        self._host.schedule_flush()
+
+    def _run(self, call: MethodCall) -> None:
+        if call.method is None or call.error is not None:
+            self._refuse(call, call.error or RemoteProtocolError("nothing to run"))
+            self._end()
+            return
+        token = _current.set((self._host, call))
+        try:
+            result = call.method(*call.args, **call.kwargs)
+            if type(result) is CoroutineType or hasattr(result, "__await__"):
+                self._due += 1
+                task = self._host.loop.create_task(self._await(call, result))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return
+        except Exception as error:
+            self._fail(call, error)
+        else:
+            self._answer(call, result)
+        finally:
+            _current.reset(token)
+        self._end()
+
+    async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
+        self._due -= 1
+        try:
+            value = await result
+        except asyncio.CancelledError:
+            self._broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            raise
+        except Exception as error:
+            self._fail(call, error)
+        else:
+            self._answer(call, value)
+            del value
+        finally:
+            # What it was called with may hold the last references to objects of the peer.
+            call.args, call.kwargs = (), {}
+            self._end()
+            self._host.schedule_flush()
+
+    def _end(self) -> None:
+        self._admission.end()
+        self._start_next()
+        if not self._admission.running:
+            self._idle.set()
+
+    def _start_next(self) -> None:
+        call = self._admission.next()
+        while call is not None:
+            self._start(call)
+            call = self._admission.next()
+
+    def _answer(self, call: MethodCall, value: Any) -> None:
+        failed = self._broker.answer(call, value)
+        if failed is not None:
+            self._log("the result of %r can't be sent: %s", call, failed)
+
+    def _fail(self, call: MethodCall, error: Exception) -> None:
+        if not is_expected(error):
+            self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
+        self._broker.fail(call, error, with_traceback=self._host.unsafe_tracebacks)
+
+    def _refuse(self, call: MethodCall, error: Exception) -> None:
+        """Answer a call that did not run. Its caller is at fault, as a rule: that is no news."""
+        if self._host.drowning():
+            self._host.abort("the peer calls and does not read the answers")
+            return
+        log.debug(
+            "call of %r was refused: %r",
+            call.name,
+            error,
+            extra={"event": "call.refused", "method": call.name, "call": _correlation_id(self._host, call)},
+        )
+        self._broker.fail(call, error)
+
+    def _log(self, text: str, call: MethodCall, error: Exception, exc_info: Exception | None = None) -> None:
+        fields = {"event": "call.failed", "method": call.name, "call": _correlation_id(self._host, call)}
+        log.error(text, call.name, error, exc_info=exc_info, extra={**fields, "peer": self._host.peer})
+
+
+def _correlation_id(host: Host, call: MethodCall) -> str:
+    return f"{host.number}-{call.call_id}"

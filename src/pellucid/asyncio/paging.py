@@ -1,0 +1,109 @@
+"""Sending large things page by page, the way Perspective Broker's pagers do.
+
+The receiver sends a collector; the sender calls its ``gotPage`` for each page and its ``endedPaging`` at the end, and
+wants no answers (observed with twisted.spread.util, 26.10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+from pellucid.core.references import RemoteReference
+from pellucid.errors import LimitExceeded, PBConnectionLost
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.limits import Limits
+
+__all__ = ["PAGE_BYTES", "PageCollector", "get_all_pages", "send_pages"]
+
+PAGE_BYTES = 8192
+"""Bytes in a page unless told otherwise, as in PB."""
+
+
+class PageCollector(Referenceable):
+    """Gathers pages that a peer sends; await `pages` for all of them."""
+
+    def __init__(self, *, limit: int = Limits().paged_bytes) -> None:
+        self._limit = limit
+        self._gathered: list[Any] = []
+        self._bytes = 0
+        self._done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+
+    def remote_gotPage(self, page: Any) -> None:  # noqa: N802  # the name on the wire
+        """One page more."""
+        if self._done.done():
+            return
+        self._gathered.append(page)
+        self._bytes += len(page) if isinstance(page, bytes | str) else 1
+        if self._bytes > self._limit:
+            self._gathered.clear()
+            self._done.set_exception(LimitExceeded("paged_bytes", self._limit))
+
+    def remote_endedPaging(self) -> None:  # noqa: N802  # the name on the wire
+        """There are no more."""
+        if not self._done.done():
+            self._done.set_result(self._gathered)
+
+    def lost(self) -> None:
+        """The sender is gone."""
+        if not self._done.done():
+            self._done.set_exception(PBConnectionLost("the connection ended before the last page came"))
+
+    async def pages(self) -> list[Any]:
+        """All pages, in order.
+
+        Raises:
+            LimitExceeded: they were more than the limit, and were thrown away.
+            PBConnectionLost: the connection ended first.
+        """
+        return await asyncio.shield(self._done)
+
+
+async def get_all_pages(
+    reference: RemoteReference, method: str, *args: Any, limit: int = Limits().paged_bytes
+) -> list[Any]:
+    """Call `method` with a collector as its first argument, and return the pages that it is sent.
+
+    Raises:
+        LimitExceeded: they were more than `limit` bytes, and were thrown away.
+        PBConnectionLost: the connection ended before the last page came.
+    """
+    collector = PageCollector(limit=limit)
+    take_back = reference.notify_on_disconnect(lambda _: collector.lost())
+    try:
+        await reference.call(method, collector, *args)
+        return await collector.pages()
+    finally:
+        take_back()
+
+
+async def send_pages(
+    collector: RemoteReference,
+    source: bytes | BinaryIO | Iterable[Any] | AsyncIterable[Any],
+    *,
+    page_bytes: int = PAGE_BYTES,
+) -> None:
+    """Send `source` to `collector` page by page, as fast as the peer reads.
+
+    Bytes and open files are cut into pages of `page_bytes`; of anything else each item is a page.
+    """
+    one_way = collector.call_with(one_way=True)
+    if isinstance(source, AsyncIterable):
+        async for page in source:
+            await one_way.call("gotPage", page)
+    else:
+        for page in _pages(source, page_bytes):
+            await one_way.call("gotPage", page)
+    await one_way.call("endedPaging")
+
+
+def _pages(source: bytes | BinaryIO | Iterable[Any], page_bytes: int) -> Iterator[Any]:
+    if isinstance(source, bytes):
+        for start in range(0, len(source), page_bytes):
+            yield source[start : start + page_bytes]
+    elif hasattr(source, "read"):
+        while page := source.read(page_bytes):
+            yield page
+    else:
+        yield from source

@@ -1,0 +1,225 @@
+"""Serving a root object."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+from pellucid.asyncio.connection import Connection, Settings
+from pellucid.auth import Login, Portal, PortalRoot
+from pellucid.core.broker import DIALECTS, DialectClass
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
+from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
+from pellucid.limits import Limits
+from pellucid.urls import TCPURL, UnixURL, parse_url
+
+__all__ = ["Server", "dialects_named", "serve"]
+
+log = logging.getLogger("pellucid")
+
+RootFactory = Callable[[Connection], Referenceable]
+"""Makes the root object of each connection."""
+
+
+def serve(
+    root: Referenceable | Portal | RootFactory,
+    *urls: str,
+    registry: Registry = DEFAULT_REGISTRY,
+    policy: Policy | None = None,
+    limits: Limits | None = None,
+    dialects: Iterable[str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    sock: socket.socket | Iterable[socket.socket] = (),
+    on_disconnect: Literal["cancel", "finish"] = "cancel",
+    unsafe_tracebacks: bool = False,
+) -> Server:
+    """Publish `root` at `urls`: ``async with serve(...) as server``, or ``server = await serve(...)``.
+
+    `root` is an object for everybody, a `Portal` that has clients log in, or a function that makes the root object of
+    each `Connection` it is given. `sock` are sockets that listen already, such as systemd's. `tls` is needed for
+    ``pbs://`` URLs. `on_disconnect` says what happens to methods that run when their caller vanishes. With
+    `unsafe_tracebacks` clients are shown the traceback of what fails here: they learn about your code by it.
+    The other parameters are those of `connect`.
+
+    Raises:
+        ValueError: a URL is none, `tls` is missing or not needed, or `dialects` has an unknown name.
+
+    Entering or awaiting it raises:
+        OSError: a URL can't be listened at.
+    """
+    parsed = [parse_url(url) for url in urls]
+    secure = [isinstance(url, TCPURL) and url.tls for url in parsed]
+    if any(secure) and tls is None:
+        raise ValueError("a pbs:// URL needs tls=, an ssl.SSLContext with the server's certificate")
+    sockets = (sock,) if isinstance(sock, socket.socket) else tuple(sock)
+    if tls is not None and not any(secure) and not sockets:
+        raise ValueError("tls= is given, but no pbs:// URL to use it for")
+    settings = Settings(
+        registry=registry,
+        policy=policy or Policy(),
+        limits=limits or Limits(),
+        dialects=dialects_named(dialects),
+        unsafe_tracebacks=unsafe_tracebacks,
+        on_disconnect=on_disconnect,
+    )
+    return Server(_root_for(root), parsed, sockets, settings, tls)
+
+
+class Server:
+    """A root object, published. Enter it or await it to start listening; `close` it to end."""
+
+    def __init__(
+        self,
+        root_for: Callable[[Connection], Referenceable],
+        urls: Iterable[TCPURL | UnixURL],
+        sockets: Iterable[socket.socket],
+        settings: Settings,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self.connections: set[Connection] = set()
+        """The connections that clients have made and not ended."""
+        self._root_for = root_for
+        self._urls = list(urls)
+        self._sockets = list(sockets)
+        self._settings = settings
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
+        self._bound: list[str] = []
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where clients can connect, with the port that was taken where port 0 was asked for."""
+        return tuple(self._bound)
+
+    async def start(self) -> None:
+        """Start to listen; entering or awaiting the server does so."""
+        loop = asyncio.get_running_loop()
+        try:
+            for url in self._urls:
+                if isinstance(url, UnixURL):
+                    self._add(await loop.create_unix_server(self._accept, url.path), str(url))
+                    continue
+                server = await loop.create_server(self._accept, url.host, url.port, **self._tls_arguments(url.tls))
+                port = server.sockets[0].getsockname()[1]
+                self._add(server, str(replace(url, port=port)))
+            for sock in self._sockets:
+                sock.setblocking(False)
+                if sock.family == getattr(socket, "AF_UNIX", None):
+                    self._add(await loop.create_unix_server(self._accept, sock=sock), f"pb+unix:{sock.getsockname()}")
+                    continue
+                tls = self._tls is not None
+                server = await loop.create_server(self._accept, sock=sock, **self._tls_arguments(tls))
+                host, port = sock.getsockname()[:2]
+                self._add(server, str(TCPURL(host, port, tls)))
+        except BaseException:
+            for server in self._servers:
+                server.close()
+            raise
+
+    async def close(self) -> None:
+        """Accept no more, let methods that run end and be answered, close every connection, and return.
+
+        Calls that have not started are not run; their callers get PBConnectionLost. Methods that take longer than
+        `Limits.close_seconds` are cancelled, or left to finish, as `on_disconnect` says.
+        """
+        for server in self._servers:
+            server.close()
+        connections = list(self.connections)
+        if connections:
+            draining = [asyncio.ensure_future(connection.drain()) for connection in connections]
+            _, slow = await asyncio.wait(draining, timeout=self._settings.limits.close_seconds)
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*(connection.close() for connection in connections))
+        self._servers.clear()
+
+    async def serve_forever(self) -> None:
+        """Serve until cancelled, then close."""
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.close()
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self.__aenter__().__await__()
+
+    def __repr__(self) -> str:
+        return f"<Server {' '.join(self._bound) or 'not listening'} connections={len(self.connections)}>"
+
+    def _accept(self) -> Connection:
+        connection = Connection(self._settings, listens=True, root_for=self._root_for)
+        self.connections.add(connection)
+        connection.notify_on_disconnect(lambda: self.connections.discard(connection))
+        hurry = connection.loop.call_later(
+            self._settings.limits.handshake_seconds, connection.abort, "the peer was too slow to agree on a dialect"
+        )
+        connection.ready.add_done_callback(lambda _: hurry.cancel())
+        return connection
+
+    def _add(self, server: asyncio.Server, url: str) -> None:
+        self._servers.append(server)
+        self._bound.append(url)
+        log.info("listening at %s", url, extra={"event": "server.listening", "url": url})
+
+    def _tls_arguments(self, tls: bool) -> dict[str, Any]:
+        if not tls:
+            return {}
+        return {"ssl": self._tls, "ssl_handshake_timeout": self._settings.limits.handshake_seconds}
+
+
+def dialects_named(names: Iterable[str] | None) -> tuple[DialectClass, ...]:
+    """The dialects of those names, best first; all there are where `names` is None.
+
+    Raises:
+        ValueError: there is none of a name.
+    """
+    if names is None:
+        return DIALECTS
+    known = {dialect.name: dialect for dialect in DIALECTS}
+    wanted = tuple(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise ValueError(
+            f"no such dialect: {unknown[0] if unknown else 'none was named'}; there are {', '.join(known)}"
+        )
+    return tuple(known[name] for name in wanted)
+
+
+def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connection], Referenceable]:
+    if isinstance(root, Root):
+        return lambda connection: _checked(hook(root, "root_object")(connection))
+    if isinstance(root, Referenceable):
+        return lambda connection: root
+    if isinstance(root, Portal):
+        return lambda connection: PortalRoot(root, secrets.token_bytes, lambda login: _admit(connection, login))
+    if callable(root):
+        return lambda connection: _checked(root(connection))
+    raise TypeError(f"a root is a Referenceable, a Portal, or a function that makes one; not {type(root).__name__}")
+
+
+def _checked(root: object) -> Referenceable:
+    if not isinstance(root, Referenceable):
+        raise TypeError(f"the root object must be a Referenceable, not {type(root).__name__}")
+    return root
+
+
+def _admit(connection: Connection, login: Login) -> AvatarReference:
+    """The avatar as it is sent, its logout bound to the peer's hold of it."""
+    avatar = AvatarReference(login.avatar)
+    connection.when_gone(avatar, login.logout)
+    return avatar

@@ -1,0 +1,100 @@
+"""From credentials to an avatar: a portal asks its checkers who it is, and its realm what they act through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Protocol, cast
+
+from pellucid.auth.checkers import Checker
+from pellucid.errors import UnhandledCredentials
+
+__all__ = ["Login", "Portal", "Realm"]
+
+
+class Realm(Protocol):
+    """Makes the avatars of an application. Any object with this method will do."""
+
+    def request_avatar(self, avatar_id: str, mind: Any, /) -> object:
+        """The avatar for one login, or a pair of it and what to call when that login ends. May be async.
+
+        `avatar_id` is what the checker gave, `ANONYMOUS` for nobody in particular; `mind` is whatever the client
+        passed, often a reference to an object of its own, or None. An object of any class can be an avatar: its
+        ``perspective_*`` methods are what the client may call.
+
+        The second of the pair is called without arguments, once, when the client lets go of the avatar or is
+        disconnected; it may be a coroutine function. It belongs to the login and not to the avatar, because several
+        logins may share an avatar, and because closing over `mind` then says which of them has ended::
+
+            def request_avatar(self, avatar_id, mind):
+                user = self.users[avatar_id]
+                user.attach(mind)
+                return user, lambda: user.detach(mind)
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a portal grants."""
+
+    avatar: object
+    """What the peer will act through."""
+    logout: Callable[[], object]
+    """To be called exactly once, when the login ends; the result may be an awaitable, to be awaited."""
+
+
+class Portal:
+    """The one way in: a realm, and the checkers that guard it.
+
+    The first checker that takes the kind of credentials decides; a second one is not asked when it refuses.
+    """
+
+    def __init__(self, realm: Realm, checkers: Iterable[Checker]) -> None:
+        self._realm = realm
+        self._checkers = tuple(checkers)
+
+    async def login(self, credentials: object, mind: object) -> Login:
+        """Have `credentials` checked, and an avatar made for whom they belong to.
+
+        Raises:
+            UnhandledCredentials: no checker takes credentials of this kind.
+            UnauthorizedLogin: the checker refused them.
+            TypeError: a checker or the realm returned what it may not; a mistake in the application.
+        """
+        checker = self._checker_for(credentials)
+        avatar_id = await _settled(checker.check(credentials))
+        # A checker that "returns False" to refuse must not let anyone in.
+        if not isinstance(avatar_id, str):
+            raise TypeError(
+                f"{type(checker).__qualname__}.check returned {type(avatar_id).__qualname__}, not an avatar id (str);"
+                " to refuse credentials, raise UnauthorizedLogin"
+            )
+        return _as_login(await _settled(self._realm.request_avatar(avatar_id, mind)))
+
+    def _checker_for(self, credentials: object) -> Checker:
+        for checker in self._checkers:
+            if isinstance(credentials, checker.credentials):
+                return checker
+        kinds = sorted({kind.__name__ for checker in self._checkers for kind in checker.credentials})
+        raise UnhandledCredentials(
+            f"no checker here takes {type(credentials).__name__}, only {', '.join(kinds) or 'nothing at all'}"
+        )
+
+
+async def _settled(value: object) -> object:
+    """What an application's hook returned, awaited if need be."""
+    return await value if isawaitable(value) else value
+
+
+def _as_login(granted: object) -> Login:
+    pair = cast("tuple[object, ...]", granted) if isinstance(granted, tuple) else (granted, _nothing_to_do)
+    match pair:
+        case (avatar, logout) if avatar is not None and callable(logout):
+            return Login(avatar, logout)
+        case _:
+            raise TypeError("request_avatar must return an avatar, or a pair of it and a function to call at logout")
+
+
+def _nothing_to_do() -> None: ...

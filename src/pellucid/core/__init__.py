@@ -1,0 +1,1 @@
+"""The broker, sans-I/O: bytes in, events out; commands in, bytes out."""

@@ -1,0 +1,308 @@
+"""The broker: one end of one connection.
+
+It knows no event loop, socket or clock. Its door feeds it the bytes that arrive and takes the events that they mean,
+one at a time and each settled before the next is read::
+
+    broker.receive_data(data)
+    while (event := broker.next_event()) is not None:
+        ...
+    transport.write(broker.data_to_send())
+
+The door runs the methods of a `MethodCall` and gives back what came of it with `answer` or `fail`; it makes calls of
+its own with `call`. When the connection ends it takes what is left behind with `close`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pellucid.core.calls import Call
+from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
+from pellucid.core.ledger import Books
+from pellucid.core.references import Caller, RemoteReference, Target
+from pellucid.core.states import Input, State, step
+from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, PBConnectionLost
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.registry import Registry
+from pellucid.limits import Limits
+from pellucid.wire.dialect import Dialect, Ledger
+from pellucid.wire.messages import (
+    Answer,
+    CallFailed,
+    DropCache,
+    MethodCall,
+    NotUnderstood,
+    Release,
+    ReleaseCache,
+    Unknown,
+)
+from pellucid.wire.negotiation import Negotiation
+from pellucid.wire.pb.dialect import NoneDialect, PBDialect
+
+__all__ = ["DIALECTS", "Broker", "DialectClass", "is_expected"]
+
+
+class DialectClass(Protocol):
+    """A dialect that can be offered: its name, and how to start it on a connection."""
+
+    name: str
+
+    def __call__(self, ledger: Ledger, /) -> Dialect: ...
+
+
+DIALECTS: tuple[DialectClass, ...] = (PBDialect, NoneDialect)
+"""Every dialect there is, best first."""
+
+ROOT = b"root"
+"""The name under which PB publishes the object that a client gets first."""
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether a method raised `error` to be understood by its caller, so that it is no news on this side."""
+    return isinstance(error, Error | LoginFailed)
+
+
+class Broker:
+    """One end of one connection: it keeps the tables and speaks a dialect.
+
+    `listens` tells the side that offers dialects from the one that chooses. `caller` is how the door makes a call, and
+    `knock` how it is told, from any thread, that there are releases to send: it should soon ask for `data_to_send`.
+    """
+
+    def __init__(
+        self,
+        *,
+        listens: bool,
+        registry: Registry,
+        policy: Policy,
+        limits: Limits,
+        caller: Caller,
+        knock: Callable[[], None],
+        dialects: Sequence[DialectClass] = DIALECTS,
+    ) -> None:
+        self.state = State.NEGOTIATING
+        self.limits = limits
+        self.books = Books(registry, policy, limits, caller=caller, knock=knock)
+        self._dialects = {dialect.name: dialect for dialect in dialects}
+        self._negotiation = Negotiation(tuple(self._dialects), limits, listens=listens)
+        self._dialect: Dialect | None = None
+        self._out = [self._negotiation.greeting()]
+        self.queued_bytes = 0
+        """Bytes of messages that wait for `data_to_send`."""
+        self._handed_over = 0
+        self._unknown = 0
+
+    def __repr__(self) -> str:
+        books = self.books
+        return (
+            f"<Broker {self.dialect} {self.state.name} exports={len(books.exports)} imports={len(books.imports)}"
+            f" calls={len(books.pending)}>"
+        )
+
+    @property
+    def dialect(self) -> str | None:
+        """The name of the dialect, once it is agreed on."""
+        return self._dialect.name if self._dialect is not None else None
+
+    # Bytes in, events out.
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in bytes from the peer; then call `next_event` until it returns None."""
+        self.state = step(self.state, Input.DATA)
+        (self._dialect or self._negotiation).receive_data(data)
+
+    def next_event(self) -> Event | None:
+        """What happens next, or None until more bytes come. Settle it before you ask for another.
+
+        Raises:
+            NoCommonDialect: the connection is of no use.
+            RemoteProtocolError: the peer broke the protocol; close the connection.
+        """
+        if self._dialect is None:
+            return self._negotiate()
+        while self.state is not State.CLOSED:
+            message = self._dialect.next_message()
+            if message is None:
+                break
+            event = self._take(message)
+            if event is not None:
+                return event
+        return None
+
+    def _negotiate(self) -> Event | None:
+        chosen = self._negotiation.choose()
+        if chosen is None:
+            return None
+        name, reply = chosen
+        self._dialect = self._dialects[name](self.books)
+        self._out += [reply, self._dialect.greeting()]
+        self._dialect.receive_data(self._negotiation.take_rest())
+        self.state = step(self.state, Input.DIALECT)
+        return Ready(name)
+
+    def _take(self, message: Any) -> Event | None:
+        match message:
+            case MethodCall():
+                self._find_method(message)
+                return message
+            case Answer() | CallFailed():
+                message.call = self.books.pending.take(message.call_id)
+                self.books.exports.call_answered()
+                return message
+            case Release():
+                cleanups = self.books.exports.release(message.export_id, message.count)
+                return Released(cleanups) if cleanups else None
+            case ReleaseCache():
+                dropped = self.books.cache_exports.release(message.cache_id, message.count)
+                if dropped is None:
+                    return None
+                self._send(DropCache(message.cache_id))
+                return _stopped(dropped)
+            case DropCache():
+                self.books.cache_imports.forget(message.cache_id)
+                return None
+            case Unknown():
+                self._unknown += 1
+                if self._unknown > self.limits.unknown_messages:
+                    raise LimitBroken("unknown_messages", self.limits.unknown_messages)
+                self._send(NotUnderstood(message.name))
+                return None
+            case _:
+                return NotUnderstood(message.name)
+
+    def _find_method(self, call: MethodCall) -> None:
+        """Say in `call` what to run, or why there is nothing."""
+        if call.error is not None:
+            return
+        try:
+            if call.to_cache:
+                assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
+                call.method = self.books.cache_imports.target(call.target).method_for(call.name)
+            else:
+                target = self.books.exports.target(call.target)
+                call.method = target.method_for(call.name)
+                call.perspective = target.perspective
+        except Exception as error:  # also whatever an overridden method_for raises
+            call.error = error
+
+    # Commands in, bytes out.
+
+    def data_to_send(self) -> bytes:
+        """Everything that waits to be sent, releases included. Hand it to the transport: it is not kept here."""
+        if self._dialect is not None and self.state is State.READY:
+            for release in self.books.take_releases():
+                self._send(release)
+        self._handed_over = self.books.pending.last_id
+        data = b"".join(self._out)
+        self._out.clear()
+        self.queued_bytes = 0
+        return data
+
+    def call(
+        self, call: Call, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, one_way: bool
+    ) -> int | None:
+        """Send a call whose promise is `call`, and return its id.
+
+        Where it can't be sent `call` fails, nothing was sent, and there is no id. A one-way call that is sent is done.
+
+        Raises:
+            DeadReferenceError: the connection has ended.
+        """
+        self.check_alive()
+        pending = self.books.pending
+        try:
+            pending.check_room()
+            call_id = pending.new_id()
+            message = MethodCall(
+                call_id, target.id, name, args, kwargs, not one_way, target.to_cache, target.perspective
+            )
+            self._send(message)
+        except Exception as error:  # also what an application's hooks raise
+            call.fail(error)
+            return None
+        if one_way:
+            call.succeed(None)
+        else:
+            pending.add(call_id, call)
+        return call_id
+
+    def answer(self, call: MethodCall, value: Any) -> Exception | None:
+        """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned."""
+        if not call.wants_answer or self.state is State.CLOSED:
+            return None
+        try:
+            self._send(Answer(call.call_id, value, call.perspective))
+        except Exception as error:  # also what an application's hooks raise
+            self.fail(call, error)
+            return error
+        return None
+
+    def fail(self, call: MethodCall, error: BaseException, *, with_traceback: bool = False) -> None:
+        """Answer `call` with `error`."""
+        if call.wants_answer and self.state is not State.CLOSED:
+            self._send(CallFailed(call.call_id, error, with_traceback))
+
+    def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
+        """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
+
+        def once() -> object:
+            if not waiting:
+                return None
+            waiting.clear()
+            take_back()
+            return callback()
+
+        waiting = [callback]
+        take_back = self.books.notify_on_disconnect(once)
+        self.books.exports.on_release(obj, once)
+
+    def take_unsent(self) -> list[StoppedObserving]:
+        """Cacheables that were given an observer while a message was written that then could not be sent."""
+        unsent, self.books.unsent_caches = self.books.unsent_caches, []
+        return [_stopped(export) for export in unsent]
+
+    def publish(self, root: Referenceable) -> None:
+        """Make `root` the object that the peer can get hold of without being given it."""
+        self.books.exports.publish(ROOT, root)
+
+    def root(self) -> RemoteReference:
+        """A reference to the object that the peer publishes. PB asks nothing of the peer for it."""
+        return RemoteReference(self.books, ROOT)
+
+    def check_alive(self) -> None:
+        """Raise DeadReferenceError where the connection has ended."""
+        if self.state is State.CLOSED:
+            raise DeadReferenceError("the connection to the object's owner has ended")
+
+    # The end.
+
+    def close(self, reason: str) -> Lost:
+        """The connection has ended, for `reason`. The second time, nothing is left to be told."""
+        self.state = step(self.state, Input.CLOSE)
+        books = self.books
+        lost = Lost(
+            calls=[
+                (call, PBConnectionLost(reason, sent=call_id <= self._handed_over))
+                for call_id, call in books.pending.take_all().items()
+            ],
+            observers=self.take_unsent() + [_stopped(export) for export in books.cache_exports.take_all()],
+            notices=list(books.notices.values()),
+        )
+        books.notices.clear()
+        books.close()
+        self._out.clear()
+        return lost
+
+    def _send(self, message: Any) -> None:
+        self.state = step(self.state, Input.COMMAND)
+        assert self._dialect is not None  # there is one once the broker is ready
+        data = self._dialect.encode(message)
+        self._out.append(data)
+        self.queued_bytes += len(data)
+        self.books.sent()
+
+
+def _stopped(export: Any) -> StoppedObserving:
+    return StoppedObserving(export.obj, export.observer, export.observer.perspective)

@@ -1,0 +1,248 @@
+"""Cacheables: ours that the peer holds copies of, and copies that we hold of the peer's.
+
+The owner sends the state once and updates after that. A holder gives back a receipt for each time it was sent the
+object and dropped it; when the owner has all of them back it says so, and until then the holder keeps the state, since
+the owner may send the object again without it at any moment.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from pellucid.core.calls import Call
+from pellucid.core.references import NO_OPTIONS, Caller, CallOptions, Target
+from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
+from pellucid.flavors.cacheable import Cacheable, RemoteCache
+from pellucid.flavors.serializable import identity
+
+__all__ = ["CacheExport", "CacheExports", "CacheImports", "CacheObserver"]
+
+
+class CacheObserver:
+    """The peer's copy of a cacheable of ours. Each cacheable has one for each connection that holds a copy.
+
+    It is equal to itself alone, so an owner can keep observers in a list, a set or a dictionary.
+    """
+
+    def __init__(self, caller: Caller, cache_id: int, perspective: Any) -> None:
+        self.perspective = perspective
+        self.observing: bool | None = None
+        """Whether the peer has the copy: None before it is sent, False after it was dropped."""
+        self._caller = caller
+        self._cache_id = cache_id
+        self._target = Target(cache_id, to_cache=True, perspective=perspective)
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
+        """Run ``observe_name`` on the peer's copy; the result is the promise of its answer.
+
+        Raises:
+            DeadReferenceError: the connection has ended.
+            LocalProtocolError: the peer does not have the copy yet, or not any more.
+        """
+        return self._call(name, args, kwargs, NO_OPTIONS)
+
+    def update(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
+        """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
+        return self._call(name, args, kwargs, CallOptions(one_way=True))
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
+        if not self.observing:
+            when = "has not been sent its copy yet" if self.observing is None else "has dropped its copy"
+            raise LocalProtocolError(f"can't update {name!r}: the peer {when}")
+        return self._caller(self._target, name, args, kwargs, options)
+
+    def __repr__(self) -> str:
+        return f"<CacheObserver {self._cache_id} observing={self.observing}>"
+
+
+@dataclass(slots=True)
+class CacheExport:
+    """One cacheable of ours that the peer has a copy of."""
+
+    obj: Cacheable
+    key: Hashable
+    observer: CacheObserver
+    count: int = 1
+
+
+class CacheExports:
+    """Our cacheables of which the peer has copies."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._by_id: dict[int, CacheExport] = {}
+        self._ids: dict[Hashable, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def count_up(self, obj: Cacheable) -> int | None:
+        """Count one more receipt of `obj` and return its id, where the peer has a copy."""
+        cache_id = self._ids.get(identity(obj))
+        if cache_id is not None:
+            self._by_id[cache_id].count += 1
+        return cache_id
+
+    def add(self, obj: Cacheable, cache_id: int, perspective: Any) -> CacheObserver:
+        """Enter `obj` with its first receipt."""
+        key = identity(obj)
+        observer = CacheObserver(self._caller, cache_id, perspective)
+        self._by_id[cache_id] = CacheExport(obj, key, observer)
+        self._ids[key] = cache_id
+        return observer
+
+    def original(self, cache_id: int) -> Cacheable:
+        """The cacheable whose copy comes home. Raises Error where the peer has no such copy."""
+        export = self._by_id.get(cache_id)
+        if export is None:
+            raise Error("Invalid Object ID")
+        return export.obj
+
+    def release(self, cache_id: int, count: int) -> CacheExport | None:
+        """The peer gives back `count` receipts; the result is the entry, where they were the last.
+
+        Raises:
+            RemoteProtocolError: it does not hold so many.
+        """
+        export = self._by_id.get(cache_id)
+        if export is None or count > export.count:
+            raise RemoteProtocolError("the peer dropped a cache that it does not hold")
+        export.count -= count
+        if export.count:
+            return None
+        del self._by_id[cache_id]
+        del self._ids[export.key]
+        export.observer.observing = False
+        return export
+
+    def take_all(self) -> list[CacheExport]:
+        """Every entry; none is left, and nobody observes."""
+        exports = list(self._by_id.values())
+        self._by_id.clear()
+        self._ids.clear()
+        for export in exports:
+            export.observer.observing = False
+        return exports
+
+
+class _CacheImport(weakref.ref[RemoteCache]):
+    """A copy that the application holds, or has held, and its state."""
+
+    __slots__ = ("cache_id", "cls", "copy_id", "receipts", "state")
+
+    cache_id: int
+    copy_id: int
+    receipts: int
+    cls: type[RemoteCache]
+    state: dict[str, Any]
+
+
+class CacheImports:
+    """Copies that we hold of the peer's cacheables: one object for each, for as long as somebody here holds it."""
+
+    def __init__(self, knock: Callable[[], None]) -> None:
+        self._knock = knock
+        self._by_id: dict[int, _CacheImport] = {}
+        self._ids: dict[int, int] = {}  # by id() of the copy that the application holds
+        self._dropped: deque[_CacheImport] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, cache_id: int, make: Callable[[], RemoteCache]) -> RemoteCache:
+        """Enter the copy of a cacheable that arrives for the first time.
+
+        Raises:
+            RemoteProtocolError: it has arrived before.
+        """
+        if cache_id in self._by_id:
+            raise RemoteProtocolError("the peer sent the state of a cacheable twice")
+        copy = make()
+        self._enter(cache_id, copy, receipts=1)
+        return copy
+
+    def receive(self, cache_id: int) -> RemoteCache:
+        """The copy, with one more receipt. Raises Error where there is none."""
+        entry = self._find(cache_id)
+        copy = entry()
+        if copy is None:
+            # The application dropped it; its owner sent it again before it knew.
+            self._forget_copy(entry)
+            copy = self._revive(entry)
+            self._enter(cache_id, copy, receipts=1)
+        else:
+            entry.receipts += 1
+        return copy
+
+    def keep_state(self, cache_id: int) -> None:
+        """The state of the copy has been set: keep it from now on, even when the copy is dropped."""
+        entry = self._by_id.get(cache_id)
+        copy = entry() if entry is not None else None
+        if entry is not None and copy is not None:
+            entry.state = vars(copy)
+
+    def target(self, cache_id: int) -> RemoteCache:
+        """The copy that its owner updates. Raises Error where there is none."""
+        entry = self._find(cache_id)
+        copy = entry()
+        return self._revive(entry) if copy is None else copy
+
+    def id_of(self, copy: RemoteCache) -> int | None:
+        """By which number the owner of `copy` knows it, where it is the peer of this connection."""
+        cache_id = self._ids.get(id(copy))
+        entry = self._by_id.get(cache_id) if cache_id is not None else None
+        return cache_id if entry is not None and entry() is copy else None
+
+    def forget(self, cache_id: int) -> None:
+        """The owner has all receipts back. Raises RemoteProtocolError where there is no such copy."""
+        entry = self._by_id.pop(cache_id, None)
+        if entry is None:
+            raise RemoteProtocolError("the owner forgot a cacheable that it never sent")
+        self._forget_copy(entry)
+
+    def take_dropped(self) -> list[tuple[int, int]]:
+        """Ids and receipts of copies that were dropped since; their state is kept until `forget`."""
+        dropped: list[tuple[int, int]] = []
+        while self._dropped:
+            entry = self._dropped.popleft()
+            dropped.append((entry.cache_id, entry.receipts))
+            entry.receipts = 0
+        return dropped
+
+    def clear(self) -> None:
+        """The connection has ended: forget everything."""
+        self._by_id.clear()
+        self._ids.clear()
+        self._dropped.clear()
+
+    def _find(self, cache_id: int) -> _CacheImport:
+        entry = self._by_id.get(cache_id)
+        if entry is None:
+            raise Error("Invalid Object ID")
+        return entry
+
+    def _enter(self, cache_id: int, copy: RemoteCache, receipts: int) -> None:
+        entry = _CacheImport(copy, self._note)
+        entry.cache_id, entry.copy_id, entry.receipts = cache_id, id(copy), receipts
+        entry.cls, entry.state = type(copy), vars(copy)
+        self._by_id[cache_id] = entry
+        self._ids[entry.copy_id] = cache_id
+
+    def _forget_copy(self, entry: _CacheImport) -> None:
+        # Another copy may have come to live at the same address since.
+        if self._ids.get(entry.copy_id) == entry.cache_id:
+            del self._ids[entry.copy_id]
+
+    def _revive(self, entry: _CacheImport) -> RemoteCache:
+        copy = entry.cls.__new__(entry.cls)
+        copy.__dict__ = entry.state
+        return copy
+
+    def _note(self, entry: weakref.ref[RemoteCache]) -> None:
+        assert isinstance(entry, _CacheImport)
+        self._dropped.append(entry)
+        self._knock()

@@ -1,0 +1,182 @@
+"""The books of one connection: who holds what of whom. A dialect reads and writes them while it works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
+from pellucid.core.calls import PendingCalls
+from pellucid.core.references import Caller, RemoteReference
+from pellucid.core.tables import Exports, Imports
+from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
+from pellucid.flavors.cacheable import Cacheable, RemoteCache
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.registry import Registry
+from pellucid.flavors.serializable import Held
+from pellucid.limits import Limits
+from pellucid.wire.messages import ExportId, Release, ReleaseCache
+
+__all__ = ["Books"]
+
+
+class Books:
+    """What this side exported, what it imported, and the receipts still to be given back.
+
+    It is the `pellucid.wire.dialect.Ledger` of its broker, and what references know of their connection.
+    """
+
+    def __init__(
+        self, registry: Registry, policy: Policy, limits: Limits, *, caller: Caller, knock: Callable[[], None]
+    ) -> None:
+        self.registry = registry
+        self.policy = policy
+        self.limits = limits
+        self.caller = caller
+        self.closed = False
+        self.pending = PendingCalls(limits)
+        self.exports = Exports(self.pending)
+        self.cache_exports = CacheExports(caller)
+        self.imports = Imports(self._noted)
+        self.cache_imports = CacheImports(self._noted)
+        self.notices: dict[object, Callable[[], object]] = {}
+        """What to run when the connection ends, in the order asked for."""
+        self.unsent_caches: list[CacheExport] = []
+        """Cacheables that were given an observer and then not sent after all."""
+        self._knock = knock
+        self._knocked = False
+        self._last_id = 0
+        self._releases: list[Release | ReleaseCache] = []
+        self._fresh_observers: list[CacheObserver] = []
+
+    # What a dialect does while it encodes: see Ledger.
+
+    def export(self, obj: Referenceable) -> int:
+        export_id = self.exports.find(obj)
+        if export_id is None:
+            export_id = self._new_id()
+            self.exports.add(obj, export_id)
+        self.exports.count_up(export_id)
+        return export_id
+
+    def unexport(self, export_id: int) -> None:
+        self.exports.take_back(export_id)
+
+    def export_cache(self, obj: Cacheable, perspective: Any) -> tuple[int, CacheObserver | None]:
+        cache_id = self.cache_exports.count_up(obj)
+        if cache_id is not None:
+            return cache_id, None
+        cache_id = self._new_id()
+        observer = self.cache_exports.add(obj, cache_id, perspective)
+        self._fresh_observers.append(observer)
+        return cache_id, observer
+
+    def unexport_cache(self, cache_id: int) -> None:
+        unsent = self.cache_exports.release(cache_id, 1)
+        if unsent is not None:
+            self.unsent_caches.append(unsent)
+
+    def id_at_home(self, held: Held) -> ExportId:
+        if isinstance(held, RemoteReference) and held.keeper is self:
+            if not held.alive:
+                raise DeadReferenceError(f"{held!r} can't be sent: it was released, or its connection has ended")
+            return held.target.id
+        cache_id = self.cache_imports.id_of(held) if isinstance(held, RemoteCache) else None
+        if cache_id is None:
+            raise ForeignReference(f"{held!r} belongs to another connection and can't be given to a third party")
+        return cache_id
+
+    def sent(self) -> None:
+        """A message has been encoded as a whole: who observes since then may be called."""
+        for observer in self._fresh_observers:
+            if observer.observing is None:
+                observer.observing = True
+        self._fresh_observers.clear()
+
+    # What a dialect does while it decodes: see Ledger.
+
+    def import_reference(self, export_id: int) -> RemoteReference:
+        reference = self.imports.receive(export_id)
+        if reference is None:
+            self._check_imports()
+            reference = RemoteReference(self, export_id)
+            self.imports.add(export_id, reference)
+        return reference
+
+    def exported(self, export_id: ExportId) -> object:
+        return self.exports.original(export_id)
+
+    def exported_cache(self, cache_id: int) -> Cacheable:
+        return self.cache_exports.original(cache_id)
+
+    def import_cache(self, cache_id: int, make: Callable[[], RemoteCache]) -> RemoteCache:
+        self._check_imports()
+        return self.cache_imports.add(cache_id, make)
+
+    def cache_filled(self, cache_id: int) -> None:
+        self.cache_imports.keep_state(cache_id)
+
+    def imported_cache(self, cache_id: int) -> RemoteCache:
+        return self.cache_imports.receive(cache_id)
+
+    def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
+        self._releases.extend(Release(export_id, count) for export_id, count in references.items() if count > 0)
+        self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in caches.items() if count > 0)
+
+    # What references do.
+
+    def release(self, reference: RemoteReference) -> bool:
+        export_id = reference.target.id
+        if isinstance(export_id, bytes):
+            return True  # published under a name: not counted
+        self._releases.append(Release(export_id))
+        left = self.imports.release(export_id)
+        self._noted()
+        return left
+
+    def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
+        key = object()
+        self.notices[key] = callback
+
+        def take_back() -> None:
+            self.notices.pop(key, None)
+
+        return take_back
+
+    # What the broker does.
+
+    def take_releases(self) -> list[Release | ReleaseCache]:
+        """Receipts to give back to the peer now."""
+        self._knocked = False
+        releases, self._releases = self._releases, []
+        releases.extend(Release(export_id, count) for export_id, count in self.imports.take_dropped())
+        releases.extend(ReleaseCache(cache_id, count) for cache_id, count in self.cache_imports.take_dropped())
+        return releases
+
+    def close(self) -> None:
+        """The connection has ended: every reference is dead and every table empty."""
+        self.closed = True
+        self.exports.clear()
+        self.imports.clear()
+        self.cache_exports.take_all()
+        self.cache_imports.clear()
+        self._releases.clear()
+        self._fresh_observers.clear()
+
+    def _new_id(self) -> int:
+        held = len(self.exports) + len(self.cache_exports)
+        if held >= self.limits.references_exported:
+            raise TooManyReferences("references_exported", self.limits.references_exported)
+        self._last_id += 1
+        return self._last_id
+
+    def _check_imports(self) -> None:
+        if len(self.imports) + len(self.cache_imports) >= self.limits.references_imported:
+            raise TooManyReferences("references_imported", self.limits.references_imported)
+
+    def _noted(self) -> None:
+        # Any thread, in the middle of anything: once a batch is enough.
+        if not self._knocked and not self.closed:
+            self._knocked = True
+            self._knock()

@@ -1,0 +1,152 @@
+"""RemoteReference: the right to call one object of the peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pellucid.core.calls import Call
+from pellucid.errors import DeadReferenceError
+from pellucid.flavors.serializable import Held
+from pellucid.wire.messages import ExportId
+
+__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "RemoteReference", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What a caller may ask of a call beside the method and its arguments."""
+
+    timeout: float | None = None
+    """Seconds until the call ends in DeadlineExceeded; None for no end."""
+    one_way: bool = False
+    """Whether no answer is wanted: the call is done, with None, once it is sent."""
+
+
+NO_OPTIONS = CallOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call is aimed at: an object of the peer's, or its copy of a cacheable of ours."""
+
+    id: ExportId
+    to_cache: bool = False
+    perspective: Any = None
+
+
+class Caller(Protocol):
+    """How a door makes a call."""
+
+    def __call__(
+        self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
+    ) -> Call: ...
+
+
+class Keeper(Protocol):
+    """What a reference needs of its connection: the books that count it, and the door's way to call."""
+
+    caller: Caller
+    closed: bool
+
+    def release(self, reference: RemoteReference) -> bool:
+        """Give back one receipt; False where none is left."""
+
+    def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Run `callback` when the connection ends; the result cancels that."""
+
+
+class RemoteReference(Held):
+    """The right to call one object of the peer.
+
+    One object is one reference while it is held. Sent back to its owner it is the object itself; it can't be given to
+    a third party. When the last holder here drops it, the owner is told.
+    """
+
+    __slots__ = ("__weakref__", "_released", "keeper", "target")
+
+    def __init__(self, keeper: Keeper, export_id: ExportId) -> None:
+        self.keeper = keeper
+        self.target = Target(export_id)
+        self._released = False
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
+        """Call the method `name`; await the result for what it returns.
+
+        The call is sent now, whether or not it is awaited.
+
+        Raises:
+            DeadReferenceError: at once, where the reference is dead.
+            Overloaded: at once, where too much waits to be sent to the peer already.
+
+        Awaiting it raises:
+            InsecureJelly: an argument may not cross; nothing was sent.
+            LimitExceeded: an argument is too large; nothing was sent.
+            PBConnectionLost: the connection ended before the answer came.
+            RemoteError: the method raised an exception of a class unknown here; a known class arrives as itself.
+        """
+        return self.keeper.caller(self.live_target(), name, args, kwargs, NO_OPTIONS)
+
+    def call_with(self, *, timeout: float | None = None, one_way: bool = False) -> Configured:
+        """The same reference with options: ``await reference.call_with(timeout=2.0).call("name", ...)``.
+
+        `timeout` is in seconds. With `one_way` no answer is wanted, and errors of the method are only known there.
+        """
+        return Configured(self, CallOptions(timeout, one_way))
+
+    def release(self) -> None:
+        """Give back one receipt of the object now, rather than when the last holder drops the reference.
+
+        It was received as often as it was sent. Once every receipt is given back the reference is dead; an object
+        that is received again is a new reference.
+        """
+        if self.alive and not self.keeper.release(self):
+            self._released = True
+
+    def notify_on_disconnect(self, callback: Callable[[RemoteReference], object]) -> Callable[[], None]:
+        """Run ``callback(reference)`` once when the connection ends; call the result to take that back.
+
+        Raises:
+            DeadReferenceError: it has ended already.
+        """
+        if not self.alive:
+            raise DeadReferenceError(f"{self!r} will not be told of a disconnect any more")
+        return self.keeper.notify_on_disconnect(lambda: callback(self))
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be called, as far as is known here."""
+        return not (self._released or self.keeper.closed)
+
+    async def __aenter__(self) -> RemoteReference:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        export_id = self.target.id
+        name = export_id.decode(errors="backslashreplace") if isinstance(export_id, bytes) else export_id
+        return f"<{type(self).__name__} {name} {'alive' if self.alive else 'dead'}>"
+
+    def live_target(self) -> Target:
+        """What a call is aimed at. Raises DeadReferenceError where the reference was released."""
+        if self._released:
+            raise DeadReferenceError(f"{self!r} was released; receive the object again to call it")
+        return self.target
+
+
+class Configured:
+    """A reference together with options for the calls made through it."""
+
+    __slots__ = ("_options", "_reference")
+
+    def __init__(self, reference: RemoteReference, options: CallOptions) -> None:
+        self._reference = reference
+        self._options = options
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
+        """As `RemoteReference.call`, with the options."""
+        reference = self._reference
+        return reference.keeper.caller(reference.live_target(), name, args, kwargs, self._options)

@@ -1,0 +1,206 @@
+"""Exports, which the peer may call, and imports, which we hold; with their counts.
+
+A count goes up with every time an object is sent, and down with every receipt that the other side gives back. When it
+comes to nothing, the object is forgotten.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from pellucid.core.calls import PendingCalls
+from pellucid.core.references import RemoteReference
+from pellucid.errors import Error, RemoteProtocolError
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.serializable import identity
+from pellucid.wire.messages import ExportId
+
+__all__ = ["Exports", "Imports"]
+
+
+@dataclass(slots=True)
+class Export:
+    """One object that the peer may call."""
+
+    obj: Referenceable
+    key: Hashable
+    count: int = 0
+    """Receipts that the peer has not given back."""
+
+
+class Exports:
+    """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
+
+    def __init__(self, pending: PendingCalls) -> None:
+        self._pending = pending
+        self._by_id: dict[int, Export] = {}
+        self._ids: dict[Hashable, int] = {}
+        self._named: dict[bytes, Referenceable] = {}
+        # What to run once the peer holds an object no more; the object is kept so that its identity stays its own.
+        self._cleanups: dict[Hashable, list[tuple[Referenceable, Callable[[], object]]]] = {}
+        # Objects just released, for calls under way whose answer may name them still: see `original`.
+        self._parting: dict[int, Referenceable] = {}
+        self._parting_until: deque[tuple[int, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_id) + len(self._parting)
+
+    def publish(self, name: bytes, obj: Referenceable) -> None:
+        """Let the peer call `obj` by `name`, uncounted."""
+        self._named[name] = obj
+
+    def find(self, obj: Referenceable) -> int | None:
+        """The number of `obj`, where the peer holds it already."""
+        return self._ids.get(identity(obj))
+
+    def add(self, obj: Referenceable, export_id: int) -> None:
+        """Enter `obj` under a new number, with no receipt so far."""
+        key = identity(obj)
+        self._by_id[export_id] = Export(obj, key)
+        self._ids[key] = export_id
+
+    def count_up(self, export_id: int) -> None:
+        """One more receipt is sent."""
+        self._by_id[export_id].count += 1
+
+    def release(self, export_id: int, count: int) -> list[Callable[[], object]]:
+        """The peer gives back `count` receipts. Returns what to run where those were the last.
+
+        Raises:
+            RemoteProtocolError: it does not hold so many.
+        """
+        export = self._by_id.get(export_id)
+        if export is None or count > export.count:
+            raise RemoteProtocolError("the peer released a reference that it does not hold")
+        export.count -= count
+        if export.count:
+            return []
+        self._forget(export_id, export)
+        if len(self._pending):
+            self._parting[export_id] = export.obj
+            self._parting_until.append((self._pending.last_id, export_id))
+        return [cleanup for _, cleanup in self._cleanups.pop(export.key, ())]
+
+    def take_back(self, export_id: int) -> None:
+        """One receipt was not sent after all."""
+        export = self._by_id[export_id]
+        export.count -= 1
+        if not export.count:
+            self._forget(export_id, export)
+
+    def target(self, export_id: ExportId) -> Referenceable:
+        """What the peer calls. Raises Error where it may call no such thing, and does not say what exists."""
+        if isinstance(export_id, bytes):
+            named = self._named.get(export_id)
+            if named is not None:
+                return named
+        else:
+            export = self._by_id.get(export_id)
+            if export is not None:
+                return export.obj
+        raise Error("Invalid Object ID")
+
+    def original(self, export_id: ExportId) -> Referenceable:
+        """The object that comes home.
+
+        A Twisted peer may release a reference first and send it home in an answer right after (its ticket 2334), so an
+        object just released is still found here, once, while calls are under way that were made before its release.
+
+        Raises:
+            Error: the peer never had it.
+        """
+        if export_id in self._parting and isinstance(export_id, int):
+            return self._parting.pop(export_id)
+        return self.target(export_id)
+
+    def call_answered(self) -> None:
+        """A call of ours was answered, and its answer read: objects that only it could bring home are forgotten."""
+        until = self._parting_until
+        while until and not self._pending.any_up_to(until[0][0]):
+            self._parting.pop(until.popleft()[1], None)
+
+    def on_release(self, obj: Referenceable, cleanup: Callable[[], object]) -> None:
+        """Run `cleanup` once the peer, which is about to be given `obj`, holds it no more."""
+        self._cleanups.setdefault(identity(obj), []).append((obj, cleanup))
+
+    def clear(self) -> None:
+        """The connection has ended: forget everything."""
+        for table in (self._by_id, self._ids, self._named, self._cleanups, self._parting):
+            table.clear()
+        self._parting_until.clear()
+
+    def _forget(self, export_id: int, export: Export) -> None:
+        del self._by_id[export_id]
+        del self._ids[export.key]
+
+
+class _Import(weakref.ref[RemoteReference]):
+    """A reference that the application holds, and how often we received it."""
+
+    __slots__ = ("export_id", "receipts")
+
+    export_id: int
+    receipts: int
+
+
+class Imports:
+    """The peer's objects that we hold: one reference for each, for as long as somebody here holds it.
+
+    A reference may be dropped in any thread, in the middle of anything: that only takes a note and knocks. The
+    releases are made out by `take_dropped`, when the door asks.
+    """
+
+    def __init__(self, knock: Callable[[], None]) -> None:
+        self._knock = knock
+        self._by_id: dict[int, _Import] = {}
+        self._dropped: deque[_Import] = deque()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def receive(self, export_id: int) -> RemoteReference | None:
+        """The reference to that object with one more receipt, where it is held."""
+        held = self._by_id.get(export_id)
+        reference = held() if held is not None else None
+        if held is not None and reference is not None:
+            held.receipts += 1
+        return reference
+
+    def add(self, export_id: int, reference: RemoteReference) -> None:
+        """Enter a reference made for an object received for the first time, or again after it was dropped."""
+        held = _Import(reference, self._note)
+        held.export_id = export_id
+        held.receipts = 1
+        self._by_id[export_id] = held
+
+    def release(self, export_id: int) -> bool:
+        """Give back one receipt of a reference that is alive; False where none is left then."""
+        held = self._by_id[export_id]
+        held.receipts -= 1
+        if not held.receipts:
+            del self._by_id[export_id]
+        return bool(held.receipts)
+
+    def take_dropped(self) -> list[tuple[int, int]]:
+        """Ids and receipts of references that were dropped since."""
+        dropped: list[tuple[int, int]] = []
+        while self._dropped:
+            held = self._dropped.popleft()
+            # The object may have been received again since, as a new reference.
+            if self._by_id.get(held.export_id) is held:
+                del self._by_id[held.export_id]
+            dropped.append((held.export_id, held.receipts))
+        return dropped
+
+    def clear(self) -> None:
+        """The connection has ended: forget everything."""
+        self._by_id.clear()
+        self._dropped.clear()
+
+    def _note(self, held: weakref.ref[RemoteReference]) -> None:
+        assert isinstance(held, _Import)
+        self._dropped.append(held)
+        self._knock()

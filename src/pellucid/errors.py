@@ -1,0 +1,236 @@
+"""Every exception that pellucid raises.
+
+::
+
+    Exception
+    ├── Error                     raise a subclass of this in a remote method: expected, travels quietly
+    │   ├── NotAReference         a call of the result of a call that is no reference
+    │   └── LimitExceeded         a named limit of `pellucid.Limits`
+    │       ├── TooManyCalls
+    │       ├── TooManyReferences
+    │       └── Overloaded
+    ├── RemoteError               the peer's method raised a class that this side does not know
+    ├── InsecureJelly             something that may not cross the wire
+    │   └── ForeignReference      a reference offered to a peer that does not own it
+    ├── NoSuchMethod              (also an AttributeError)
+    ├── CallCancelled
+    ├── DeadlineExceeded          (also a TimeoutError)
+    ├── PBConnectionLost          the line dropped while a call was under way
+    ├── ConnectFailed
+    │   └── NoCommonDialect
+    ├── LoginFailed
+    │   ├── UnauthorizedLogin
+    │   └── UnhandledCredentials
+    └── ProtocolError
+        ├── LocalProtocolError    you asked for what the protocol forbids; nothing was sent
+        ├── RemoteProtocolError   the peer sent what the protocol forbids
+        │   └── LimitBroken       ... by exceeding a named limit
+        └── DeadReferenceError    a call on a reference whose connection has ended, or that was released
+
+Whose fault an exception is shows in its type; facts are attributes; the text is made when it is asked for.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CallCancelled",
+    "ConnectFailed",
+    "DeadReferenceError",
+    "DeadlineExceeded",
+    "Error",
+    "ForeignReference",
+    "InsecureJelly",
+    "LimitBroken",
+    "LimitExceeded",
+    "LocalProtocolError",
+    "LoginFailed",
+    "NoCommonDialect",
+    "NoSuchMethod",
+    "NotAReference",
+    "Overloaded",
+    "PBConnectionLost",
+    "ProtocolError",
+    "RemoteError",
+    "RemoteProtocolError",
+    "TooManyCalls",
+    "TooManyReferences",
+    "UnauthorizedLogin",
+    "UnhandledCredentials",
+]
+
+
+class Error(Exception):
+    """An expected error: raise a subclass of it in a remote method and the caller gets it, quietly.
+
+    Its class name and its text travel; nothing is logged here. A caller whose registry knows the class gets that
+    class, others get `RemoteError`.
+    """
+
+
+class RemoteError(Exception):
+    """The peer's method raised an exception of a class that this connection's registry does not know."""
+
+    def __init__(
+        self,
+        remote_type: str,
+        text: str,
+        remote_traceback: str | None = None,
+        remote_parents: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(remote_type, text)
+        self.remote_type = remote_type
+        """Qualified name of the exception's class, as the peer wrote it."""
+        self.text = text
+        """What `str()` of the exception gave at the peer."""
+        self.remote_traceback = remote_traceback
+        """The peer's traceback as text, where its server opted in to sending it."""
+        self.remote_parents = remote_parents
+        """Qualified names of the class and its bases, nearest first; may be empty."""
+
+    def __str__(self) -> str:
+        return f"{self.remote_type}: {self.text}" if self.text else self.remote_type
+
+
+class InsecureJelly(Exception):
+    """Something that may not cross the wire was offered to it, by this side or by the peer.
+
+    `reason` says what and how to allow it; `path` says where inside the value it was met. The path grows from the
+    inside out while the error leaves the encoder: each container adds its own step with `inside()`.
+    """
+
+    reason = ""
+    path = ""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def inside(self, step: str) -> None:
+        """Note that the value lies one `step` (such as ``[3]`` or ``['name']``) deeper than `path` says so far."""
+        self.path = step + self.path
+        self.args = (f"{self.reason} (at {self.path})",)
+
+
+class ForeignReference(InsecureJelly):
+    """A reference to one peer's object was offered to another peer. Nothing was sent."""
+
+
+class NoSuchMethod(AttributeError):
+    """The object has no method of that name which a peer may call."""
+
+
+class CallCancelled(Exception):
+    """The call was cancelled before its answer came, here or at the peer."""
+
+
+class DeadlineExceeded(TimeoutError):
+    """No answer came within the time that the call was given."""
+
+
+class PBConnectionLost(Exception):
+    """The connection ended while a call was under way. Whether the method ran is not known."""
+
+    def __init__(self, reason: str, *, sent: bool = True) -> None:
+        super().__init__(reason)
+        self.sent = sent
+        """False when the request had certainly not been handed to the transport, so it cannot have run."""
+
+
+class ConnectFailed(Exception):
+    """No connection could be made; the cause, usually an OSError, is chained."""
+
+
+class NoCommonDialect(ConnectFailed):
+    """The two sides have no wire language in common."""
+
+
+class LoginFailed(Exception):
+    """The portal did not grant an avatar."""
+
+
+class UnauthorizedLogin(LoginFailed):
+    """The credentials are wrong. It does not say which part of them."""
+
+
+class UnhandledCredentials(LoginFailed):
+    """No checker of the portal accepts credentials of this kind."""
+
+
+class ProtocolError(Exception):
+    """The rules of the conversation were broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """You asked for what the protocol forbids: nothing was sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the protocol forbids: its connection ends, or its call fails; nobody else is concerned."""
+
+
+class LimitBroken(RemoteProtocolError):
+    """The peer sent something over a limit that cannot be answered call by call."""
+
+    def __init__(self, limit: str, value: int, asked: int | None = None) -> None:
+        super().__init__(limit, value, asked)
+        self.limit = limit
+        """The name of the field of `pellucid.Limits`."""
+        self.value = value
+        """What the limit stands at."""
+        self.asked = asked
+        """What the peer wanted, where that is known."""
+
+    def __str__(self) -> str:
+        return _limit_text(self.limit, self.value, self.asked)
+
+
+class DeadReferenceError(ProtocolError):
+    """The reference is dead: its connection has ended, or it was released. Raised at once, nothing is sent."""
+
+
+class NotAReference(Error):
+    """A method of a call's result was called, and the result is not a reference."""
+
+
+class LimitExceeded(Error):
+    """One call asked for more than a named limit allows; the connection lives.
+
+    It is an `Error`, so that it travels quietly and an old peer can trap it as ``pb.Error``.
+    """
+
+    def __init__(self, limit: str, value: int, asked: int | None = None) -> None:
+        super().__init__(limit, value, asked)
+        self.limit = limit
+        """The name of the field of `pellucid.Limits`."""
+        self.value = value
+        """What the limit stands at."""
+        self.asked = asked
+        """What was asked for, where that is known."""
+
+    def __str__(self) -> str:
+        # An exception of this class that arrives from a peer was rebuilt with its text as the only argument.
+        if not hasattr(self, "limit"):
+            return str(self.args[0]) if self.args else ""
+        return _limit_text(self.limit, self.value, self.asked)
+
+
+class TooManyCalls(LimitExceeded):
+    """As many calls as the limits allow are running and waiting already; try again later."""
+
+
+class TooManyReferences(LimitExceeded):
+    """One side would hold more of the other's objects than the limits allow; release some."""
+
+
+class Overloaded(LimitExceeded):
+    """More bytes wait to be sent to this peer than the limits allow: it reads too slowly."""
+
+
+def _limit_text(limit: str, value: int, asked: int | None) -> str:
+    over = "" if asked is None else f": {_clip_int(asked)} asked"
+    return f"over Limits.{limit}={value}{over}"
+
+
+def _clip_int(number: int) -> str:
+    # Converting a huge int to text costs quadratic time, and the peer may have chosen it.
+    return str(number) if number.bit_length() <= 1000 else f"an int of {number.bit_length()} bits"

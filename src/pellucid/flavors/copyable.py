@@ -1,0 +1,116 @@
+"""Flavors that are sent by value: the peer gets a copy."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.serializable import Serializable, qualified_name
+
+__all__ = ["Copyable", "PlainCopier", "RemoteCopy"]
+
+
+class Copyable(Serializable):
+    """An object that is copied each time it is sent.
+
+    What is copied is what `get_state_to_copy_for` returns. The peer builds the copy with whatever it registered for
+    the tag that `get_type_to_copy_for` returns, and refuses it where it registered nothing.
+    """
+
+    def get_state_to_copy_for(self, perspective: Any) -> Any:
+        """The state to send to `perspective` (None outside a login): a dict, unless the receiver expects otherwise."""
+        return hook(self, "get_state_to_copy")()
+
+    def get_state_to_copy(self) -> Any:
+        """The state to send to anyone: the object's attributes, unless you override it."""
+        return self.__dict__
+
+    def get_type_to_copy_for(self, perspective: Any) -> str | bytes:
+        """The tag to send to `perspective`."""
+        tag: str | bytes = hook(self, "get_type_to_copy")()
+        return tag
+
+    def get_type_to_copy(self) -> str | bytes:
+        """The tag to send to anyone: the qualified name of the class, unless you override it."""
+        return qualified_name(type(self))
+
+
+class RemoteCopy:
+    """The copy of a peer's `Copyable`; register a subclass for the sender's tag.
+
+    An instance is made without calling ``__init__``, then given the state that was sent.
+    """
+
+    def set_copyable_state(self, state: Any) -> None:
+        """Take over `state`: as the object's attributes, unless you override it.
+
+        Attribute names from a Python 2 peer arrive as bytes and are decoded.
+        """
+        self.__dict__ = {
+            name.decode() if isinstance(name, bytes) else name: value for name, value in (state or {}).items()
+        }
+
+
+class PlainCopier:
+    """How instances of an ordinary class with declared fields are taken apart and put together again.
+
+    Dataclasses, attrs classes, msgspec structs and enums are understood. A copy is made by the class's own
+    ``__init__`` from the fields that arrived, so what the class checks is checked; a field that it does not declare
+    is refused with TypeError.
+    """
+
+    def __init__(self, cls: type, tag: str) -> None:
+        self.cls = cls
+        self.tag = tag
+        self.fields = _fields_of(cls)
+
+    def state(self, obj: object) -> dict[str, Any]:
+        """The declared fields of `obj` by name."""
+        return {name: getattr(obj, name) for name in self.fields}
+
+    def blank(self) -> Any:
+        """An instance not yet filled, for state that refers back to it; None where the class allows no such thing."""
+        return None if _is_immutable_build(self.cls) else object.__new__(self.cls)
+
+    def build(self, blank: Any, state: Any) -> Any:
+        """The finished copy.
+
+        Raises:
+            TypeError: a field is missing, unknown, or refused by the class.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"the state of {self.tag} is not a dictionary")
+        named = {name.decode() if isinstance(name, bytes) else name: value for name, value in state.items()}
+        unknown = [name for name in named if name not in self.fields]
+        if unknown:
+            raise TypeError(f"{self.tag} has no field {str(unknown[0])[:100]!r}")
+        if issubclass(self.cls, enum.Enum):
+            return self.cls[named["name"]]
+        if blank is None:
+            return self.cls(**named)
+        init: Callable[..., None] = self.cls.__init__
+        init(blank, **named)
+        return blank
+
+
+def _fields_of(cls: type) -> tuple[str, ...]:
+    """The names of the fields that `cls` declares and its ``__init__`` takes."""
+    if issubclass(cls, enum.Enum):
+        return ("name",)
+    if dataclasses.is_dataclass(cls):
+        return tuple(field.name for field in dataclasses.fields(cls) if field.init)
+    attributes = getattr(cls, "__attrs_attrs__", None)
+    if attributes is not None:
+        return tuple(attribute.name for attribute in attributes if attribute.init and attribute.alias == attribute.name)
+    struct_fields = getattr(cls, "__struct_fields__", None)
+    if struct_fields is not None:
+        return tuple(struct_fields)
+    raise TypeError(f"{cls.__qualname__} declares no fields: make it a dataclass, or derive it from Copyable")
+
+
+def _is_immutable_build(cls: type) -> bool:
+    # A msgspec struct gets its fields in __new__; an enum member exists already.
+    return issubclass(cls, enum.Enum) or hasattr(cls, "__struct_fields__")

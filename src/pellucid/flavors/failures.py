@@ -1,0 +1,59 @@
+"""Exceptions as they cross the wire: a name, a text, and nothing that runs."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+from pellucid.errors import RemoteError
+
+__all__ = ["FailureReport", "rebuild", "report"]
+
+TEXT_CHARACTERS = 32 * 1024
+"""How much of an exception's text or traceback travels: an error must never be too large to be told."""
+
+
+@dataclass(slots=True)
+class FailureReport:
+    """What the other side is told of an exception."""
+
+    name: str
+    """Qualified name of the class."""
+    text: str
+    """What `str()` gives."""
+    parents: tuple[str, ...] = ()
+    """Qualified names of the class and its bases, nearest first."""
+    traceback: str | None = None
+    """The traceback as text, only where the server opted in."""
+
+
+def report(error: BaseException, names: tuple[str, ...], *, with_traceback: bool) -> FailureReport:
+    """Describe `error`, whose class and bases go by `names` on the wire.
+
+    A `RemoteError` that passes through keeps what its own origin said of it.
+    """
+    if isinstance(error, RemoteError):
+        return FailureReport(error.remote_type, error.text, error.remote_parents, error.remote_traceback)
+    text = "".join(traceback.format_exception(error)) if with_traceback else None
+    return FailureReport(names[0], _text(error), names, text and text[-TEXT_CHARACTERS:])
+
+
+def rebuild(told: FailureReport, cls: type[Exception] | None) -> Exception:
+    """The exception that the caller gets: a `cls` where this side knows one, else a `RemoteError`.
+
+    ``__init__`` is not called: whatever it does, it was not written for a text from a peer.
+    """
+    if cls is None:
+        return RemoteError(told.name, told.text, told.traceback, told.parents)
+    error = cls.__new__(cls)
+    error.args = (told.text,)
+    if told.traceback is not None:
+        error.add_note(f"Traceback at the peer:\n{told.traceback}")
+    return error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:TEXT_CHARACTERS]
+    except Exception as failed:  # an exception's own __str__ is application code
+        return f"<no text: __str__ raised {type(failed).__name__}>"

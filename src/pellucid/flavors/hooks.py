@@ -1,0 +1,45 @@
+"""The methods that an application may override, in both their spellings.
+
+A class written for Perspective Broker overrides ``getStateToCopy``; one written for pellucid overrides
+`get_state_to_copy`. Either is honoured: of a class's ancestors, the nearest that defines the hook in either spelling
+decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any, cast
+
+__all__ = ["SPELLINGS", "hook"]
+
+SPELLINGS = {
+    "process_unique_id": "processUniqueID",
+    "root_object": "rootObject",
+    "get_state_to_copy": "getStateToCopy",
+    "get_state_to_copy_for": "getStateToCopyFor",
+    "get_type_to_copy": "getTypeToCopy",
+    "get_type_to_copy_for": "getTypeToCopyFor",
+    "set_copyable_state": "setCopyableState",
+    "post_unjelly": "postUnjelly",
+    "get_state_to_cache_and_observe_for": "getStateToCacheAndObserveFor",
+    "stopped_observing": "stoppedObserving",
+}
+"""pellucid's name of each hook, and Perspective Broker's (parity of names: twisted.spread.flavors, 26.10)."""
+
+
+def hook(obj: object, name: str) -> Any:
+    """The bound method that implements the hook `name` (pellucid's spelling) for `obj`."""
+    return getattr(obj, _spelling(cast(Hashable, type(obj)), name))
+
+
+@lru_cache(maxsize=4096)
+def _spelling(cls: Any, name: str) -> str:
+    other = SPELLINGS[name]
+    for ancestor in cls.__mro__:
+        defined = vars(ancestor)
+        if name in defined:
+            return name
+        if other in defined:
+            return other
+    raise TypeError(f"{cls.__qualname__} defines neither {name} nor {other}")

@@ -1,0 +1,85 @@
+"""Flavors that are sent as references: the object stays here and the peer may call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any, ClassVar
+
+from pellucid.flavors.serializable import Serializable, find_method
+
+__all__ = ["Avatar", "AvatarReference", "Referenceable", "Root", "Viewable", "Viewpoint"]
+
+
+class Referenceable(Serializable):
+    """An object that the peer may call: a call of ``name`` runs the method ``remote_name``.
+
+    Such a method may be plain or ``async``. Nothing else of the object can be reached, and only a peer that was given
+    a reference can call it.
+    """
+
+    dynamic: ClassVar[bool] = False
+    """Whether a peer may also call ``remote_*`` attributes that only the instance has, or that ``__getattr__`` makes."""
+
+    perspective: Any = None
+    """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        """What a peer's call of `name` runs. Override it to dispatch in another way.
+
+        Raises:
+            NoSuchMethod: the peer may call nothing of that name.
+        """
+        return find_method(self, "remote_", name)
+
+
+class Root(Referenceable):
+    """The object that a server publishes; a client gets a reference to it first of all."""
+
+    def root_object(self, connection: Any) -> Referenceable:
+        """The object to publish on `connection`: this one, unless you override it to give each peer its own."""
+        return self
+
+
+class Viewpoint(Referenceable):
+    """An object seen by one perspective: a call of ``name`` runs ``view_name(perspective, ...)`` on it."""
+
+    def __init__(self, perspective: Any, object: object) -> None:
+        self.perspective = perspective
+        self.object = object
+
+    def process_unique_id(self) -> Hashable:
+        return id(self.perspective), id(self.object)
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        return partial(find_method(self.object, "view_", name), self.perspective)
+
+
+class Viewable(Serializable):
+    """An object that is sent as a `Viewpoint`: whoever calls it is known by the perspective it was sent to."""
+
+
+class Avatar:
+    """What a peer acts through once it has logged in: a call of ``name`` runs ``perspective_name``.
+
+    Any class can be an avatar; deriving from this one lets you override how calls are dispatched.
+    """
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        """What a peer's call of `name` runs. Raises NoSuchMethod where there is nothing of that name."""
+        return find_method(self, "perspective_", name)
+
+
+class AvatarReference(Referenceable):
+    """An avatar as the peer that logged in holds it."""
+
+    def __init__(self, avatar: object) -> None:
+        self.perspective = avatar
+
+    def process_unique_id(self) -> Hashable:
+        return "avatar", id(self.perspective)
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        if isinstance(self.perspective, Avatar):
+            return self.perspective.method_for(name)
+        return find_method(self.perspective, "perspective_", name)

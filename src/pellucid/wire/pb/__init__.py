@@ -1,0 +1,1 @@
+"""The dialects of Perspective Broker: banana carries jelly."""

@@ -1,0 +1,285 @@
+"""The dialects of Perspective Broker, version 6: the core's messages as jelly in banana, and back.
+
+``pb`` writes the words of PB's vocabulary as one-byte tokens; ``none`` is the same without. The messages and their
+shapes are those that Twisted 26.10 was watched to send; docs/reference/protocol-pb.md has them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pellucid.errors import RemoteProtocolError
+from pellucid.flavors.copyable import Copyable
+from pellucid.flavors.failures import FailureReport, rebuild, report
+from pellucid.wire.dialect import Ledger
+from pellucid.wire.messages import (
+    Answer,
+    CallFailed,
+    DropCache,
+    Message,
+    MethodCall,
+    NotUnderstood,
+    Release,
+    ReleaseCache,
+    Unknown,
+)
+from pellucid.wire.pb import banana
+from pellucid.wire.pb.disowned import receipts_in
+from pellucid.wire.pb.jelly import Jellier, find_encoders
+from pellucid.wire.pb.names import FAILURE, names_of, own_error
+from pellucid.wire.pb.unjelly import Unjellier, find_decoders
+from pellucid.wire.pb.vocabulary import TOKENS, WORDS
+
+__all__ = ["VERSION", "NoneDialect", "PBDialect"]
+
+VERSION = 6
+"""The version of PB that Twisted has spoken since 2.0."""
+
+NO_TRACEBACK = "Traceback unavailable\n"
+"""What Twisted writes in place of a traceback that it keeps to itself."""
+
+
+class PBDialect:
+    """Banana with PB's vocabulary, carrying jelly."""
+
+    name = "pb"
+    _words: Mapping[int, bytes] | None = WORDS
+    _tokens: Mapping[bytes, int] | None = TOKENS
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.greeted = False
+        self._ledger = ledger
+        self._decoder = banana.Decoder(ledger.limits, self._words)
+        self._encoders = find_encoders(ledger.policy)
+        self._decoders = find_decoders(ledger.policy)
+
+    def greeting(self) -> bytes:
+        """The version, which both sides send first of all."""
+        return self._banana([b"version", VERSION])
+
+    # Bytes in.
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in bytes from the peer; then call `next_message` until it returns None."""
+        self._decoder.receive_data(data)
+
+    def next_message(self) -> Message | None:
+        """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
+        while True:
+            expression = self._decoder.next_expression()
+            if expression is banana.NEED_DATA:
+                return None
+            if type(expression) is not list or not expression or type(expression[0]) is not bytes:
+                raise RemoteProtocolError("a message is a list that starts with a command")
+            read = _READERS.get(expression[0])
+            if read is None:
+                return Unknown(expression[0][:200].decode(errors="backslashreplace"))
+            if not self.greeted and read is not PBDialect._read_version:
+                raise RemoteProtocolError("the peer did not send its version first")
+            message = read(self, expression)
+            if message is not None:
+                return message
+
+    def _read_version(self, expression: list[Any]) -> None:
+        (version,) = _operands(expression, int)
+        if version != VERSION:
+            raise RemoteProtocolError(f"the peer speaks another version of PB than {VERSION}")
+        self.greeted = True
+
+    def _read_call(self, expression: list[Any]) -> MethodCall:
+        call_id, target, name, wants_answer, args, kwargs = _operands(
+            expression, int, (int, bytes), bytes, int, list, list
+        )
+        call = MethodCall(
+            call_id,
+            target,
+            name.decode(errors="backslashreplace"),
+            (),
+            {},
+            wants_answer=bool(wants_answer),
+            to_cache=expression[0] == b"cachemessage",
+        )
+        if call.to_cache and not isinstance(target, int):
+            raise RemoteProtocolError("a cache has a number, not a name")
+        unjellier = Unjellier(self._ledger, self._decoders, placeholders=False)
+        try:
+            call.args = _arguments(unjellier.unjelly(args))
+            call.kwargs = _keyword_arguments(unjellier.unjelly(kwargs))
+        except Exception as error:  # also what an application's hooks raise
+            call.args, call.error = (), error
+            self._disown(unjellier, [b"list", args, kwargs])
+        return call
+
+    def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
+        call_id, jelly = _operands(expression, int, (list, bytes, int, float))
+        unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
+        try:
+            return Answer(call_id, unjellier.unjelly(jelly))
+        except Exception as error:
+            self._disown(unjellier, jelly)
+            return CallFailed(call_id, error)
+
+    def _read_error(self, expression: list[Any]) -> CallFailed:
+        call_id, jelly = _operands(expression, int, (list, bytes, int, float))
+        unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
+        try:
+            return CallFailed(call_id, self._error_from(unjellier.unjelly(jelly)))
+        except Exception as error:
+            self._disown(unjellier, jelly)
+            return CallFailed(call_id, error)
+
+    def _error_from(self, value: Any) -> Exception:
+        if isinstance(value, FailureReport):
+            if value.traceback == NO_TRACEBACK:
+                value.traceback = None
+            return rebuild(value, own_error(value.name) or self._ledger.registry.error_class(value.name))
+        if isinstance(value, Exception):  # an exception that was sent as a copyable
+            return value
+        return RemoteProtocolError(f"a call failed with a {type(value).__name__} instead of an exception")
+
+    def _disown(self, unjellier: Unjellier, expression: Any) -> None:
+        """Release what came with a message that can't be delivered; what was taken from it releases itself."""
+        references, caches = receipts_in(expression)
+        for export_id, count in unjellier.references.items():
+            references[export_id] -= count
+        for cache_id, count in unjellier.caches.items():
+            caches[cache_id] -= count
+        self._ledger.disown(references, caches)
+
+    def _read_release(self, expression: list[Any]) -> Release:
+        (export_id,) = _operands(expression, (int, bytes))
+        if type(export_id) is bytes:
+            raise RemoteProtocolError("the peer released an object that it knows by name; those are not counted")
+        return Release(export_id)
+
+    def _read_release_cache(self, expression: list[Any]) -> ReleaseCache:
+        (cache_id,) = _operands(expression, int)
+        return ReleaseCache(cache_id)
+
+    def _read_drop_cache(self, expression: list[Any]) -> DropCache:
+        (cache_id,) = _operands(expression, int)
+        return DropCache(cache_id)
+
+    def _read_not_understood(self, expression: list[Any]) -> NotUnderstood:
+        (name,) = _operands(expression, (bytes, list))
+        text = name if isinstance(name, bytes) else b""
+        return NotUnderstood(text[:200].decode(errors="backslashreplace"))
+
+    # Bytes out.
+
+    def encode(self, message: Message) -> bytes:
+        """The bytes of `message`. Raises InsecureJelly or LimitExceeded; then nothing was entered in the ledger."""
+        match message:
+            case MethodCall():
+                return self._encode_call(message)
+            case Answer():
+                jellier = Jellier(self._ledger, self._encoders, message.perspective)
+                return self._encode(jellier, lambda: [b"answer", message.call_id, jellier.jelly(message.value)])
+            case CallFailed():
+                return self._encode_failure(message)
+            case Release():
+                return self._banana([b"decref", message.export_id]) * message.count
+            case ReleaseCache():
+                return self._banana([b"decache", message.cache_id]) * message.count
+            case DropCache():
+                return self._banana([b"uncache", message.cache_id])
+            case NotUnderstood() | Unknown():
+                return self._banana([b"didNotUnderstand", _utf8(message.name)])
+
+    def _encode_call(self, call: MethodCall) -> bytes:
+        jellier = Jellier(self._ledger, self._encoders, call.perspective)
+        return self._encode(
+            jellier,
+            lambda: [
+                b"cachemessage" if call.to_cache else b"message",
+                call.call_id,
+                call.target,
+                call.name.encode(),
+                int(call.wants_answer),
+                jellier.jelly(call.args),
+                jellier.jelly(call.kwargs),
+            ],
+        )
+
+    def _encode(self, jellier: Jellier, make: Callable[[], list[Any]]) -> bytes:
+        try:
+            return self._banana(make())
+        except BaseException:
+            jellier.take_back()
+            raise
+
+    def _encode_failure(self, message: CallFailed) -> bytes:
+        error = message.error
+        if isinstance(error, Copyable):
+            jellier = Jellier(self._ledger, self._encoders)
+            return self._encode(jellier, lambda: [b"error", message.call_id, jellier.jelly(error)])
+        told = report(error, names_of(type(error)), with_traceback=message.with_traceback)
+        parents: list[Any] = [b"list", *([b"unicode", _utf8(name)] for name in told.parents)]
+        # The keys, their order and the empty ones are what Twisted 26.10 sends; older peers need some of them.
+        state: list[tuple[bytes, Any]] = [
+            (b"count", 0),
+            (b"type", _utf8(told.name)),
+            (b"value", [b"unicode", _utf8(told.text)]),
+            (b"captureVars", [b"boolean", b"false"]),
+            (b"tb", [b"None"]),
+            (b"unsafeTracebacks", [b"boolean", b"true" if message.with_traceback else b"false"]),
+            (b"parents", parents),
+            (b"frames", [b"list"]),
+            (b"stack", [b"list"]),
+            (b"traceback", [b"unicode", _utf8(told.traceback or NO_TRACEBACK)]),
+        ]
+        jelly = [FAILURE, [b"dictionary", *([[b"unicode", key], value] for key, value in state)]]
+        return self._banana([b"error", message.call_id, jelly])
+
+    def _banana(self, expression: list[Any]) -> bytes:
+        return banana.encode(expression, self._ledger.limits, self._tokens)
+
+
+class NoneDialect(PBDialect):
+    """PB without the vocabulary: every word is spelt out."""
+
+    name = "none"
+    _words = None
+    _tokens = None
+
+
+_READERS: dict[bytes, Callable[[PBDialect, list[Any]], Message | None]] = {
+    b"version": PBDialect._read_version,
+    b"message": PBDialect._read_call,
+    b"cachemessage": PBDialect._read_call,
+    b"answer": PBDialect._read_answer,
+    b"error": PBDialect._read_error,
+    b"decref": PBDialect._read_release,
+    b"decache": PBDialect._read_release_cache,
+    b"uncache": PBDialect._read_drop_cache,
+    b"didNotUnderstand": PBDialect._read_not_understood,
+}
+
+
+def _operands(expression: list[Any], *types: type | tuple[type, ...]) -> list[Any]:
+    """What follows the command, of these types exactly: a peer may send anything."""
+    operands = expression[1:]
+    if len(operands) != len(types) or not all(map(isinstance, operands, types)):
+        raise RemoteProtocolError(f"malformed {expression[0].decode()}")
+    return operands
+
+
+def _arguments(value: Any) -> tuple[Any, ...]:
+    if type(value) is not tuple:
+        raise RemoteProtocolError("the arguments of a call are not a tuple")
+    return value
+
+
+def _keyword_arguments(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise RemoteProtocolError("the keyword arguments of a call are not a dictionary")
+    # A Python 2 peer sends the names as bytes.
+    named = {key.decode(errors="backslashreplace") if type(key) is bytes else key: item for key, item in value.items()}
+    if not all(type(key) is str for key in named):
+        raise RemoteProtocolError("a keyword argument's name is not a string")
+    return named
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")

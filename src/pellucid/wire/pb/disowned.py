@@ -1,0 +1,42 @@
+"""What came with a message that can't be delivered, so that none of it stays counted at the peer for ever."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+__all__ = ["receipts_in"]
+
+_CONTAINERS = frozenset({b"list", b"tuple", b"set", b"frozenset"})
+
+
+def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
+    """How many receipts of references and of caches `expression` holds, by id. It may be malformed anywhere.
+
+    Only what is jelly by its position counts: ``["remote", 5]`` as a pair of a dictionary is a key and a value.
+    """
+    references: Counter[int] = Counter()
+    caches: Counter[int] = Counter()
+    waiting = [expression]
+    for item in waiting:
+        match item:
+            case [b"remote", int(export_id), *_]:
+                references[export_id] += 1
+            case [b"cached", int(cache_id), *_]:
+                caches[cache_id] += 1
+            case [b"dictionary", *pairs]:
+                for pair in pairs:
+                    if type(pair) is list:
+                        waiting.extend(pair[:2])
+            case [bytes(tag), *elements] if tag in _CONTAINERS:
+                waiting.extend(elements)
+            case [b"reference", _, inner, *_]:
+                waiting.append(inner)
+            case [bytes(), int(cache_id), list(state), *_]:
+                caches[cache_id] += 1
+                waiting.append(state)
+            case [bytes(), list(state), *_]:
+                waiting.append(state)
+            case _:
+                pass
+    return references, caches

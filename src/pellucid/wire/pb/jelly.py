@@ -1,0 +1,315 @@
+"""Jelly: objects as s-expressions that banana can carry.
+
+The forms are those of twisted.spread.jelly (26.10), watched on the wire and byte for byte the same: plain values as
+tagged lists, flavors as references or tagged state, and an object met twice in one expression as a numbered
+``reference`` the first time and a ``dereference`` after that. The page docs/reference/protocol-pb.md lists them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Callable, Iterable
+from types import FunctionType, ModuleType
+from typing import Any
+
+from pellucid.errors import InsecureJelly, LimitExceeded
+from pellucid.flavors.cacheable import Cacheable, RemoteCache
+from pellucid.flavors.copyable import Copyable
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
+from pellucid.flavors.registry import Registry
+from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
+from pellucid.wire.dialect import Ledger
+
+__all__ = ["Encoders", "Jellier", "find_encoders"]
+
+Encoder = Callable[["Jellier", Any], Any]
+"""Writes one kind of object as jelly."""
+
+Encoders = dict[type, Encoder]
+"""How objects of exactly these types are written."""
+
+
+class Jellier:
+    """Writes the values of one message, and remembers what it entered in the ledger so that it can be taken back."""
+
+    def __init__(self, ledger: Ledger, encoders: Encoders, perspective: Any = None) -> None:
+        self.perspective = perspective
+        self._ledger = ledger
+        self._encoders = encoders
+        self._exported: list[int] = []
+        self._exported_caches: list[int] = []
+        self._start()
+
+    def _start(self) -> None:
+        # By id() of each object that can be shared: the expression once it is whole, None while it is written.
+        self._seen: dict[int, list[Any] | None] = {}
+        # The number of each object that was met a second time.
+        self._numbers: dict[int, int] = {}
+        # Objects made by hooks live until the message is written, or another could get their id().
+        self._alive: list[Any] = []
+
+    def jelly(self, value: Any) -> Any:
+        """`value` as one expression of its own: numbering starts anew.
+
+        Raises:
+            InsecureJelly: something in it may not cross; its path is told.
+            LimitExceeded: it is nested too deeply, or it would export too much.
+        """
+        self._start()
+        try:
+            return self._jelly(value)
+        except RecursionError:
+            raise LimitExceeded("nesting", self._ledger.limits.nesting) from None
+
+    def take_back(self) -> None:
+        """Undo what writing entered in the ledger."""
+        for export_id in self._exported:
+            self._ledger.unexport(export_id)
+        for cache_id in self._exported_caches:
+            self._ledger.unexport_cache(cache_id)
+
+    def _jelly(self, value: Any) -> Any:
+        cls = type(value)
+        encoder = self._encoders.get(cls)
+        if encoder is None:
+            encoder = _encoder_for_class(cls, self._ledger.registry, self._ledger.policy)
+            self._encoders[cls] = encoder
+        return encoder(self, value)
+
+    # Objects that can be shared.
+
+    def _met_before(self, value: Any) -> list[Any] | None:
+        """The dereference, where `value` was met already in this expression; otherwise it counts as met from now."""
+        key = id(value)
+        if key not in self._seen:
+            self._seen[key] = None
+            self._alive.append(value)
+            return None
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._numbers) + 1
+            whole = self._seen[key]
+            if whole is not None:
+                # It stands in its place without a number: give it one there.
+                whole[:] = [b"reference", number, whole.copy()]
+        return [b"dereference", number]
+
+    def _whole(self, value: Any, expression: list[Any]) -> list[Any]:
+        """`expression`, which is all of `value` now, in the form that belongs in its place."""
+        number = self._numbers.get(id(value))
+        if number is not None:  # it was met again inside itself
+            return [b"reference", number, expression]
+        self._seen[id(value)] = expression
+        return expression
+
+    def _elements(self, tag: bytes, value: Iterable[Any]) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        expression: list[Any] = [tag]
+        try:
+            for element in value:
+                expression.append(self._jelly(element))
+        except InsecureJelly as error:
+            error.inside(f"[{len(expression) - 1}]")
+            raise
+        return self._whole(value, expression)
+
+    def _list(self, value: list[Any]) -> list[Any]:
+        return self._elements(b"list", value)
+
+    def _tuple(self, value: tuple[Any, ...]) -> list[Any]:
+        return self._elements(b"tuple", value)
+
+    def _set(self, value: set[Any]) -> list[Any]:
+        return self._elements(b"set", value)
+
+    def _frozenset(self, value: frozenset[Any]) -> list[Any]:
+        return self._elements(b"frozenset", value)
+
+    def _dictionary(self, value: dict[Any, Any]) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        expression: list[Any] = [b"dictionary"]
+        for key, element in value.items():
+            try:
+                expression.append([self._jelly(key), self._jelly(element)])
+            except InsecureJelly as error:
+                error.inside(f"[{_clip(key)}]")
+                raise
+        return self._whole(value, expression)
+
+    # Flavors.
+
+    def _referenceable(self, value: Referenceable) -> list[Any]:
+        export_id = self._ledger.export(value)
+        self._exported.append(export_id)
+        return [b"remote", export_id]
+
+    def _viewable(self, value: Viewable) -> list[Any]:
+        return self._referenceable(Viewpoint(self.perspective, value))
+
+    def _held(self, value: Held) -> list[Any]:
+        return [b"local", self._ledger.id_at_home(value)]
+
+    def _remote_cache(self, value: RemoteCache) -> list[Any]:
+        return [b"lcache", self._ledger.id_at_home(value)]
+
+    def _copyable(self, value: Copyable) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        tag = hook(value, "get_type_to_copy_for")(self.perspective)
+        state = hook(value, "get_state_to_copy_for")(self.perspective)
+        return self._whole(value, [_tag(tag), self._jelly(state)])
+
+    def _cacheable(self, value: Cacheable) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        cache_id, observer = self._ledger.export_cache(value, self.perspective)
+        self._exported_caches.append(cache_id)
+        if observer is None:
+            del self._seen[id(value)]  # "cached" is never numbered: each one is a receipt
+            return [b"cached", cache_id]
+        tag = hook(value, "get_type_to_copy_for")(self.perspective)
+        state = hook(value, "get_state_to_cache_and_observe_for")(self.perspective, observer)
+        return self._whole(value, [_tag(tag), cache_id, self._jelly(state)])
+
+    def _plain_copy(self, value: object) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        copier = self._ledger.registry.copier(type(value))
+        assert copier is not None  # this encoder was chosen because there is one
+        return self._whole(value, [copier.tag.encode(), self._jelly(copier.state(value))])
+
+    def _instance(self, value: object) -> list[Any]:
+        met = self._met_before(value)
+        if met is not None:
+            return met
+        return self._whole(value, [qualified_name(type(value)).encode(), self._jelly(value.__getstate__())])
+
+    # Plain values.
+
+    def _as_it_is(self, value: Any) -> Any:
+        return value
+
+    def _none(self, value: None) -> list[Any]:
+        return [b"None"]
+
+    def _boolean(self, value: bool) -> list[Any]:
+        return [b"boolean", b"true" if value else b"false"]
+
+    def _unicode(self, value: str) -> list[Any]:
+        try:
+            return [b"unicode", value.encode()]
+        except UnicodeEncodeError:
+            raise InsecureJelly("a str with lone surrogates has no UTF-8 form; send its bytes instead") from None
+
+    def _decimal(self, value: decimal.Decimal) -> list[Any]:
+        sign, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            raise InsecureJelly(f"the Decimal {value} has no form in PB; send it as a float or a str")
+        if len(digits) > 135:  # 135 decimal digits just fit in 448 bits; a longer one would be slow to convert
+            raise LimitExceeded("prefix_digits", self._ledger.limits.prefix_digits)
+        number = int("".join(map(str, digits)))
+        return [b"decimal", -number if sign else number, exponent]
+
+    def _datetime(self, value: datetime.datetime) -> list[Any]:
+        _refuse_zone(value)
+        date = f"{value.year} {value.month} {value.day}"
+        return [b"datetime", f"{date} {value.hour} {value.minute} {value.second} {value.microsecond}".encode()]
+
+    def _date(self, value: datetime.date) -> list[Any]:
+        return [b"date", f"{value.year} {value.month} {value.day}".encode()]
+
+    def _time(self, value: datetime.time) -> list[Any]:
+        _refuse_zone(value)
+        return [b"time", f"{value.hour} {value.minute} {value.second} {value.microsecond}".encode()]
+
+    def _timedelta(self, value: datetime.timedelta) -> list[Any]:
+        return [b"timedelta", f"{value.days} {value.seconds} {value.microseconds}".encode()]
+
+    def _named(self, value: type | FunctionType | ModuleType) -> list[Any]:
+        kind, name = self._ledger.policy.name_of(value)
+        return [kind.encode(), name.encode()]
+
+    def _unpersistable(self, value: Unpersistable) -> list[Any]:
+        return [b"unpersistable", value.reason.encode()]
+
+
+_ALWAYS: Encoders = {bytes: Jellier._as_it_is, int: Jellier._as_it_is, float: Jellier._as_it_is}
+
+_PLAIN: dict[type, tuple[str, Encoder]] = {
+    str: ("str", Jellier._unicode),
+    bool: ("boolean", Jellier._boolean),
+    type(None): ("None", Jellier._none),
+    list: ("list", Jellier._list),
+    tuple: ("tuple", Jellier._tuple),
+    dict: ("dictionary", Jellier._dictionary),
+    set: ("set", Jellier._set),
+    frozenset: ("frozenset", Jellier._frozenset),
+    decimal.Decimal: ("decimal", Jellier._decimal),
+    datetime.datetime: ("datetime", Jellier._datetime),
+    datetime.date: ("date", Jellier._date),
+    datetime.time: ("time", Jellier._time),
+    datetime.timedelta: ("timedelta", Jellier._timedelta),
+}
+
+# In this order: a Cacheable is a Copyable too, a RemoteCache is Held too.
+_FLAVORS: tuple[tuple[type, Encoder], ...] = (
+    (Referenceable, Jellier._referenceable),
+    (Viewable, Jellier._viewable),
+    (Cacheable, Jellier._cacheable),
+    (Copyable, Jellier._copyable),
+    (RemoteCache, Jellier._remote_cache),
+    (Held, Jellier._held),
+    (type, Jellier._named),
+    (FunctionType, Jellier._named),
+    (ModuleType, Jellier._named),
+    (Unpersistable, Jellier._unpersistable),
+)
+
+
+def find_encoders(policy: Policy) -> Encoders:
+    """The encoders of the plain values that `policy` allows; those of classes are found as they come."""
+    return _ALWAYS | {cls: encoder for cls, (kind, encoder) in _PLAIN.items() if kind in policy.types}
+
+
+def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder:
+    for flavor, encoder in _FLAVORS:
+        if issubclass(cls, flavor):
+            return encoder
+    if registry.copier(cls) is not None:
+        return Jellier._plain_copy
+    if policy.allows_instances_of(cls):
+        return Jellier._instance
+    raise InsecureJelly(
+        f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, "
+        "or register it with Registry.register_copyable"
+    )
+
+
+def _refuse_zone(value: datetime.datetime | datetime.time) -> None:
+    if value.tzinfo is not None:
+        raise InsecureJelly(
+            f"a {type(value).__name__} with a time zone has no form in PB; send it in UTC without one, or as a str"
+        )
+
+
+def _tag(tag: str | bytes) -> bytes:
+    return tag if isinstance(tag, bytes) else tag.encode()
+
+
+def _clip(key: object) -> str:
+    # Never repr() a long int: that costs quadratic time.
+    if isinstance(key, str | bytes):
+        return repr(key[:50])
+    if isinstance(key, int) and key.bit_length() <= 64:
+        return str(key)
+    return f"a {type(key).__name__}"

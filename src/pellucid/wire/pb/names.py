@@ -1,0 +1,58 @@
+"""Names are part of the wire: what PB calls our exceptions, and which of its names arrive as ours.
+
+Observed with Twisted 26.10: a peer that is told of another name drops the connection at the first failure.
+"""
+
+from __future__ import annotations
+
+from pellucid import errors
+from pellucid.flavors.serializable import qualified_name
+
+__all__ = ["FAILURE", "names_of", "own_error"]
+
+FAILURE = b"twisted.spread.pb.CopyableFailure"
+"""The tag of an exception."""
+
+_NAMES: dict[type[BaseException], str] = {
+    errors.Error: "twisted.spread.pb.Error",
+    errors.RemoteError: "twisted.spread.pb.RemoteError",
+    errors.InsecureJelly: "twisted.spread.jelly.InsecureJelly",
+    errors.NoSuchMethod: "twisted.spread.flavors.NoSuchMethod",
+    errors.PBConnectionLost: "twisted.spread.pb.PBConnectionLost",
+    errors.ProtocolError: "twisted.spread.pb.ProtocolError",
+    errors.DeadReferenceError: "twisted.spread.pb.DeadReferenceError",
+    errors.LoginFailed: "twisted.cred.error.LoginFailed",
+    errors.UnauthorizedLogin: "twisted.cred.error.UnauthorizedLogin",
+    errors.UnhandledCredentials: "twisted.cred.error.UnhandledCredentials",
+}
+
+# A peer's broker makes these. The others of the table, when they arrive, were raised inside a remote method: that the
+# method lost some connection of its own must not look as if this one were lost.
+_FROM_BROKERS: tuple[type[Exception], ...] = (
+    errors.Error,
+    errors.InsecureJelly,
+    errors.NoSuchMethod,
+    errors.LoginFailed,
+    errors.UnauthorizedLogin,
+    errors.UnhandledCredentials,
+)
+
+_OURS: tuple[type[Exception], ...] = (
+    errors.ForeignReference,
+    errors.LimitExceeded,
+    errors.TooManyCalls,
+    errors.TooManyReferences,
+    errors.RemoteProtocolError,
+)
+
+_CLASSES = {_NAMES[cls]: cls for cls in _FROM_BROKERS} | {qualified_name(cls): cls for cls in _OURS}
+
+
+def names_of(cls: type[BaseException]) -> tuple[str, ...]:
+    """What `cls` and its bases are called on the wire, nearest first."""
+    return tuple(_NAMES.get(base) or qualified_name(base) for base in cls.__mro__)
+
+
+def own_error(name: str) -> type[Exception] | None:
+    """The class of ours that a peer's broker means by `name`."""
+    return _CLASSES.get(name)

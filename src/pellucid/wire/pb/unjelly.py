@@ -1,0 +1,499 @@
+"""Unjelly: s-expressions from the peer as objects. Everything here is hostile until it has been looked at.
+
+An expression is bytes, an int, a float, or a list that starts with its tag. Cycles are built by making the mutable
+object first and filling it afterwards; a tuple or frozenset that is referred to from inside itself leaves a gap in a
+mutable container, which is filled once the tuple is whole.
+
+Shared structure is counted each time it is met (`Limits.expanded_elements`), so that what this side hands on can't be
+larger than what it took in by more than that.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Callable
+from typing import Any, cast
+
+from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError
+from pellucid.flavors.cacheable import RemoteCache
+from pellucid.flavors.copyable import PlainCopier, RemoteCopy
+from pellucid.flavors.failures import FailureReport
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.policy import Policy
+from pellucid.flavors.registry import Receiver
+from pellucid.flavors.serializable import Unpersistable
+from pellucid.wire.dialect import Ledger
+from pellucid.wire.pb.names import FAILURE
+
+__all__ = ["Decoders", "Unjellier", "find_decoders"]
+
+Decoder = Callable[["Unjellier", list[Any]], Any]
+"""Reads one kind of expression."""
+
+Decoders = dict[bytes, Decoder]
+"""How expressions with these tags are read."""
+
+Fill = Callable[[Any], None]
+"""Puts an object where it belongs."""
+
+
+class _Unfinished:
+    """Stands for a tuple or frozenset that is referred to before it is whole."""
+
+    __slots__ = ("gaps",)
+
+    def __init__(self) -> None:
+        self.gaps: list[Fill] = []
+
+
+class Unjellier:
+    """Reads the values of one message, and remembers what it took from the ledger."""
+
+    def __init__(self, ledger: Ledger, decoders: Decoders, *, placeholders: bool) -> None:
+        self.references: dict[int, int] = {}
+        """Receipts of references taken so far, by id."""
+        self.caches: dict[int, int] = {}
+        """Receipts of caches taken so far, by id."""
+        self._ledger = ledger
+        self._decoders = decoders
+        self._placeholders = placeholders or ledger.policy.accept_placeholders
+        self._count = 0
+        self._odd_keys = 0
+        self._most = ledger.limits.expanded_elements
+        self._start()
+
+    def _start(self) -> None:
+        # By number: the object, or _Unfinished while it can't be had yet.
+        self._shared: dict[int, Any] = {}
+        # By number: how many elements it stands for.
+        self._sizes: dict[int, int] = {}
+        # States that have gaps still, to be set when the message is whole.
+        self._late: list[Callable[[], None]] = []
+        self._open_gaps = 0
+        self._finishers: list[Callable[[], None]] = []
+
+    def unjelly(self, expression: Any) -> Any:
+        """The object that `expression`, one of its own, stands for.
+
+        Raises:
+            InsecureJelly: something in it may not cross.
+            LimitExceeded: shared structure stands for too much.
+            RemoteProtocolError: it makes no sense.
+            Exception: whatever an application's hook raised.
+        """
+        self._start()
+        try:
+            value = self._unjelly(expression)
+            for set_state in self._late:
+                set_state()
+            for finish in self._finishers:
+                finish()
+        except RecursionError:
+            raise LimitExceeded("nesting", self._ledger.limits.nesting) from None
+        return value
+
+    def _unjelly(self, expression: Any) -> Any:
+        if type(expression) is not list:
+            return expression
+        decoder = self._decoders.get(_tag_of(expression))
+        if decoder is not None:
+            return decoder(self, expression)
+        return self._tagged(expression)
+
+    def _counted(self, elements: int) -> None:
+        self._count += elements
+        if self._count > self._most:
+            raise LimitExceeded("expanded_elements", self._most)
+
+    # Plain values.
+
+    def _none(self, expression: list[Any]) -> None:
+        return None
+
+    def _boolean(self, expression: list[Any]) -> bool:
+        text = _bytes(expression)
+        if text == b"true":
+            return True
+        if text == b"false":
+            return False
+        raise RemoteProtocolError("a boolean is neither true nor false")
+
+    def _unicode(self, expression: list[Any]) -> str:
+        try:
+            return _bytes(expression).decode()
+        except UnicodeDecodeError:
+            raise RemoteProtocolError("a unicode string is not UTF-8") from None
+
+    def _decimal(self, expression: list[Any]) -> decimal.Decimal:
+        number, exponent = _operand(expression, 1), _operand(expression, 2)
+        if type(number) is not int or type(exponent) is not int:
+            raise RemoteProtocolError("a decimal is not two ints")
+        try:
+            # From its parts: 10 ** exponent would cost what the peer likes.
+            digits = tuple(map(int, str(abs(number))))
+            return decimal.Decimal((int(number < 0), digits, exponent))
+        except (ValueError, ArithmeticError):
+            raise RemoteProtocolError("a decimal's exponent is out of range") from None
+
+    def _datetime(self, expression: list[Any]) -> datetime.datetime:
+        return cast(datetime.datetime, _from_numbers(datetime.datetime, expression, 7))
+
+    def _date(self, expression: list[Any]) -> datetime.date:
+        return cast(datetime.date, _from_numbers(datetime.date, expression, 3))
+
+    def _time(self, expression: list[Any]) -> datetime.time:
+        return cast(datetime.time, _from_numbers(datetime.time, expression, 4))
+
+    def _timedelta(self, expression: list[Any]) -> datetime.timedelta:
+        return cast(datetime.timedelta, _from_numbers(datetime.timedelta, expression, 3))
+
+    # Containers. Each has a form that fills an object made before, for cycles.
+
+    def _list(self, expression: list[Any], number: int | None = None) -> list[Any]:
+        self._counted(len(expression))
+        result: list[Any] = []
+        if number is not None:
+            self._shared[number] = result
+        decoders = self._decoders
+        append = result.append
+        for element in expression[1:]:
+            if type(element) is list:
+                decoder = decoders.get(_tag_of(element))
+                element = self._tagged(element) if decoder is None else decoder(self, element)
+                if type(element) is _Unfinished:
+                    self._leave_gap(element, _item_filler(result, len(result)))
+            append(element)
+        return result
+
+    def _dictionary(self, expression: list[Any], number: int | None = None) -> dict[Any, Any]:
+        self._counted(2 * len(expression))
+        result: dict[Any, Any] = {}
+        if number is not None:
+            self._shared[number] = result
+        decoders = self._decoders
+        try:
+            for key, value in expression[1:]:
+                if type(key) is list:
+                    decoder = decoders.get(_tag_of(key))
+                    key = self._tagged(key) if decoder is None else decoder(self, key)
+                if type(value) is list:
+                    decoder = decoders.get(_tag_of(value))
+                    value = self._tagged(value) if decoder is None else decoder(self, value)
+                    if type(value) is _Unfinished:
+                        self._leave_gap(value, _item_filler(result, key))
+                if type(key) is not str:
+                    self._check_key(key)
+                try:
+                    result[key] = value
+                except TypeError:
+                    raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
+        except ValueError:
+            raise RemoteProtocolError("a dictionary holds something else than pairs") from None
+        return result
+
+    def _tuple(self, expression: list[Any]) -> tuple[Any, ...]:
+        return tuple(self._members(expression))
+
+    def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
+        try:
+            return frozenset(self._hashable_members(expression))
+        except TypeError:
+            raise RemoteProtocolError("a member of a frozenset can't be hashed") from None
+
+    def _set(self, expression: list[Any], number: int | None = None) -> set[Any]:
+        result: set[Any] = set()
+        if number is not None:
+            self._shared[number] = result
+        members = self._hashable_members(expression)
+        try:
+            result.update(members)
+        except TypeError:
+            raise RemoteProtocolError("a member of a set can't be hashed") from None
+        return result
+
+    def _members(self, expression: list[Any]) -> list[Any]:
+        self._counted(len(expression))
+        members = [self._unjelly(element) for element in expression[1:]]
+        if self._open_gaps and any(type(member) is _Unfinished for member in members):
+            raise RemoteProtocolError("a tuple or set directly contains itself")
+        return members
+
+    def _hashable_members(self, expression: list[Any]) -> list[Any]:
+        members = self._members(expression)
+        for member in members:
+            self._check_key(member)
+        return members
+
+    def _check_key(self, key: Any) -> None:
+        """Count `key` where the peer can choose its hash, and so make every look-up slow."""
+        cls = type(key)
+        if cls in _SAFE_KEYS or (cls is int and -(2**63) <= key < 2**63):
+            return
+        if cls is _Unfinished:
+            raise RemoteProtocolError("a dictionary key directly contains itself")
+        self._odd_keys += 1
+        limit = self._ledger.limits.odd_keys
+        if self._odd_keys > limit:
+            raise LimitExceeded("odd_keys", limit)
+
+    # Shared objects.
+
+    def _reference(self, expression: list[Any]) -> Any:
+        number, inner = _operand(expression, 1), _operand(expression, 2)
+        if type(number) is not int or number in self._shared:
+            raise RemoteProtocolError("a reference's number is no number, or stands for two objects")
+        before = self._count
+        decoder = self._decoders.get(_tag_of(inner)) if type(inner) is list else None
+        if decoder in _FILLED_LATER:
+            value = cast(Any, decoder)(self, inner, number)
+        elif type(inner) is list and decoder is None:
+            value = self._tagged(inner, number)
+        else:
+            unfinished = self._shared[number] = _Unfinished()
+            value = self._unjelly(inner)
+            if type(value) is _Unfinished:
+                raise RemoteProtocolError("a reference stands for nothing but another one")
+            for fill in unfinished.gaps:
+                fill(value)
+            self._open_gaps -= len(unfinished.gaps)
+        self._shared[number] = value
+        self._sizes[number] = self._count - before
+        return value
+
+    def _dereference(self, expression: list[Any]) -> Any:
+        number = _operand(expression, 1)
+        if type(number) is not int or number not in self._shared:
+            raise RemoteProtocolError("a dereference has no reference before it")
+        self._counted(self._sizes.get(number, 1))
+        value = self._shared[number]
+        if type(value) is _Unfinished:
+            self._open_gaps += 1
+        return value
+
+    def _leave_gap(self, unfinished: _Unfinished, fill: Fill) -> None:
+        unfinished.gaps.append(fill)
+
+    # Flavors.
+
+    def _remote(self, expression: list[Any]) -> Any:
+        export_id = _id(expression)
+        if type(export_id) is bytes:
+            raise RemoteProtocolError("a reference to a named object was sent; only numbers are counted")
+        value = self._ledger.import_reference(export_id)
+        self.references[export_id] = self.references.get(export_id, 0) + 1
+        return value
+
+    def _local(self, expression: list[Any]) -> Any:
+        return self._ledger.exported(_id(expression))
+
+    def _cached(self, expression: list[Any]) -> Any:
+        cache_id = _id(expression)
+        value = self._ledger.imported_cache(cache_id)
+        self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
+        return value
+
+    def _lcache(self, expression: list[Any]) -> Any:
+        return self._ledger.exported_cache(_id(expression))
+
+    def _tagged(self, expression: list[Any], number: int | None = None) -> Any:
+        tag = _tag_of(expression).decode(errors="backslashreplace")
+        receiver = self._ledger.registry.receiver(tag)
+        if receiver is None:
+            cls = self._ledger.policy.instance_class(tag)
+            if cls is None:
+                raise InsecureJelly(f"{tag[:200]} may not cross; register it, or allow it, on the receiving side")
+            return self._instance(cls, expression, number)
+        if isinstance(receiver, type) and issubclass(receiver, RemoteCache):
+            return self._remote_cache(receiver, expression, number)
+        return self._copy(receiver, expression, number)
+
+    def _copy(self, receiver: Receiver, expression: list[Any], number: int | None) -> Any:
+        if isinstance(receiver, type) and issubclass(receiver, RemoteCopy):
+            copy: Any = receiver.__new__(receiver)
+            self._fill(copy, hook(copy, "set_copyable_state"), _operand(expression, 1), number)
+            return copy
+        if isinstance(receiver, PlainCopier):
+            blank = receiver.blank()
+            if blank is not None:
+                self._fill(blank, lambda state: receiver.build(blank, state), _operand(expression, 1), number)
+                return blank
+            return receiver.build(None, self._whole_state(_operand(expression, 1)))
+        return receiver(self._whole_state(_operand(expression, 1)))
+
+    def _instance(self, cls: type, expression: list[Any], number: int | None) -> Any:
+        instance: Any = cast(Any, object.__new__)(cls)
+        set_state = getattr(instance, "__setstate__", None) or (lambda state: instance.__dict__.update(state or {}))
+        self._fill(instance, set_state, _operand(expression, 1), number)
+        return instance
+
+    def _remote_cache(self, receiver: type[RemoteCache], expression: list[Any], number: int | None) -> Any:
+        cache_id, state = _id(expression), _operand(expression, 2)
+        copy = self._ledger.import_cache(cache_id, receiver)
+        self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
+
+        def set_state(value: Any) -> None:
+            hook(copy, "set_copyable_state")(value)
+            self._ledger.cache_filled(cache_id)
+
+        self._fill(copy, set_state, state, number)
+        return copy
+
+    def _fill(self, obj: Any, set_state: Fill, state_expression: Any, number: int | None) -> None:
+        """Give `obj`, made just now, its state: at once, or at the end where the state has gaps until then."""
+        if number is not None:
+            self._shared[number] = obj
+        gaps = self._open_gaps
+        state = self._state(state_expression)
+        if self._open_gaps > gaps:
+            self._late.append(lambda: set_state(state))
+        else:
+            set_state(state)
+        if hasattr(obj, "post_unjelly") or hasattr(obj, "postUnjelly"):
+            self._finishers.append(hook(obj, "post_unjelly"))
+
+    def _state(self, expression: Any) -> Any:
+        # Inside a copy's own state a placeholder is the sender's business (parity with twisted.web.distrib).
+        placeholders, self._placeholders = self._placeholders, True
+        try:
+            state = self._unjelly(expression)
+        finally:
+            self._placeholders = placeholders
+        if type(state) is _Unfinished:
+            raise RemoteProtocolError("a copy's state directly contains the copy")
+        return state
+
+    def _whole_state(self, expression: Any) -> Any:
+        """The state of a copy that is built in one go, which can't have gaps."""
+        gaps = self._open_gaps
+        state = self._state(expression)
+        if self._open_gaps > gaps:
+            raise RemoteProtocolError("a copy that is built in one go is part of its own state")
+        return state
+
+    def _failure(self, expression: list[Any]) -> FailureReport:
+        state = self._state(_operand(expression, 1))
+        if not isinstance(state, dict):
+            raise RemoteProtocolError("a failure's state is not a dictionary")
+        # A Python 2 peer writes the names as bytes; an older peer lacks some of them.
+        told = {_text(key): value for key, value in state.items()}
+        parents = told.get("parents")
+        return FailureReport(
+            name=_text(told.get("type", "")),
+            text=_text(told.get("value", "")),
+            parents=tuple(map(_text, parents)) if isinstance(parents, list) else (),
+            traceback=_text(told.get("traceback") or "") or None,
+        )
+
+    # Things that cross by name, and things that do not cross.
+
+    def _named(self, expression: list[Any]) -> Any:
+        kind = _tag_of(expression).decode()
+        return self._ledger.policy.named(kind, _bytes(expression).decode(errors="backslashreplace"))
+
+    def _unpersistable(self, expression: list[Any]) -> Unpersistable:
+        reason = _bytes(expression).decode(errors="backslashreplace")
+        if not self._placeholders:
+            raise InsecureJelly(f"an object that could not be sent: {reason[:200]}")
+        return Unpersistable(f"Unpersistable data: {reason}")
+
+    def _persistent(self, expression: list[Any]) -> Unpersistable:
+        return Unpersistable("Persistent callback not found")
+
+
+_KINDS: dict[bytes, tuple[str, Decoder]] = {
+    b"None": ("None", Unjellier._none),
+    b"boolean": ("boolean", Unjellier._boolean),
+    b"unicode": ("str", Unjellier._unicode),
+    b"decimal": ("decimal", Unjellier._decimal),
+    b"datetime": ("datetime", Unjellier._datetime),
+    b"date": ("date", Unjellier._date),
+    b"time": ("time", Unjellier._time),
+    b"timedelta": ("timedelta", Unjellier._timedelta),
+    b"list": ("list", Unjellier._list),
+    b"tuple": ("tuple", Unjellier._tuple),
+    b"dictionary": ("dictionary", Unjellier._dictionary),
+    b"set": ("set", Unjellier._set),
+    b"frozenset": ("frozenset", Unjellier._frozenset),
+}
+
+_ALWAYS: Decoders = {
+    b"reference": Unjellier._reference,
+    b"dereference": Unjellier._dereference,
+    b"remote": Unjellier._remote,
+    b"local": Unjellier._local,
+    b"cached": Unjellier._cached,
+    b"lcache": Unjellier._lcache,
+    b"class": Unjellier._named,
+    b"module": Unjellier._named,
+    b"function": Unjellier._named,
+    b"unpersistable": Unjellier._unpersistable,
+    b"persistent": Unjellier._persistent,
+    FAILURE: Unjellier._failure,
+}
+
+# Their hashes are salted, or too few collide to matter.
+_SAFE_KEYS = frozenset({str, bytes, float, bool, type(None), datetime.datetime, datetime.date, datetime.time})
+
+_FILLED_LATER = (Unjellier._list, Unjellier._dictionary, Unjellier._set)
+
+
+def find_decoders(policy: Policy) -> Decoders:
+    """The decoders of everything that `policy` allows, but for tags that the registry knows."""
+    return _ALWAYS | {tag: decoder for tag, (kind, decoder) in _KINDS.items() if kind in policy.types}
+
+
+def _tag_of(expression: list[Any]) -> bytes:
+    tag = expression[0] if expression else None
+    if type(tag) is not bytes:
+        raise RemoteProtocolError("a list does not start with a tag")
+    return tag
+
+
+def _operand(expression: list[Any], index: int) -> Any:
+    if index >= len(expression):
+        raise RemoteProtocolError(f"{_tag_of(expression).decode(errors='backslashreplace')[:50]} lacks an operand")
+    return expression[index]
+
+
+def _bytes(expression: list[Any]) -> bytes:
+    operand = _operand(expression, 1)
+    if type(operand) is not bytes:
+        raise RemoteProtocolError(
+            f"the operand of {_tag_of(expression).decode(errors='backslashreplace')[:50]} is no string"
+        )
+    return operand
+
+
+def _id(expression: list[Any]) -> Any:
+    operand = _operand(expression, 1)
+    if type(operand) is not int and type(operand) is not bytes:
+        raise RemoteProtocolError(
+            f"the operand of {_tag_of(expression).decode(errors='backslashreplace')[:50]} is no id"
+        )
+    return operand
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return value if isinstance(value, str) else ""
+
+
+def _from_numbers(make: Callable[..., Any], expression: list[Any], count: int) -> Any:
+    words = _bytes(expression).split()
+    # A long run of digits would be slow to convert: no field has more than ten.
+    if len(words) != count or any(len(word) > 10 for word in words):
+        raise RemoteProtocolError(f"a {_tag_of(expression).decode()} does not have its {count} numbers")
+    try:
+        numbers = [int(word) for word in words]
+        return make(*numbers)
+    except (ValueError, OverflowError):
+        raise RemoteProtocolError(f"a {_tag_of(expression).decode()} is out of range") from None
+
+
+def _item_filler(container: Any, key: Any) -> Fill:
+    def fill(value: Any) -> None:
+        container[key] = value
+
+    return fill

@@ -1,0 +1,12 @@
+"""What every test has: Hypothesis without a stopwatch."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# A busy machine is no failure: only pytest's timeout bounds a test. The profile in force is kept otherwise, so that
+# Hypothesis's own for CI (no database, the same examples each time) stays. Ask for more examples with
+# `make test PYTEST_ARGS=--hypothesis-profile=thorough`.
+settings.register_profile("pellucid", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=5_000)
+settings.load_profile("pellucid")

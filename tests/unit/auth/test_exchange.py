@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pellucid.auth.challenge import respond
+from pellucid.auth.checkers import AllowAnonymous, InMemoryPasswords
+from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
+from pellucid.auth.exchange import PortalRoot, login
+from pellucid.auth.portal import Login, Portal
+from pellucid.errors import RemoteProtocolError, UnauthorizedLogin, UnhandledCredentials
+from pellucid.flavors.referenceable import Referenceable
+from tests.unit.auth.coroutines import Paused, run
+
+CHALLENGE = bytes(range(16))
+
+
+class Naming:
+    """A realm whose avatars tell whose they are, and with which mind."""
+
+    def request_avatar(self, avatar_id: str, mind: object) -> object:
+        return f"avatar of {avatar_id or 'nobody'} with {mind}"
+
+
+class Reference:
+    """A reference to an object in the same process: it notes each call, and passes references for objects."""
+
+    def __init__(self, referenceable: Referenceable, calls: list[tuple[object, ...]]) -> None:
+        self.referenceable = referenceable
+        self.calls = calls
+
+    async def call(self, name: str, /, *args: object) -> object:
+        self.calls.append((name, *args))
+        answer = self.referenceable.method_for(name)(*args)
+        return self._received(await answer if inspect.isawaitable(answer) else answer)
+
+    def _received(self, value: object) -> object:
+        match value:
+            case Referenceable():
+                return Reference(value, self.calls)
+            case (first, second):
+                return self._received(first), self._received(second)
+            case _:
+                return value
+
+
+class Answering:
+    """A reference whose every call has the same answer."""
+
+    def __init__(self, answer: object) -> None:
+        self.answer = answer
+        self.calls: list[tuple[object, ...]] = []
+
+    async def call(self, name: str, /, *args: object) -> object:
+        self.calls.append((name, *args))
+        return self.answer
+
+
+def admit(login: Login) -> object:
+    return "admitted", login.avatar
+
+
+def counting(size: int) -> bytes:
+    return bytes(range(size))
+
+
+def guarded(portal: Portal | None = None, random_bytes: Callable[[int], bytes] = counting) -> PortalRoot:
+    portal = portal or Portal(Naming(), [AllowAnonymous(), InMemoryPasswords({"alice": "secret", "bøb": "pässword"})])
+    return PortalRoot(portal, random_bytes, admit)
+
+
+def challenger_for(root: PortalRoot, username: object = "alice") -> Any:
+    _, challenger = root.remote_login(username)
+    return challenger
+
+
+# The server's half.
+
+
+def test_a_challenge_is_16_of_the_random_bytes_that_were_handed_in() -> None:
+    fresh = iter([b"first challenge!", b"second challenge"])
+    asked: list[int] = []
+
+    def random_bytes(size: int) -> bytes:
+        asked.append(size)
+        return next(fresh)
+
+    root = guarded(random_bytes=random_bytes)
+    assert root.remote_login("alice")[0] == b"first challenge!"
+    assert root.remote_login("alice")[0] == b"second challenge"
+    assert asked == [16, 16]
+
+
+def test_the_right_response_is_admitted() -> None:
+    challenger = challenger_for(guarded())
+    admitted = run(challenger.remote_respond(respond(CHALLENGE, "secret"), "mind"))
+    assert admitted == ("admitted", "avatar of alice with mind")
+
+
+def test_a_wrong_response_is_not_admitted() -> None:
+    with pytest.raises(UnauthorizedLogin):
+        run(challenger_for(guarded()).remote_respond(respond(CHALLENGE, "wrong"), None))
+
+
+def test_an_unknown_user_gets_a_challenge_like_everyone() -> None:
+    challenge, challenger = guarded().remote_login("mallory")
+    assert (challenge, type(challenger)) == (CHALLENGE, type(challenger_for(guarded())))
+
+
+@pytest.mark.parametrize("username", ["bøb", "bøb".encode()])
+def test_a_username_is_text_or_its_utf_8(username: str | bytes) -> None:
+    challenger = challenger_for(guarded(), username)
+    admitted = run(challenger.remote_respond(respond(CHALLENGE, "pässword"), None))
+    assert admitted == ("admitted", "avatar of bøb with None")
+
+
+@pytest.mark.parametrize("username", [b"\xff", None, 1, ["alice"]])
+def test_a_malformed_username_is_unauthorized(username: object) -> None:
+    with pytest.raises(UnauthorizedLogin):
+        guarded().remote_login(username)
+
+
+@pytest.mark.parametrize("response", ["text", None, 1, [b"list"]])
+def test_a_response_that_is_not_bytes_is_unauthorized(response: object) -> None:
+    with pytest.raises(UnauthorizedLogin):
+        run(challenger_for(guarded()).remote_respond(response, None))
+
+
+@pytest.mark.parametrize("first", [respond(CHALLENGE, "secret"), b"wrong", None], ids=["right", "wrong", "malformed"])
+def test_a_challenge_has_one_response_whatever_it_was(first: object) -> None:
+    root = guarded(Portal(Naming(), [InMemoryPasswords({"alice": "secret"})]))
+    challenger = challenger_for(root)
+    try:
+        run(challenger.remote_respond(first, None))
+    except UnauthorizedLogin:
+        assert first != respond(CHALLENGE, "secret")
+    with pytest.raises(UnauthorizedLogin, match="log in again"):
+        run(challenger.remote_respond(respond(CHALLENGE, "secret"), None))
+
+
+def test_a_challenge_has_one_response_even_while_that_is_being_checked() -> None:
+    class Slow:
+        credentials = (PasswordChallenge,)
+
+        async def check(self, credentials: PasswordChallenge) -> str:
+            return await Paused(credentials.username)
+
+    challenger = challenger_for(guarded(Portal(Naming(), [Slow()])))
+    first = challenger.remote_respond(b"guess", None)
+    first.send(None)
+    with pytest.raises(UnauthorizedLogin, match="log in again"):
+        run(challenger.remote_respond(b"another guess", None))
+    assert run(first) == ("admitted", "avatar of alice with None")
+
+
+def test_several_logins_may_be_under_way_at_one_root() -> None:
+    root = guarded()
+    alice, bob = challenger_for(root, "alice"), challenger_for(root, "bøb")
+    assert run(bob.remote_respond(respond(CHALLENGE, "pässword"), 2)) == ("admitted", "avatar of bøb with 2")
+    assert run(alice.remote_respond(respond(CHALLENGE, "secret"), 1)) == ("admitted", "avatar of alice with 1")
+
+
+def test_anonymous_logins_need_a_checker_for_them() -> None:
+    assert run(guarded().remote_loginAnonymous("mind")) == ("admitted", "avatar of nobody with mind")
+    with pytest.raises(UnhandledCredentials):
+        run(guarded(Portal(Naming(), [InMemoryPasswords({})])).remote_loginAnonymous(None))
+
+
+def test_the_logout_is_handed_to_whoever_admits() -> None:
+    def logout() -> None: ...
+
+    class Pairing:
+        def request_avatar(self, avatar_id: str, mind: object) -> object:
+            return "avatar", logout
+
+    admitted: list[Login] = []
+    root = PortalRoot(Portal(Pairing(), [AllowAnonymous()]), counting, admitted.append)
+    run(root.remote_loginAnonymous(None))
+    assert admitted == [Login("avatar", logout)]
+
+
+# The client's half.
+
+
+def test_a_password_logs_in_without_being_sent() -> None:
+    calls: list[tuple[object, ...]] = []
+    avatar = run(login(Reference(guarded(), calls), Password("bøb", "pässword"), "mind"))
+    assert avatar == ("admitted", "avatar of bøb with mind")
+    assert calls == [("login", "bøb".encode()), ("respond", respond(CHALLENGE, "pässword"), "mind")]
+
+
+def test_nobody_in_particular_logs_in_with_one_call() -> None:
+    calls: list[tuple[object, ...]] = []
+    avatar = run(login(Reference(guarded(), calls), Anonymous()))
+    assert avatar == ("admitted", "avatar of nobody with None")
+    assert calls == [("loginAnonymous", None)]
+
+
+def test_a_wrong_password_is_unauthorized() -> None:
+    with pytest.raises(UnauthorizedLogin):
+        run(login(Reference(guarded(), []), Password("alice", "wrong")))
+
+
+def test_credentials_that_cannot_be_sent_are_refused_before_anything_is_sent() -> None:
+    peer = Answering(None)
+    with pytest.raises(UnhandledCredentials) as caught:
+        run(login(peer, PasswordChallenge("alice", b"", b"")))
+    assert str(caught.value) == (
+        "PB's login can send Anonymous() or Password(username, password), not PasswordChallenge"
+    )
+    assert peer.calls == []
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_a_challenge_of_any_sensible_length_is_answered(size: int) -> None:
+    challenger = Answering("avatar")
+    assert run(login(Answering((bytes(size), challenger)), Password("alice", "secret"))) == "avatar"
+    assert challenger.calls == [("respond", respond(bytes(size), "secret"), None)]
+
+
+@pytest.mark.parametrize(
+    ("challenge", "problem"),
+    [("text", "a tuple"), (None, "a tuple"), (b"", "0 bytes"), (bytes(15), "15 bytes"), (bytes(65), "65 bytes")],
+)
+def test_an_impostors_challenge_is_not_answered(challenge: object, problem: str) -> None:
+    challenger = Answering("avatar")
+    with pytest.raises(RemoteProtocolError, match=problem):
+        run(login(Answering((challenge, challenger)), Password("alice", "secret")))
+    assert challenger.calls == []
+
+
+@pytest.mark.parametrize("answer", [None, CHALLENGE, (), (CHALLENGE,), (CHALLENGE, None), (CHALLENGE, None, None)])
+def test_an_answer_that_is_no_challenge_is_a_protocol_error(answer: object) -> None:
+    with pytest.raises(RemoteProtocolError, match="not with a challenge and a reference"):
+        run(login(Answering(answer), Password("alice", "secret")))
