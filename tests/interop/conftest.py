@@ -74,7 +74,7 @@ def connect(dialect: str, stock_server: StockServer) -> Connect:
     @asynccontextmanager
     async def open_connection(service: str = "root", **settings: Any) -> AsyncIterator[pb.Connection]:
         url = f"pb://127.0.0.1:{stock_server.ports[dialect][service]}"
-        async with pb.connect(url, registry=twin.REGISTRY, **settings) as connection:
+        async with pb.connect(url, **{"registry": twin.REGISTRY, **settings}) as connection:
             assert connection.dialect == dialect
             yield connection
 

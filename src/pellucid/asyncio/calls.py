@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pellucid.core import calls
 from pellucid.core.references import CallOptions, RemoteReference, Target
-from pellucid.errors import CallCancelled, DeadlineExceeded, NotAReference
+from pellucid.errors import CallCancelled, DeadlineExceeded, DeadReferenceError, NotAReference, Overloaded
 
 __all__ = ["Call"]
 
@@ -26,9 +26,11 @@ class Line(Protocol):
         self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> None:
         """Send `call`."""
+        ...
 
     def room(self) -> asyncio.Future[None] | None:
         """Where too much waits to be sent: what is done once there is room."""
+        ...
 
 
 class Call(calls.Call):
@@ -161,5 +163,5 @@ class Call(calls.Call):
         else:
             try:
                 self._line.start(dependant, self._value.live_target(), args, kwargs, CallOptions())
-            except Exception as error:
+            except (DeadReferenceError, Overloaded) as error:
                 dependant.fail(error)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Generator, Iterable
 from typing import Any
 
 from pellucid.asyncio.connection import Connection, Settings
-from pellucid.asyncio.server import dialects_named
 from pellucid.errors import ConnectFailed
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
 from pellucid.urls import UnixURL, parse_url
+from pellucid.wire.dialects import dialects_named
 
 __all__ = ["Connecting", "connect"]
 
@@ -88,11 +89,11 @@ class Connecting:
                     await loop.create_connection(lambda: connection, where.host, where.port, ssl=tls)
                 await connection.ready
         except TimeoutError as error:
-            connection.abort("connecting took too long")
+            connection.abort("connecting took too long", level=logging.DEBUG)
             raise ConnectFailed(f"no connection to {self._url} within {seconds} s (Limits.connect_seconds)") from error
         except OSError as error:
             raise ConnectFailed(f"no connection to {self._url}: {error}") from error
         except BaseException:
-            connection.abort("connecting was given up")
+            connection.abort("connecting was given up", level=logging.DEBUG)
             raise
         return connection

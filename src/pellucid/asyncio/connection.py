@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 from pellucid.asyncio.calls import Call
 from pellucid.asyncio.methods import Runner
 from pellucid.auth import login as log_in
-from pellucid.core.broker import DIALECTS, Broker, DialectClass
+from pellucid.core.broker import Broker
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference, Target
 from pellucid.errors import ConnectFailed, Overloaded, ProtocolError
@@ -24,6 +24,8 @@ from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
+from pellucid.wire.dialect import DialectClass
+from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, MethodCall
 
 __all__ = ["Connection", "Settings"]
@@ -170,9 +172,11 @@ class Connection(asyncio.Protocol):
         self._runner.hold()
         await self._runner.wait_idle()
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, *, level: int = logging.WARNING) -> None:
         """End the connection now; what waits to be sent is lost."""
-        log.warning("connection aborted: %s", reason, extra=self._fields("connection.aborted"))
+        if not self.is_closed:
+            fields = self._fields("connection.aborted")
+            log.log(level, "connection with %s aborted: %s", self.peer, reason, extra=fields)
         self._lose(reason)
         if self._transport is not None:
             self._transport.abort()

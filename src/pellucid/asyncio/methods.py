@@ -36,12 +36,15 @@ class Host(Protocol):
 
     def schedule_flush(self) -> None:
         """There is something to send."""
+        ...
 
     def drowning(self) -> bool:
         """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
+        ...
 
     def abort(self, reason: str) -> None:
         """End the connection now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class Runner:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
             self._answer(call, result)
@@ -179,7 +182,7 @@ class Runner:
         except asyncio.CancelledError:
             self._broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
             self._answer(call, value)

@@ -7,6 +7,7 @@ wants no answers (observed with twisted.spread.util, 26.10).
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any, BinaryIO
 
@@ -102,8 +103,7 @@ def _pages(source: bytes | BinaryIO | Iterable[Any], page_bytes: int) -> Iterato
     if isinstance(source, bytes):
         for start in range(0, len(source), page_bytes):
             yield source[start : start + page_bytes]
-    elif hasattr(source, "read"):
-        while page := source.read(page_bytes):
-            yield page
+    elif isinstance(source, io.IOBase | BinaryIO):
+        yield from iter(lambda: source.read(page_bytes), b"")
     else:
         yield from source

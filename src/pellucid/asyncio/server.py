@@ -13,15 +13,15 @@ from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
 from pellucid.auth import Login, Portal, PortalRoot
-from pellucid.core.broker import DIALECTS, DialectClass
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
 from pellucid.urls import TCPURL, UnixURL, parse_url
+from pellucid.wire.dialects import dialects_named
 
-__all__ = ["Server", "dialects_named", "serve"]
+__all__ = ["Server", "serve"]
 
 log = logging.getLogger("pellucid")
 
@@ -180,24 +180,6 @@ class Server:
         if not tls:
             return {}
         return {"ssl": self._tls, "ssl_handshake_timeout": self._settings.limits.handshake_seconds}
-
-
-def dialects_named(names: Iterable[str] | None) -> tuple[DialectClass, ...]:
-    """The dialects of those names, best first; all there are where `names` is None.
-
-    Raises:
-        ValueError: there is none of a name.
-    """
-    if names is None:
-        return DIALECTS
-    known = {dialect.name: dialect for dialect in DIALECTS}
-    wanted = tuple(names)
-    unknown = [name for name in wanted if name not in known]
-    if unknown or not wanted:
-        raise ValueError(
-            f"no such dialect: {unknown[0] if unknown else 'none was named'}; there are {', '.join(known)}"
-        )
-    return tuple(known[name] for name in wanted)
 
 
 def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connection], Referenceable]:

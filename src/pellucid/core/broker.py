@@ -15,7 +15,7 @@ its own with `call`. When the connection ends it takes what is left behind with 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from pellucid.core.calls import Call
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
@@ -27,7 +27,8 @@ from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
-from pellucid.wire.dialect import Dialect, Ledger
+from pellucid.wire.dialect import Dialect, DialectClass
+from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import (
     Answer,
     CallFailed,
@@ -39,21 +40,9 @@ from pellucid.wire.messages import (
     Unknown,
 )
 from pellucid.wire.negotiation import Negotiation
-from pellucid.wire.pb.dialect import NoneDialect, PBDialect
 
-__all__ = ["DIALECTS", "Broker", "DialectClass", "is_expected"]
+__all__ = ["Broker", "is_expected"]
 
-
-class DialectClass(Protocol):
-    """A dialect that can be offered: its name, and how to start it on a connection."""
-
-    name: str
-
-    def __call__(self, ledger: Ledger, /) -> Dialect: ...
-
-
-DIALECTS: tuple[DialectClass, ...] = (PBDialect, NoneDialect)
-"""Every dialect there is, best first."""
 
 ROOT = b"root"
 """The name under which PB publishes the object that a client gets first."""
@@ -184,7 +173,7 @@ class Broker:
                 target = self.books.exports.target(call.target)
                 call.method = target.method_for(call.name)
                 call.perspective = target.perspective
-        except Exception as error:  # also whatever an overridden method_for raises
+        except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
             call.error = error
 
     # Commands in, bytes out.
@@ -219,7 +208,7 @@ class Broker:
                 call_id, target.id, name, args, kwargs, not one_way, target.to_cache, target.perspective
             )
             self._send(message)
-        except Exception as error:  # also what an application's hooks raise
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             call.fail(error)
             return None
         if one_way:
@@ -234,7 +223,7 @@ class Broker:
             return None
         try:
             self._send(Answer(call.call_id, value, call.perspective))
-        except Exception as error:  # also what an application's hooks raise
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self.fail(call, error)
             return error
         return None

@@ -52,9 +52,11 @@ class Keeper(Protocol):
 
     def release(self, reference: RemoteReference) -> bool:
         """Give back one receipt; False where none is left."""
+        ...
 
     def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Run `callback` when the connection ends; the result cancels that."""
+        ...
 
 
 class RemoteReference(Held):

@@ -107,14 +107,13 @@ class Exports:
         """The object that comes home.
 
         A Twisted peer may release a reference first and send it home in an answer right after (its ticket 2334), so an
-        object just released is still found here, once, while calls are under way that were made before its release.
+        object just released is still found here while calls are under way that were made before its release.
 
         Raises:
             Error: the peer never had it.
         """
-        if export_id in self._parting and isinstance(export_id, int):
-            return self._parting.pop(export_id)
-        return self.target(export_id)
+        parting = self._parting.get(export_id) if isinstance(export_id, int) else None
+        return self.target(export_id) if parting is None else parting
 
     def call_answered(self) -> None:
         """A call of ours was answered, and its answer read: objects that only it could bring home are forgotten."""

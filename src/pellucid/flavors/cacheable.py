@@ -17,6 +17,7 @@ class Observer(Protocol):
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Run ``observe_name`` on the holder's `RemoteCache`; the result is the promise of its answer."""
+        ...
 
 
 class Cacheable(Copyable):

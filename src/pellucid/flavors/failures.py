@@ -55,5 +55,5 @@ def rebuild(told: FailureReport, cls: type[Exception] | None) -> Exception:
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:TEXT_CHARACTERS]
-    except Exception as failed:  # an exception's own __str__ is application code
+    except Exception as failed:  # noqa: BLE001 - an exception's own __str__ is application code
         return f"<no text: __str__ raised {type(failed).__name__}>"

@@ -19,7 +19,7 @@ class Referenceable(Serializable):
     """
 
     dynamic: ClassVar[bool] = False
-    """Whether a peer may also call ``remote_*`` attributes that only the instance has, or that ``__getattr__`` makes."""
+    """Whether a peer may also call ``remote_*`` attributes of the instance alone, or made by its ``__getattr__``."""
 
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
@@ -44,7 +44,7 @@ class Root(Referenceable):
 class Viewpoint(Referenceable):
     """An object seen by one perspective: a call of ``name`` runs ``view_name(perspective, ...)`` on it."""
 
-    def __init__(self, perspective: Any, object: object) -> None:
+    def __init__(self, perspective: Any, object: object) -> None:  # noqa: A002 - its name in PB
         self.perspective = perspective
         self.object = object
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from pellucid.errors import Error
-from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.copyable import PlainCopier, RemoteCopy
 from pellucid.flavors.serializable import qualified_name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
 from pellucid.flavors.policy import Policy
@@ -13,7 +13,7 @@ from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
 from pellucid.wire.messages import ExportId, Message
 
-__all__ = ["Dialect", "DialectFactory", "Ledger"]
+__all__ = ["Dialect", "DialectClass", "Ledger"]
 
 
 class Ledger(Protocol):
@@ -28,49 +28,62 @@ class Ledger(Protocol):
 
     def export(self, obj: Referenceable) -> int:
         """Count one more receipt of `obj` by the peer, and return its id. Raises TooManyReferences."""
+        ...
 
     def unexport(self, export_id: int) -> None:
         """Take one `export` back."""
+        ...
 
     def export_cache(self, obj: Cacheable, perspective: Any) -> tuple[int, Observer | None]:
         """Count one more receipt of `obj`; with it comes the observer where the peer has no copy yet."""
+        ...
 
     def unexport_cache(self, cache_id: int) -> None:
         """Take one `export_cache` back."""
+        ...
 
     def id_at_home(self, held: Held) -> ExportId:
         """The id by which the peer knows its own object. Raises ForeignReference, DeadReferenceError."""
+        ...
 
     def import_reference(self, export_id: int) -> Held:
         """The one reference to that object of the peer's, with one more receipt. Raises TooManyReferences."""
+        ...
 
     def exported(self, export_id: ExportId) -> object:
         """The original of an object that comes home. Raises Error where the peer never had it."""
+        ...
 
     def exported_cache(self, cache_id: int) -> Cacheable:
         """The original of a cacheable that comes home. Raises Error where the peer never had it."""
+        ...
 
     def import_cache(self, cache_id: int, make: Callable[[], RemoteCache]) -> RemoteCache:
         """Enter the copy of a cacheable that arrives for the first time. Raises TooManyReferences."""
+        ...
 
     def cache_filled(self, cache_id: int) -> None:
         """The copy entered by `import_cache` has its state now."""
+        ...
 
     def imported_cache(self, cache_id: int) -> RemoteCache:
         """The copy of a cacheable that has arrived before, with one more receipt. Raises Error."""
+        ...
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
         """Release receipts, counted by id, that arrived in a message which could not be decoded as a whole."""
+        ...
 
 
 class Dialect(Protocol):
     """One wire language, on one connection: it turns messages into bytes and bytes into messages."""
 
-    name: str
+    name: ClassVar[str]
     """By which it is offered and chosen in the negotiation."""
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer; then call `next_message` until it returns None."""
+        ...
 
     def next_message(self) -> Message | None:
         """The next message that is complete, decoded now: settle it before you ask for another.
@@ -78,13 +91,16 @@ class Dialect(Protocol):
         Raises:
             RemoteProtocolError: the stream makes no sense from here on.
         """
+        ...
 
     def greeting(self) -> bytes:
         """What to send as soon as the dialect is chosen."""
+        ...
 
     @property
     def greeted(self) -> bool:
         """Whether the peer's greeting has arrived."""
+        ...
 
     def encode(self, message: Message) -> bytes:
         """The bytes of `message`.
@@ -93,7 +109,14 @@ class Dialect(Protocol):
             InsecureJelly: something in it may not cross.
             LimitExceeded: it is larger than the peer would take.
         """
+        ...
 
 
-DialectFactory = Callable[[Ledger], Dialect]
-"""Starts a dialect on a connection whose books are given."""
+class DialectClass(Protocol):
+    """A dialect that can be offered: its name, and how to start it on a connection whose books are given."""
+
+    name: str
+
+    def __call__(self, ledger: Ledger, /) -> Dialect:
+        """Start it."""
+        ...

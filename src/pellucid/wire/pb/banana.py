@@ -56,7 +56,7 @@ class NeedData(Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 """What `Decoder.next_expression` returns while the bytes received hold no further complete expression."""
 
-_Unfinished: TypeAlias = "tuple[list[Any], list[tuple[list[Any], int, int]], list[Any], int, int, int]"
+_Unfinished: TypeAlias = "tuple[list[Expression], list[Any], list[tuple[list[Any], int, int]], int, int, int]"
 
 _DOUBLE: Final = struct.Struct("!d")
 
@@ -77,21 +77,9 @@ class Decoder:
     linear in the bytes received.
     """
 
-    __slots__ = (
-        "_arrived",
-        "_behind",
-        "_error",
-        "_limits",
-        "_missing",
-        "_position",
-        "_stop",
-        "_unfinished",
-        "_window",
-        "_words",
-    )
-
     def __init__(self, limits: Limits, words: Mapping[int, bytes] | None) -> None:
         self._limits = limits
+        self._short = limits.nesting, min(_LAST_DIGIT, limits.string_bytes), min(_LAST_DIGIT, limits.list_elements)
         self._words: Mapping[int, bytes] = words or {}
         self._error: RemoteProtocolError | None = None
         self._drop()
@@ -107,7 +95,10 @@ class Decoder:
         self._missing = 1  # bytes that must arrive before it makes sense to go on; 0 while the window may hold more
 
     def receive_data(self, data: bytes) -> None:
-        """Take in the next bytes from the peer; nothing is parsed yet. Then call `next_expression`."""
+        """Take in the next bytes from the peer; nothing is parsed yet. Then call `next_expression`.
+
+        After an error they are dropped.
+        """
         if self._error is None:
             self._arrived += data
 
@@ -131,9 +122,9 @@ class Decoder:
                 if expression is not NEED_DATA:
                     return expression
         except RemoteProtocolError as error:
-            self._error = error
             self._drop()
-            raise
+            self._error = error.with_traceback(None)  # which would keep the window alive
+            raise self._error
         return NEED_DATA
 
     def take_rest(self) -> bytes:
@@ -164,19 +155,18 @@ class Decoder:
     def _parse(self) -> Expression | NeedData:  # noqa: C901 - one loop: a call for each token would cost a third more
         """Decode from the window until one expression is complete, or as far as the window goes."""
         limits, words = self._limits, self._words
-        nesting = limits.nesting
-        short_string = min(_LAST_DIGIT, limits.string_bytes)
-        short_list = min(_LAST_DIGIT, limits.list_elements)
+        nesting, short_string, short_list = self._short
         data, position, stop = self._window, self._position, self._stop
         start = position - self._behind
         value: Any
         # A list of one element stands around each expression, so that there is always a list to append to.
         if self._unfinished is None:
-            root: list[Any] = []
+            root: list[Expression] = []
+            current: list[Any] = root
             outer: list[tuple[list[Any], int, int]] = []
-            current, remaining, depth, spare = root, 1, 0, limits.elements - 1
+            remaining, depth, spare = 1, 0, limits.elements - 1
         else:
-            root, outer, current, remaining, depth, spare = self._unfinished
+            root, current, outer, remaining, depth, spare = self._unfinished
 
         # Each turn decodes one token into `value`; `opened` is the number of elements to come where that is a list.
         # Nearly every token has one digit, and most lists of jelly are a tag and a short string, ["unicode", text]:
@@ -234,11 +224,11 @@ class Decoder:
                     self._position, self._behind, self._unfinished = position, 0, None
                     if position == stop:
                         self._window, self._position, self._stop, self._missing = b"", 0, 0, 1
-                    return root[0]  # type: ignore[no-any-return]
+                    return root[0]
                 current, remaining, depth = outer.pop()
 
         self._behind = position - start
-        self._unfinished = (root, outer, current, remaining, depth, spare) if position > start else None
+        self._unfinished = (root, current, outer, remaining, depth, spare) if position > start else None
         self._window, self._position, self._stop = data[position:stop], 0, stop - position
         return NEED_DATA
 
@@ -304,14 +294,10 @@ class Decoder:
         raise RemoteProtocolError(f"unknown {name}" if self._words else f"{name} in a dialect without a vocabulary")
 
 
-def _one_digit(kind: int) -> tuple[bytes, ...]:
-    return tuple(bytes((number, kind)) for number in range(_LAST_DIGIT + 1))
-
-
-_LISTS: Final = _one_digit(_LIST)
-_INTS: Final = _one_digit(_INT)
-_STRINGS: Final = _one_digit(_STRING)
-_TOKENS: Final = _one_digit(_VOCAB)
+# The headers with one digit, by number: nearly all that are sent.
+_LISTS, _INTS, _STRINGS, _TOKENS = (
+    tuple(bytes((number, kind)) for number in range(_LAST_DIGIT + 1)) for kind in (_LIST, _INT, _STRING, _VOCAB)
+)
 
 _FLOAT_TOKEN: Final = struct.Struct("!Bd")
 _LARGEST_INT: Final = 2**31 - 1
@@ -389,7 +375,7 @@ def _encode_leaf(item: object, limits: Limits, words: Mapping[bytes, int]) -> tu
         return (_FLOAT_TOKEN.pack(_FLOAT, item),)
     if isinstance(item, bytes):
         string = bytes(item)
-        if string in words:
+        if len(string) <= _LAST_DIGIT and string in words:  # hashing a long one takes long, and no word is long
             return (_TOKENS[words[string]],)
         if len(string) > limits.string_bytes:
             raise LimitExceeded("string_bytes", limits.string_bytes, len(string))
@@ -405,10 +391,9 @@ def _encode_int(number: int, limits: Limits) -> bytes:
 
 def _header(number: int, kind: int, limits: Limits) -> bytes:
     """The digits of `number`, which is not negative, and the type byte."""
-    digits = (number.bit_length() + _DIGIT_BITS - 1) // _DIGIT_BITS
-    if digits > limits.prefix_digits:
-        raise LimitExceeded("prefix_digits", limits.prefix_digits, digits)
-    header = bytearray()
+    if number.bit_length() > limits.prefix_digits * _DIGIT_BITS:
+        raise LimitExceeded("prefix_digits", limits.prefix_digits, -(-number.bit_length() // _DIGIT_BITS))
+    header: list[int] = []
     while number > _LAST_DIGIT:
         header.append(number & _LAST_DIGIT)
         number >>= _DIGIT_BITS

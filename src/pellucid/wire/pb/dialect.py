@@ -7,7 +7,7 @@ shapes are those that Twisted 26.10 was watched to send; docs/reference/protocol
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.copyable import Copyable
@@ -43,7 +43,7 @@ NO_TRACEBACK = "Traceback unavailable\n"
 class PBDialect:
     """Banana with PB's vocabulary, carrying jelly."""
 
-    name = "pb"
+    name: ClassVar[str] = "pb"
     _words: Mapping[int, bytes] | None = WORDS
     _tokens: Mapping[bytes, int] | None = TOKENS
 
@@ -106,7 +106,7 @@ class PBDialect:
         try:
             call.args = _arguments(unjellier.unjelly(args))
             call.kwargs = _keyword_arguments(unjellier.unjelly(kwargs))
-        except Exception as error:  # also what an application's hooks raise
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             call.args, call.error = (), error
             self._disown(unjellier, [b"list", args, kwargs])
         return call
@@ -116,7 +116,7 @@ class PBDialect:
         unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
         try:
             return Answer(call_id, unjellier.unjelly(jelly))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
             return CallFailed(call_id, error)
 
@@ -125,7 +125,7 @@ class PBDialect:
         unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
         try:
             return CallFailed(call_id, self._error_from(unjellier.unjelly(jelly)))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
             return CallFailed(call_id, error)
 
@@ -239,7 +239,7 @@ class PBDialect:
 class NoneDialect(PBDialect):
     """PB without the vocabulary: every word is spelt out."""
 
-    name = "none"
+    name: ClassVar[str] = "none"
     _words = None
     _tokens = None
 

@@ -21,7 +21,7 @@ from pellucid.flavors.copyable import PlainCopier, RemoteCopy
 from pellucid.flavors.failures import FailureReport
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
-from pellucid.flavors.registry import Receiver
+from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.names import FAILURE
@@ -96,10 +96,11 @@ class Unjellier:
     def _unjelly(self, expression: Any) -> Any:
         if type(expression) is not list:
             return expression
-        decoder = self._decoders.get(_tag_of(expression))
-        if decoder is not None:
-            return decoder(self, expression)
-        return self._tagged(expression)
+        try:
+            decoder = self._decoders.get(expression[0], Unjellier._tagged)
+        except (IndexError, TypeError):
+            raise RemoteProtocolError("a list does not start with a tag") from None
+        return decoder(self, expression)
 
     def _counted(self, elements: int) -> None:
         self._count += elements
@@ -121,9 +122,9 @@ class Unjellier:
 
     def _unicode(self, expression: list[Any]) -> str:
         try:
-            return _bytes(expression).decode()
-        except UnicodeDecodeError:
-            raise RemoteProtocolError("a unicode string is not UTF-8") from None
+            return str(expression[1], "utf-8")
+        except (IndexError, TypeError, UnicodeDecodeError):
+            raise RemoteProtocolError("a unicode string has no operand that is UTF-8") from None
 
     def _decimal(self, expression: list[Any]) -> decimal.Decimal:
         number, exponent = _operand(expression, 1), _operand(expression, 2)
@@ -155,12 +156,10 @@ class Unjellier:
         result: list[Any] = []
         if number is not None:
             self._shared[number] = result
-        decoders = self._decoders
-        append = result.append
+        append, unjelly = result.append, self._unjelly
         for element in expression[1:]:
             if type(element) is list:
-                decoder = decoders.get(_tag_of(element))
-                element = self._tagged(element) if decoder is None else decoder(self, element)
+                element = unjelly(element)
                 if type(element) is _Unfinished:
                     self._leave_gap(element, _item_filler(result, len(result)))
             append(element)
@@ -171,25 +170,23 @@ class Unjellier:
         result: dict[Any, Any] = {}
         if number is not None:
             self._shared[number] = result
-        decoders = self._decoders
-        try:
-            for key, value in expression[1:]:
-                if type(key) is list:
-                    decoder = decoders.get(_tag_of(key))
-                    key = self._tagged(key) if decoder is None else decoder(self, key)
-                if type(value) is list:
-                    decoder = decoders.get(_tag_of(value))
-                    value = self._tagged(value) if decoder is None else decoder(self, value)
-                    if type(value) is _Unfinished:
-                        self._leave_gap(value, _item_filler(result, key))
-                if type(key) is not str:
-                    self._check_key(key)
-                try:
-                    result[key] = value
-                except TypeError:
-                    raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
-        except ValueError:
-            raise RemoteProtocolError("a dictionary holds something else than pairs") from None
+        unjelly = self._unjelly
+        for pair in expression[1:]:
+            if type(pair) is not list or len(pair) != 2:
+                raise RemoteProtocolError("a dictionary holds something else than pairs")
+            key, value = pair
+            if type(key) is list:
+                key = unjelly(key)
+            if type(key) is not str:
+                self._check_key(key)
+            if type(value) is list:
+                value = unjelly(value)
+                if type(value) is _Unfinished:
+                    self._leave_gap(value, _item_filler(result, key))
+            try:
+                result[key] = value
+            except TypeError:
+                raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
         return result
 
     def _tuple(self, expression: list[Any]) -> tuple[Any, ...]:
@@ -319,10 +316,11 @@ class Unjellier:
                 self._fill(blank, lambda state: receiver.build(blank, state), _operand(expression, 1), number)
                 return blank
             return receiver.build(None, self._whole_state(_operand(expression, 1)))
-        return receiver(self._whole_state(_operand(expression, 1)))
+        factory = cast(Factory, receiver)
+        return factory(self._whole_state(_operand(expression, 1)))
 
-    def _instance(self, cls: type, expression: list[Any], number: int | None) -> Any:
-        instance: Any = cast(Any, object.__new__)(cls)
+    def _instance(self, cls: type[Any], expression: list[Any], number: int | None) -> Any:
+        instance = cast(Any, cls).__new__(cls)
         set_state = getattr(instance, "__setstate__", None) or (lambda state: instance.__dict__.update(state or {}))
         self._fill(instance, set_state, _operand(expression, 1), number)
         return instance
