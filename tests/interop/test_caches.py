@@ -174,3 +174,19 @@ def test_a_cacheable_handed_on_to_a_third_party_is_refused(connect: Connect, num
                 await other.root.call("echo", pond)
 
     run(scenario())
+
+
+def test_a_cacheable_of_an_unknown_class_fails_that_call_alone_and_is_not_observed(
+    connect: Connect, number: int
+) -> None:
+    async def scenario() -> None:
+        async with connect(registry=pb.Registry()) as connection:
+            name = f"pond {number}"
+            for times in 1, 2:
+                with pytest.raises(pb.InsecureJelly, match="interop.Pond"):
+                    await connection.root.call("ponds", name)
+                assert await connection.root.call("when_stopped", name, times) == times
+            assert await peer_tables(connection) == NOTHING_HELD
+            assert await settled(connection)
+
+    run(scenario())

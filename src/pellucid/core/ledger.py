@@ -16,12 +16,13 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
+from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import ExportId, Release, ReleaseCache
 
 __all__ = ["Books"]
 
 
-class Books:
+class Books(Ledger):
     """What this side exported, what it imported, and the receipts still to be given back.
 
     It is the `pellucid.wire.dialect.Ledger` of its broker, and what references know of their connection.

@@ -123,8 +123,8 @@ class Decoder:
                     return expression
         except RemoteProtocolError as error:
             self._drop()
-            self._error = error.with_traceback(None)  # which would keep the window alive
-            raise self._error
+            self._error = error.with_traceback(None)  # a frame of `_parse` would keep the window alive
+            raise self._error from None
         return NEED_DATA
 
     def take_rest(self) -> bytes:

@@ -7,8 +7,6 @@ tagged lists, flavors as references or tagged state, and an object met twice in 
 
 from __future__ import annotations
 
-import datetime
-import decimal
 from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
@@ -22,6 +20,7 @@ from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
 from pellucid.wire.dialect import Ledger
+from pellucid.wire.pb.plain import WRITERS
 
 __all__ = ["Encoders", "Jellier", "find_encoders"]
 
@@ -194,46 +193,7 @@ class Jellier:
             return met
         return self._whole(value, [qualified_name(type(value)).encode(), self._jelly(value.__getstate__())])
 
-    # Plain values.
-
-    def _as_it_is(self, value: Any) -> Any:
-        return value
-
-    def _none(self, value: None) -> list[Any]:
-        return [b"None"]
-
-    def _boolean(self, value: bool) -> list[Any]:
-        return [b"boolean", b"true" if value else b"false"]
-
-    def _unicode(self, value: str) -> list[Any]:
-        try:
-            return [b"unicode", value.encode()]
-        except UnicodeEncodeError:
-            raise InsecureJelly("a str with lone surrogates has no UTF-8 form; send its bytes instead") from None
-
-    def _decimal(self, value: decimal.Decimal) -> list[Any]:
-        sign, digits, exponent = value.as_tuple()
-        if not isinstance(exponent, int):
-            raise InsecureJelly(f"the Decimal {value} has no form in PB; send it as a float or a str")
-        if len(digits) > 135:  # 135 decimal digits just fit in 448 bits; a longer one would be slow to convert
-            raise LimitExceeded("prefix_digits", self._ledger.limits.prefix_digits)
-        number = int("".join(map(str, digits)))
-        return [b"decimal", -number if sign else number, exponent]
-
-    def _datetime(self, value: datetime.datetime) -> list[Any]:
-        _refuse_zone(value)
-        date = f"{value.year} {value.month} {value.day}"
-        return [b"datetime", f"{date} {value.hour} {value.minute} {value.second} {value.microsecond}".encode()]
-
-    def _date(self, value: datetime.date) -> list[Any]:
-        return [b"date", f"{value.year} {value.month} {value.day}".encode()]
-
-    def _time(self, value: datetime.time) -> list[Any]:
-        _refuse_zone(value)
-        return [b"time", f"{value.hour} {value.minute} {value.second} {value.microsecond}".encode()]
-
-    def _timedelta(self, value: datetime.timedelta) -> list[Any]:
-        return [b"timedelta", f"{value.days} {value.seconds} {value.microseconds}".encode()]
+    # Things that cross by name, and things that did not cross.
 
     def _named(self, value: type | FunctionType | ModuleType) -> list[Any]:
         kind, name = self._ledger.policy.name_of(value)
@@ -243,22 +203,12 @@ class Jellier:
         return [b"unpersistable", value.reason.encode()]
 
 
-_ALWAYS: Encoders = {bytes: Jellier._as_it_is, int: Jellier._as_it_is, float: Jellier._as_it_is}
-
-_PLAIN: dict[type, tuple[str, Encoder]] = {
-    str: ("str", Jellier._unicode),
-    bool: ("boolean", Jellier._boolean),
-    type(None): ("None", Jellier._none),
+_CONTAINERS: dict[type, tuple[str, Encoder]] = {
     list: ("list", Jellier._list),
     tuple: ("tuple", Jellier._tuple),
     dict: ("dictionary", Jellier._dictionary),
     set: ("set", Jellier._set),
     frozenset: ("frozenset", Jellier._frozenset),
-    decimal.Decimal: ("decimal", Jellier._decimal),
-    datetime.datetime: ("datetime", Jellier._datetime),
-    datetime.date: ("date", Jellier._date),
-    datetime.time: ("time", Jellier._time),
-    datetime.timedelta: ("timedelta", Jellier._timedelta),
 }
 
 # In this order: a Cacheable is a Copyable too, a RemoteCache is Held too.
@@ -278,7 +228,8 @@ _FLAVORS: tuple[tuple[type, Encoder], ...] = (
 
 def find_encoders(policy: Policy) -> Encoders:
     """The encoders of the plain values that `policy` allows; those of classes are found as they come."""
-    return _ALWAYS | {cls: encoder for cls, (kind, encoder) in _PLAIN.items() if kind in policy.types}
+    known: dict[type, tuple[str, Encoder]] = {**WRITERS, **_CONTAINERS}
+    return {cls: encoder for cls, (kind, encoder) in known.items() if not kind or kind in policy.types}
 
 
 def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder:
@@ -293,13 +244,6 @@ def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder
         f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, "
         "or register it with Registry.register_copyable"
     )
-
-
-def _refuse_zone(value: datetime.datetime | datetime.time) -> None:
-    if value.tzinfo is not None:
-        raise InsecureJelly(
-            f"a {type(value).__name__} with a time zone has no form in PB; send it in UTC without one, or as a str"
-        )
 
 
 def _tag(tag: str | bytes) -> bytes:

@@ -11,7 +11,6 @@ larger than what it took in by more than that.
 from __future__ import annotations
 
 import datetime
-import decimal
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,6 +24,7 @@ from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.names import FAILURE
+from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
 __all__ = ["Decoders", "Unjellier", "find_decoders"]
 
@@ -106,48 +106,6 @@ class Unjellier:
         self._count += elements
         if self._count > self._most:
             raise LimitExceeded("expanded_elements", self._most)
-
-    # Plain values.
-
-    def _none(self, expression: list[Any]) -> None:
-        return None
-
-    def _boolean(self, expression: list[Any]) -> bool:
-        text = _bytes(expression)
-        if text == b"true":
-            return True
-        if text == b"false":
-            return False
-        raise RemoteProtocolError("a boolean is neither true nor false")
-
-    def _unicode(self, expression: list[Any]) -> str:
-        try:
-            return str(expression[1], "utf-8")
-        except (IndexError, TypeError, UnicodeDecodeError):
-            raise RemoteProtocolError("a unicode string has no operand that is UTF-8") from None
-
-    def _decimal(self, expression: list[Any]) -> decimal.Decimal:
-        number, exponent = _operand(expression, 1), _operand(expression, 2)
-        if type(number) is not int or type(exponent) is not int:
-            raise RemoteProtocolError("a decimal is not two ints")
-        try:
-            # From its parts: 10 ** exponent would cost what the peer likes.
-            digits = tuple(map(int, str(abs(number))))
-            return decimal.Decimal((int(number < 0), digits, exponent))
-        except (ValueError, ArithmeticError):
-            raise RemoteProtocolError("a decimal's exponent is out of range") from None
-
-    def _datetime(self, expression: list[Any]) -> datetime.datetime:
-        return cast(datetime.datetime, _from_numbers(datetime.datetime, expression, 7))
-
-    def _date(self, expression: list[Any]) -> datetime.date:
-        return cast(datetime.date, _from_numbers(datetime.date, expression, 3))
-
-    def _time(self, expression: list[Any]) -> datetime.time:
-        return cast(datetime.time, _from_numbers(datetime.time, expression, 4))
-
-    def _timedelta(self, expression: list[Any]) -> datetime.timedelta:
-        return cast(datetime.timedelta, _from_numbers(datetime.timedelta, expression, 3))
 
     # Containers. Each has a form that fills an object made before, for cycles.
 
@@ -237,11 +195,11 @@ class Unjellier:
     # Shared objects.
 
     def _reference(self, expression: list[Any]) -> Any:
-        number, inner = _operand(expression, 1), _operand(expression, 2)
+        number, inner = operand(expression, 1), operand(expression, 2)
         if type(number) is not int or number in self._shared:
             raise RemoteProtocolError("a reference's number is no number, or stands for two objects")
         before = self._count
-        decoder = self._decoders.get(_tag_of(inner)) if type(inner) is list else None
+        decoder = self._decoders.get(tag_of(inner)) if type(inner) is list else None
         if decoder in _FILLED_LATER:
             value = cast(Any, decoder)(self, inner, number)
         elif type(inner) is list and decoder is None:
@@ -259,7 +217,7 @@ class Unjellier:
         return value
 
     def _dereference(self, expression: list[Any]) -> Any:
-        number = _operand(expression, 1)
+        number = operand(expression, 1)
         if type(number) is not int or number not in self._shared:
             raise RemoteProtocolError("a dereference has no reference before it")
         self._counted(self._sizes.get(number, 1))
@@ -274,27 +232,28 @@ class Unjellier:
     # Flavors.
 
     def _remote(self, expression: list[Any]) -> Any:
-        export_id = _id(expression)
-        if type(export_id) is bytes:
-            raise RemoteProtocolError("a reference to a named object was sent; only numbers are counted")
+        export_id = id_operand(expression)
         value = self._ledger.import_reference(export_id)
         self.references[export_id] = self.references.get(export_id, 0) + 1
         return value
 
     def _local(self, expression: list[Any]) -> Any:
-        return self._ledger.exported(_id(expression))
+        export_id = operand(expression, 1)
+        if type(export_id) is not int and type(export_id) is not bytes:
+            raise RemoteProtocolError("the id of an object that comes home is neither a number nor a name")
+        return self._ledger.exported(export_id)
 
     def _cached(self, expression: list[Any]) -> Any:
-        cache_id = _id(expression)
+        cache_id = id_operand(expression)
         value = self._ledger.imported_cache(cache_id)
         self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
         return value
 
     def _lcache(self, expression: list[Any]) -> Any:
-        return self._ledger.exported_cache(_id(expression))
+        return self._ledger.exported_cache(id_operand(expression))
 
     def _tagged(self, expression: list[Any], number: int | None = None) -> Any:
-        tag = _tag_of(expression).decode(errors="backslashreplace")
+        tag = tag_of(expression).decode(errors="backslashreplace")
         receiver = self._ledger.registry.receiver(tag)
         if receiver is None:
             cls = self._ledger.policy.instance_class(tag)
@@ -308,25 +267,25 @@ class Unjellier:
     def _copy(self, receiver: Receiver, expression: list[Any], number: int | None) -> Any:
         if isinstance(receiver, type) and issubclass(receiver, RemoteCopy):
             copy: Any = receiver.__new__(receiver)
-            self._fill(copy, hook(copy, "set_copyable_state"), _operand(expression, 1), number)
+            self._fill(copy, hook(copy, "set_copyable_state"), operand(expression, 1), number)
             return copy
         if isinstance(receiver, PlainCopier):
             blank = receiver.blank()
             if blank is not None:
-                self._fill(blank, lambda state: receiver.build(blank, state), _operand(expression, 1), number)
+                self._fill(blank, lambda state: receiver.build(blank, state), operand(expression, 1), number)
                 return blank
-            return receiver.build(None, self._whole_state(_operand(expression, 1)))
+            return receiver.build(None, self._whole_state(operand(expression, 1)))
         factory = cast(Factory, receiver)
-        return factory(self._whole_state(_operand(expression, 1)))
+        return factory(self._whole_state(operand(expression, 1)))
 
     def _instance(self, cls: type[Any], expression: list[Any], number: int | None) -> Any:
         instance = cast(Any, cls).__new__(cls)
         set_state = getattr(instance, "__setstate__", None) or (lambda state: instance.__dict__.update(state or {}))
-        self._fill(instance, set_state, _operand(expression, 1), number)
+        self._fill(instance, set_state, operand(expression, 1), number)
         return instance
 
     def _remote_cache(self, receiver: type[RemoteCache], expression: list[Any], number: int | None) -> Any:
-        cache_id, state = _id(expression), _operand(expression, 2)
+        cache_id, state = id_operand(expression), operand(expression, 2)
         copy = self._ledger.import_cache(cache_id, receiver)
         self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
 
@@ -370,7 +329,7 @@ class Unjellier:
         return state
 
     def _failure(self, expression: list[Any]) -> FailureReport:
-        state = self._state(_operand(expression, 1))
+        state = self._state(operand(expression, 1))
         if not isinstance(state, dict):
             raise RemoteProtocolError("a failure's state is not a dictionary")
         # A Python 2 peer writes the names as bytes; an older peer lacks some of them.
@@ -386,11 +345,11 @@ class Unjellier:
     # Things that cross by name, and things that do not cross.
 
     def _named(self, expression: list[Any]) -> Any:
-        kind = _tag_of(expression).decode()
-        return self._ledger.policy.named(kind, _bytes(expression).decode(errors="backslashreplace"))
+        kind = tag_of(expression).decode()
+        return self._ledger.policy.named(kind, string_operand(expression).decode(errors="backslashreplace"))
 
     def _unpersistable(self, expression: list[Any]) -> Unpersistable:
-        reason = _bytes(expression).decode(errors="backslashreplace")
+        reason = string_operand(expression).decode(errors="backslashreplace")
         if not self._placeholders:
             raise InsecureJelly(f"an object that could not be sent: {reason[:200]}")
         return Unpersistable(f"Unpersistable data: {reason}")
@@ -399,15 +358,7 @@ class Unjellier:
         return Unpersistable("Persistent callback not found")
 
 
-_KINDS: dict[bytes, tuple[str, Decoder]] = {
-    b"None": ("None", Unjellier._none),
-    b"boolean": ("boolean", Unjellier._boolean),
-    b"unicode": ("str", Unjellier._unicode),
-    b"decimal": ("decimal", Unjellier._decimal),
-    b"datetime": ("datetime", Unjellier._datetime),
-    b"date": ("date", Unjellier._date),
-    b"time": ("time", Unjellier._time),
-    b"timedelta": ("timedelta", Unjellier._timedelta),
+_CONTAINERS: dict[bytes, tuple[str, Decoder]] = {
     b"list": ("list", Unjellier._list),
     b"tuple": ("tuple", Unjellier._tuple),
     b"dictionary": ("dictionary", Unjellier._dictionary),
@@ -438,56 +389,14 @@ _FILLED_LATER = (Unjellier._list, Unjellier._dictionary, Unjellier._set)
 
 def find_decoders(policy: Policy) -> Decoders:
     """The decoders of everything that `policy` allows, but for tags that the registry knows."""
-    return _ALWAYS | {tag: decoder for tag, (kind, decoder) in _KINDS.items() if kind in policy.types}
-
-
-def _tag_of(expression: list[Any]) -> bytes:
-    tag = expression[0] if expression else None
-    if type(tag) is not bytes:
-        raise RemoteProtocolError("a list does not start with a tag")
-    return tag
-
-
-def _operand(expression: list[Any], index: int) -> Any:
-    if index >= len(expression):
-        raise RemoteProtocolError(f"{_tag_of(expression).decode(errors='backslashreplace')[:50]} lacks an operand")
-    return expression[index]
-
-
-def _bytes(expression: list[Any]) -> bytes:
-    operand = _operand(expression, 1)
-    if type(operand) is not bytes:
-        raise RemoteProtocolError(
-            f"the operand of {_tag_of(expression).decode(errors='backslashreplace')[:50]} is no string"
-        )
-    return operand
-
-
-def _id(expression: list[Any]) -> Any:
-    operand = _operand(expression, 1)
-    if type(operand) is not int and type(operand) is not bytes:
-        raise RemoteProtocolError(
-            f"the operand of {_tag_of(expression).decode(errors='backslashreplace')[:50]} is no id"
-        )
-    return operand
+    known: dict[bytes, tuple[str, Decoder]] = {**READERS, **_CONTAINERS}
+    return _ALWAYS | {tag: decoder for tag, (kind, decoder) in known.items() if kind in policy.types}
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     return value if isinstance(value, str) else ""
-
-
-def _from_numbers(make: Callable[..., Any], expression: list[Any], count: int) -> Any:
-    words = _bytes(expression).split()
-    # A long run of digits would be slow to convert: no field has more than ten.
-    if len(words) != count or any(len(word) > 10 for word in words):
-        raise RemoteProtocolError(f"a {_tag_of(expression).decode()} does not have its {count} numbers")
-    try:
-        numbers = [int(word) for word in words]
-        return make(*numbers)
-    except (ValueError, OverflowError):
-        raise RemoteProtocolError(f"a {_tag_of(expression).decode()} is out of range") from None
 
 
 def _item_filler(container: Any, key: Any) -> Fill:
