@@ -198,20 +198,21 @@ class LimitExceeded(Error):
     It is an `Error`, so that it travels quietly and an old peer can trap it as ``pb.Error``.
     """
 
+    limit: str = ""
+    """The name of the field of `pellucid.Limits`; empty where the error came from a peer, as its text alone."""
+    value: int = 0
+    """What the limit stands at."""
+    asked: int | None = None
+    """What was asked for, where that is known."""
+
     def __init__(self, limit: str, value: int, asked: int | None = None) -> None:
         super().__init__(limit, value, asked)
         self.limit = limit
-        """The name of the field of `pellucid.Limits`."""
         self.value = value
-        """What the limit stands at."""
         self.asked = asked
-        """What was asked for, where that is known."""
 
     def __str__(self) -> str:
-        # An exception of this class that arrives from a peer was rebuilt with its text as the only argument.
-        if not hasattr(self, "limit"):
-            return str(self.args[0]) if self.args else ""
-        return _limit_text(self.limit, self.value, self.asked)
+        return _limit_text(self.limit, self.value, self.asked) if self.limit else super().__str__()
 
 
 class TooManyCalls(LimitExceeded):

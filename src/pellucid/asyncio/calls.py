@@ -9,7 +9,14 @@ from typing import Any, Protocol
 
 from pellucid.core import calls
 from pellucid.core.references import CallOptions, RemoteReference, Target
-from pellucid.errors import CallCancelled, DeadlineExceeded, DeadReferenceError, NotAReference, Overloaded
+from pellucid.errors import (
+    CallCancelled,
+    DeadlineExceeded,
+    DeadReferenceError,
+    NotAReference,
+    Overloaded,
+    PBConnectionLost,
+)
 
 __all__ = ["Call"]
 
@@ -155,7 +162,9 @@ class Call(calls.Call):
     def _pass_on(self, dependant: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if dependant.done:
             return
-        if self._error is not None:
+        if isinstance(self._error, PBConnectionLost):
+            dependant.fail(PBConnectionLost(str(self._error), sent=False))
+        elif self._error is not None:
             dependant.fail(self._error)
         elif not isinstance(self._value, RemoteReference):
             kind = type(self._value).__name__

@@ -55,7 +55,12 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, settings: Settings, *, listens: bool, root_for: Callable[[Connection], Referenceable] | None = None
+        self,
+        settings: Settings,
+        *,
+        listens: bool,
+        root_for: Callable[[Connection], Referenceable] | None = None,
+        on_made: Callable[[Connection], None] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.number = secrets.token_hex(4)
@@ -76,6 +81,7 @@ class Connection(asyncio.Protocol):
         """Done once a dialect is agreed on; fails with what prevented it."""
         self._settings = settings
         self._root_for = root_for
+        self._on_made = on_made
         self._root: RemoteReference | None = None
         self._runner = Runner(self)
         self._transport: asyncio.Transport | None = None
@@ -84,7 +90,8 @@ class Connection(asyncio.Protocol):
         self._flush_is_due = False
         self._room: asyncio.Future[None] | None = None
         self._ending: Exception | None = None
-        self._closed: asyncio.Future[None] = self.loop.create_future()
+        self._notices_given: asyncio.Future[None] = self.loop.create_future()
+        self._disconnected: asyncio.Future[None] = self.loop.create_future()
         self._callbacks: set[asyncio.Future[Any]] = set()
 
     def __repr__(self) -> str:
@@ -147,7 +154,10 @@ class Connection(asyncio.Protocol):
 
         A peer that reads nothing for `Limits.close_seconds` is not waited for any longer.
         """
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None:
+            self._lose("the connection was closed before it was made")
+            self._disconnected.set_result(None)
+        elif not self._transport.is_closing():
             self._flush()
             self._lose("the connection was closed here")
             self._transport.close()
@@ -156,12 +166,12 @@ class Connection(asyncio.Protocol):
                 await self.wait_closed()
             finally:
                 giving_up.cancel()
-        else:
-            await self.wait_closed()
+        await self.wait_closed()
 
     async def wait_closed(self) -> None:
         """Return once the connection has ended and every disconnect notice has been given."""
-        await asyncio.shield(self._closed)
+        await asyncio.shield(self._notices_given)
+        await asyncio.shield(self._disconnected)
         while self._callbacks:
             await asyncio.wait(self._callbacks)
 
@@ -191,6 +201,8 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._transport.set_write_buffer_limits(high=self._settings.limits.queued_bytes)
         log.debug("connected", extra=self._fields("connection.made"))
+        if self._on_made is not None:
+            self._on_made(self)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
@@ -213,6 +225,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
+        self._disconnected.set_result(None)
         log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
@@ -379,8 +392,7 @@ class Connection(asyncio.Protocol):
             self._tell_stopped(stopped)
         for notice in lost.notices:
             self._run_callback(notice)
-        if not self._closed.done():
-            self._closed.set_result(None)
+        self._notices_given.set_result(None)
 
     def _fields(self, event: str) -> dict[str, str]:
         return {"event": event, "connection": self.number, "peer": self.peer}

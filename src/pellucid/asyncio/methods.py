@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
-from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
+from pellucid.errors import CallCancelled, LoginFailed, RemoteProtocolError, TooManyCalls
 from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread"]
@@ -211,7 +211,10 @@ class Runner:
             self._log("the result of %r can't be sent: %s", call, failed)
 
     def _fail(self, call: MethodCall, error: Exception) -> None:
-        if not is_expected(error):
+        if isinstance(error, LoginFailed):
+            fields = {"event": "login.refused", "call": _correlation_id(self._host, call), "peer": self._host.peer}
+            log.warning("login from %s refused: %s", self._host.peer, error, extra=fields)
+        elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
         self._broker.fail(call, error, with_traceback=self._host.unsafe_tracebacks)
 

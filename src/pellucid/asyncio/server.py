@@ -162,14 +162,15 @@ class Server:
         return f"<Server {' '.join(self._bound) or 'not listening'} connections={len(self.connections)}>"
 
     def _accept(self) -> Connection:
-        connection = Connection(self._settings, listens=True, root_for=self._root_for)
+        return Connection(self._settings, listens=True, root_for=self._root_for, on_made=self._admit_connection)
+
+    def _admit_connection(self, connection: Connection) -> None:
         self.connections.add(connection)
         connection.notify_on_disconnect(lambda: self.connections.discard(connection))
         hurry = connection.loop.call_later(
             self._settings.limits.handshake_seconds, connection.abort, "the peer was too slow to agree on a dialect"
         )
         connection.ready.add_done_callback(lambda _: hurry.cancel())
-        return connection
 
     def _add(self, server: asyncio.Server, url: str) -> None:
         self._servers.append(server)
@@ -204,4 +205,5 @@ def _admit(connection: Connection, login: Login) -> AvatarReference:
     """The avatar as it is sent, its logout bound to the peer's hold of it."""
     avatar = AvatarReference(login.avatar)
     connection.when_gone(avatar, login.logout)
+    log.info("%s logged in", connection.peer, extra={"event": "login.granted", "connection": connection.number})
     return avatar

@@ -19,6 +19,10 @@ class Observer(Protocol):
         """Run ``observe_name`` on the holder's `RemoteCache`; the result is the promise of its answer."""
         ...
 
+    def update(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
+        ...
+
 
 class Cacheable(Copyable):
     """An object whose state is copied to a peer once, and kept up to date there through an `Observer`."""

@@ -76,7 +76,8 @@ class Registry:
     def error_class(self, name: str) -> type[Exception] | None:
         """The class that a peer's exception called `name` arrives as.
 
-        Every importable subclass of `pellucid.Error` counts as registered; of two with one name, the last defined.
+        Every importable subclass of `pellucid.Error` that an application defined counts as registered; of two with
+        one name, the last defined.
         """
         return self._errors.get(name) or _expected_errors().get(name)
 
@@ -125,7 +126,8 @@ def _expected_errors() -> dict[str, type[Exception]]:
     found: dict[str, type[Exception]] = {}
     waiting: list[type[Error]] = [Error]
     for cls in waiting:
-        if "<locals>" not in cls.__qualname__:
+        # Of our own classes a dialect says which ones a peer's broker can mean.
+        if cls.__module__ != Error.__module__ and "<locals>" not in cls.__qualname__:
             found[qualified_name(cls)] = cls
         waiting.extend(cls.__subclasses__())
     return found

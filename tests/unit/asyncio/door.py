@@ -1,0 +1,197 @@
+"""How tests of the asyncio door run coroutines, join two connections, and play a peer that says what it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import pytest
+
+import pellucid as pb
+from pellucid.limits import Limits
+from pellucid.wire.pb import banana
+
+try:
+    import uvloop
+except ImportError:  # there is none for Windows
+    LOOPS = {"asyncio": asyncio.new_event_loop}
+else:
+    LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+__all__ = ["HERE", "SECONDS", "Pair", "RawPeer", "on_each_loop", "pair", "raw_server", "run", "turns"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HERE = "pb://127.0.0.1:0"
+"""Listening there takes any free port of this machine."""
+
+SECONDS = 10
+"""The longest that one test may take."""
+
+
+def run(
+    main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+) -> T:
+    """Run `main` in a loop of its own, in bounded time; what the loop complains of is a failure."""
+    complaints: list[dict[str, Any]] = []
+
+    async def in_time() -> T:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async with asyncio.timeout(SECONDS):
+            return await main
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        result = runner.run(in_time())
+    assert not complaints
+    return result
+
+
+def on_each_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Decorator: a test that is a coroutine function runs once on each kind of event loop."""
+
+    @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+    def run_it(new_loop: Callable[[], asyncio.AbstractEventLoop], *args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs), new_loop)
+
+    functools.update_wrapper(run_it, test)
+    of_test = inspect.signature(test)
+    new_loop = inspect.Parameter("new_loop", inspect.Parameter.KEYWORD_ONLY)
+    run_it.__signature__ = of_test.replace(parameters=[*of_test.parameters.values(), new_loop])  # type: ignore[attr-defined]
+    return run_it
+
+
+async def turns(count: int = 10) -> None:
+    """Let the loop turn a few times: whatever is due without further input happens."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A server and the two ends of one connection to it."""
+
+    server: pb.Server
+    client: pb.Connection
+    served: pb.Connection
+    """The server's end."""
+
+
+@asynccontextmanager
+async def pair(root: Any, *, client: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Pair]:
+    """Serve `root` with `options`, and connect with those of `client`."""
+    async with pb.serve(root, HERE, **options) as server, pb.connect(server.urls[0], **(client or {})) as connection:
+        (served,) = server.connections
+        yield Pair(server, connection, served)
+
+
+class RawPeer:
+    """A peer that sends exactly what it is told, in dialect "none", and reads only when it is told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder = banana.Decoder(Limits(), None)
+
+    @classmethod
+    async def connect(cls, url: str, *, receive_buffer: int | None = None) -> RawPeer:
+        """Connect to a server of ours and agree on a dialect, as a client does."""
+        peer = await cls.connect_silently(url, receive_buffer=receive_buffer)
+        assert await peer.receive() == [b"pb", b"none"]
+        peer.send_bytes(encoded(b"none"))
+        peer.send(b"version", 6)
+        assert await peer.receive() == [b"version", 6]
+        return peer
+
+    @classmethod
+    async def connect_silently(cls, url: str, *, receive_buffer: int | None = None) -> RawPeer:
+        """Connect to a server of ours and say nothing."""
+        host, port = url.removeprefix("pb://").removeprefix("pbs://").split(":")
+        sock = socket.socket()
+        if receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
+        return cls(*await asyncio.open_connection(sock=sock, limit=1024))
+
+    async def welcome(self) -> None:
+        """Agree on a dialect with a client of ours, as a server does."""
+        self.send_bytes(encoded([b"none"]))
+        assert await self.receive() == b"none"
+        self.send(b"version", 6)
+        assert await self.receive() == [b"version", 6]
+
+    def send(self, *message: object) -> None:
+        """Send one message."""
+        self._writer.write(encoded(list(message)))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes of any kind."""
+        self._writer.write(data)
+
+    async def receive(self) -> Any:
+        """The next expression that arrives. Raises EOFError where the connection ends instead."""
+        while (expression := self._decoder.next_expression()) is banana.NEED_DATA:
+            try:
+                data = await self._reader.read(64 * 1024)
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise EOFError
+            self._decoder.receive_data(data)
+        return expression
+
+    async def receive_until_closed(self) -> list[Any]:
+        """Everything that still arrives before the connection ends."""
+        received: list[Any] = []
+        while True:
+            try:
+                received.append(await self.receive())
+            except EOFError:
+                return received
+
+    async def close(self) -> None:
+        """End the connection from this side, at once."""
+        self._writer.transport.abort()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            pass
+
+
+def encoded(expression: object) -> bytes:
+    """An expression in banana, without vocabulary."""
+    return banana.encode(expression, Limits(), None)
+
+
+def call(call_id: int, name: bytes, *args: object, target: int | bytes = b"root", wants_answer: int = 1) -> list[object]:
+    """The message that calls a method; the arguments are jelly."""
+    return [b"message", call_id, target, name, wants_answer, [b"tuple", *args], [b"dictionary"]]
+
+
+@asynccontextmanager
+async def raw_server(*, greet: bool = True) -> AsyncIterator[tuple[str, asyncio.Queue[RawPeer]]]:
+    """A server that says what it likes: its URL, and the peers that connect to it, greeted or not."""
+    peers: asyncio.Queue[RawPeer] = asyncio.Queue()
+    all_peers: list[RawPeer] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = RawPeer(reader, writer)
+        all_peers.append(peer)
+        if greet:
+            await peer.welcome()
+        peers.put_nowait(peer)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1024)
+    try:
+        yield f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}", peers
+    finally:
+        server.close()
+        for peer in all_peers:
+            await peer.close()
