@@ -44,7 +44,7 @@ class Limits:
     """The peer's objects that we hold references to, caches included."""
 
     unknown_messages: int = 100
-    """Messages with a command that PB does not have. Each costs an answer, so a peer may not send them for ever."""
+    """Messages that one side or the other has no meaning for. Each costs an answer or a line in the log."""
 
     calls_pending: int = 100_000
     """Calls of ours that the peer has not answered yet."""

@@ -254,7 +254,7 @@ def test_a_stranger_is_answered_with_an_error_where_its_jelly_is_malformed(diale
     run(scenario())
 
 
-# A placeholder is taken in an answer. A cache that was never sent is released all the same, which no stock peer survives.
+# A placeholder is taken in an answer. A cache never sent is released all the same, which no stock peer survives.
 @pytest.mark.parametrize("name", sorted(MALFORMED.keys() - {"a placeholder", "a cache that was never sent"}))
 def test_a_malformed_answer_of_twisteds_fails_that_call_alone(connect: Connect, dialect: str, name: str) -> None:
     async def scenario() -> None:

@@ -370,8 +370,9 @@ class Session(pb.Referenceable):
 
     # Paging
 
-    async def remote_page_string(self, collector: pb.RemoteReference, size: int, chunk: int) -> None:
-        await pb.send_pages(collector, samples.pages_of(size), page_bytes=chunk)
+    def remote_page_string(self, collector: pb.RemoteReference, size: int, chunk: int) -> None:
+        # As Twisted's pagers do, it goes on after the method has returned.
+        self.paging = asyncio.ensure_future(pb.send_pages(collector, samples.pages_of(size), page_bytes=chunk))
 
     async def remote_page_file(self, collector: pb.RemoteReference, size: int) -> None:
         await pb.send_pages(collector, io.BytesIO(samples.pages_of(size)))

@@ -156,7 +156,8 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None:
             self._lose("the connection was closed before it was made")
-            self._disconnected.set_result(None)
+            if not self._disconnected.done():
+                self._disconnected.set_result(None)
         elif not self._transport.is_closing():
             self._flush()
             self._lose("the connection was closed here")
@@ -179,8 +180,7 @@ class Connection(asyncio.Protocol):
 
     async def drain(self) -> None:
         """Start no further methods of the peer's, and return once none runs."""
-        self._runner.hold()
-        await self._runner.wait_idle()
+        await self._runner.drain()
 
     def abort(self, reason: str, *, level: int = logging.WARNING) -> None:
         """End the connection now; what waits to be sent is lost."""

@@ -102,6 +102,7 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         # Calls that are due to start in this turn of the loop: a plain method must not overtake them.
         self._due = 0
+        self._stopped = False
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
@@ -125,19 +126,22 @@ class Runner:
         self._admission.held = True
 
     def go_on(self) -> None:
-        """Start what has been waiting."""
-        self._admission.held = False
-        self._start_next()
+        """Start what has been waiting, unless the runner was stopped."""
+        if not self._stopped:
+            self._admission.held = False
+            self._start_next()
 
     def stop(self, *, cancel: bool) -> None:
         """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
+        self._stopped = self._admission.held = True
         self._admission.clear()
         if cancel:
             for task in self._tasks:
                 task.cancel()
 
-    async def wait_idle(self) -> None:
-        """Return once no method runs."""
+    async def drain(self) -> None:
+        """Start nothing any more, and return once no method runs."""
+        self._stopped = self._admission.held = True
         await self._idle.wait()
 
     def _start(self, call: MethodCall) -> None:

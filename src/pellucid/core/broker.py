@@ -15,7 +15,7 @@ its own with `call`. When the connection ends it takes what is left behind with 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from pellucid.core.calls import Call
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
@@ -33,6 +33,7 @@ from pellucid.wire.messages import (
     Answer,
     CallFailed,
     DropCache,
+    Message,
     MethodCall,
     NotUnderstood,
     Release,
@@ -131,7 +132,7 @@ class Broker:
         self.state = step(self.state, Input.DIALECT)
         return Ready(name)
 
-    def _take(self, message: Any) -> Event | None:
+    def _take(self, message: Message) -> Event | None:
         match message:
             case MethodCall():
                 self._find_method(message)
@@ -152,14 +153,16 @@ class Broker:
             case DropCache():
                 self.books.cache_imports.forget(message.cache_id)
                 return None
-            case Unknown():
+            case Unknown() | NotUnderstood():
                 self._unknown += 1
                 if self._unknown > self.limits.unknown_messages:
                     raise LimitBroken("unknown_messages", self.limits.unknown_messages)
+                if isinstance(message, NotUnderstood):
+                    return message
                 self._send(NotUnderstood(message.name))
                 return None
             case _:
-                return NotUnderstood(message.name)
+                assert_never(message)
 
     def _find_method(self, call: MethodCall) -> None:
         """Say in `call` what to run, or why there is nothing."""

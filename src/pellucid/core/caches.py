@@ -120,12 +120,10 @@ class CacheExports:
         return export
 
     def take_all(self) -> list[CacheExport]:
-        """Every entry; none is left, and nobody observes."""
+        """Every entry; none is left."""
         exports = list(self._by_id.values())
         self._by_id.clear()
         self._ids.clear()
-        for export in exports:
-            export.observer.observing = False
         return exports
 
 

@@ -24,9 +24,6 @@ from twisted.internet import defer
 from twisted.internet.testing import StringTransport
 from twisted.spread import banana, pb, util
 
-UNORDERED = {"set of mixed"}
-"""Samples whose bytes depend on the order in which a set happens to be walked."""
-
 VARYING = [
     # A failure's count says how many failures its process has seen.
     re.compile(rb"\x07\x82unicode\x05\x82count(.)\x81", re.DOTALL),
@@ -145,7 +142,7 @@ def handshake(wire: Wire) -> None:
 def values(wire: Wire) -> None:
     root = wire.open()
     for name, make in samples.SAMPLES.items():
-        if name not in UNORDERED:
+        if name not in samples.UNORDERED:
             wire.call(root, "echo", make())
 
 

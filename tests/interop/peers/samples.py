@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
-__all__ = ["SAMPLES", "USERS", "WORDS", "describe", "pages_are_whole", "pages_of"]
+__all__ = ["SAMPLES", "UNORDERED", "USERS", "WORDS", "describe", "pages_are_whole", "pages_of"]
 
 USERS = {name: f"{name}'s password" for name in ("alice", "bob", *(f"user{number}" for number in range(200)))}
 """Who may log in, at either server. Tests that count logins take a user of their own."""
@@ -161,6 +161,9 @@ SAMPLES: dict[str, Callable[[], object]] = {
     "cycle of two": mutual_cycle,
 }
 """Values that either side must be able to send, and the other to get exactly. Each call builds a fresh one."""
+
+UNORDERED = {"set of mixed"}
+"""Samples whose bytes depend on the order in which a set happens to be walked."""
 
 
 def pages_of(size: int) -> bytes:

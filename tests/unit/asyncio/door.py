@@ -49,7 +49,7 @@ def run(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         result = runner.run(in_time())
-    assert not complaints
+    assert not complaints, complaints
     return result
 
 

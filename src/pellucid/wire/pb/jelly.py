@@ -104,31 +104,6 @@ class Jellier:
         self._seen[id(value)] = expression
         return expression
 
-    def _elements(self, tag: bytes, value: Iterable[Any]) -> list[Any]:
-        met = self._met_before(value)
-        if met is not None:
-            return met
-        expression: list[Any] = [tag]
-        try:
-            for element in value:
-                expression.append(self._jelly(element))
-        except InsecureJelly as error:
-            error.inside(f"[{len(expression) - 1}]")
-            raise
-        return self._whole(value, expression)
-
-    def _list(self, value: list[Any]) -> list[Any]:
-        return self._elements(b"list", value)
-
-    def _tuple(self, value: tuple[Any, ...]) -> list[Any]:
-        return self._elements(b"tuple", value)
-
-    def _set(self, value: set[Any]) -> list[Any]:
-        return self._elements(b"set", value)
-
-    def _frozenset(self, value: frozenset[Any]) -> list[Any]:
-        return self._elements(b"frozenset", value)
-
     def _dictionary(self, value: dict[Any, Any]) -> list[Any]:
         met = self._met_before(value)
         if met is not None:
@@ -203,12 +178,32 @@ class Jellier:
         return [b"unpersistable", value.reason.encode()]
 
 
+def _elements(tag: bytes) -> Encoder:
+    """The encoder of a container of elements. It is one function, for each costs a level of Python's stack."""
+
+    def encode(jellier: Jellier, value: Iterable[Any]) -> list[Any]:
+        met = jellier._met_before(value)
+        if met is not None:
+            return met
+        expression: list[Any] = [tag]
+        jelly = jellier._jelly
+        try:
+            for element in value:
+                expression.append(jelly(element))
+        except InsecureJelly as error:
+            error.inside(f"[{len(expression) - 1}]")
+            raise
+        return jellier._whole(value, expression)
+
+    return encode
+
+
 _CONTAINERS: dict[type, tuple[str, Encoder]] = {
-    list: ("list", Jellier._list),
-    tuple: ("tuple", Jellier._tuple),
+    list: ("list", _elements(b"list")),
+    tuple: ("tuple", _elements(b"tuple")),
     dict: ("dictionary", Jellier._dictionary),
-    set: ("set", Jellier._set),
-    frozenset: ("frozenset", Jellier._frozenset),
+    set: ("set", _elements(b"set")),
+    frozenset: ("frozenset", _elements(b"frozenset")),
 }
 
 # In this order: a Cacheable is a Copyable too, a RemoteCache is Held too.

@@ -306,7 +306,7 @@ class Unjellier:
             self._late.append(lambda: set_state(state))
         else:
             set_state(state)
-        if hasattr(obj, "post_unjelly") or hasattr(obj, "postUnjelly"):
+        if hasattr(type(obj), "post_unjelly") or hasattr(type(obj), "postUnjelly"):
             self._finishers.append(hook(obj, "post_unjelly"))
 
     def _state(self, expression: Any) -> Any:
