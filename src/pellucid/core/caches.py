@@ -196,11 +196,10 @@ class CacheImports:
         return cache_id if entry is not None and entry() is copy else None
 
     def forget(self, cache_id: int) -> None:
-        """The owner has all receipts back. Raises RemoteProtocolError where there is no such copy."""
+        """The owner has all receipts back. It says so of copies, too, that could not be decoded and never were here."""
         entry = self._by_id.pop(cache_id, None)
-        if entry is None:
-            raise RemoteProtocolError("the owner forgot a cacheable that it never sent")
-        self._forget_copy(entry)
+        if entry is not None:
+            self._forget_copy(entry)
 
     def take_dropped(self) -> list[tuple[int, int]]:
         """Ids and receipts of copies that were dropped since; their state is kept until `forget`."""

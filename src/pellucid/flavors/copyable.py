@@ -7,6 +7,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Serializable, qualified_name
 
@@ -48,7 +49,12 @@ class RemoteCopy:
         """Take over `state`: as the object's attributes, unless you override it.
 
         Attribute names from a Python 2 peer arrive as bytes and are decoded.
+
+        Raises:
+            RemoteProtocolError: the state is not a dictionary.
         """
+        if state and not isinstance(state, Mapping):
+            raise RemoteProtocolError(f"the state of a {type(self).__name__} is not a dictionary")
         self.__dict__ = {
             name.decode() if isinstance(name, bytes) else name: value for name, value in (state or {}).items()
         }
@@ -79,10 +85,11 @@ class PlainCopier:
         """The finished copy.
 
         Raises:
+            RemoteProtocolError: the state is not a dictionary.
             TypeError: a field is missing, unknown, or refused by the class.
         """
         if not isinstance(state, Mapping):
-            raise TypeError(f"the state of {self.tag} is not a dictionary")
+            raise RemoteProtocolError(f"the state of {self.tag} is not a dictionary")
         named = {name.decode() if isinstance(name, bytes) else name: value for name, value in state.items()}
         unknown = [name for name in named if name not in self.fields]
         if unknown:

@@ -131,8 +131,7 @@ class Decoder:
         """Hand over what was received after the last expression, for another decoder; this one forgets it.
 
         Raises:
-            LocalProtocolError: the next expression is decoded in part already, by a `next_expression` that returned
-                `NEED_DATA`.
+            LocalProtocolError: a `next_expression` that returned `NEED_DATA` has decoded part of an expression.
             RemoteProtocolError: the error that `next_expression` raised.
         """
         if self._error is not None:
@@ -233,10 +232,7 @@ class Decoder:
         return NEED_DATA
 
     def _read_token(self, position: int, start: int, depth: int) -> tuple[Expression, int, int] | None:
-        """Any token: its value, how many elements it opens, and where it ends. None where it is incomplete.
-
-        Then `_missing` says how many bytes must arrive before it can be complete.
-        """
+        """Any token: its value, how many elements it opens, and where it ends; None where that has not arrived."""
         data, limits = self._window, self._limits
         number, shift, body = 0, 0, position + 1
         kind = data[position]
@@ -391,8 +387,8 @@ def _encode_int(number: int, limits: Limits) -> bytes:
 
 def _header(number: int, kind: int, limits: Limits) -> bytes:
     """The digits of `number`, which is not negative, and the type byte."""
-    if number.bit_length() > limits.prefix_digits * _DIGIT_BITS:
-        raise LimitExceeded("prefix_digits", limits.prefix_digits, -(-number.bit_length() // _DIGIT_BITS))
+    if (bits := number.bit_length()) > limits.prefix_digits * _DIGIT_BITS:
+        raise LimitExceeded("prefix_digits", limits.prefix_digits, -(-bits // _DIGIT_BITS))
     header: list[int] = []
     while number > _LAST_DIGIT:
         header.append(number & _LAST_DIGIT)

@@ -103,6 +103,10 @@ def test_every_word_is_a_token_of_its_own_wherever_it_stands() -> None:
         assert decode(bytes((token, 0x87))) == word
 
 
+def test_a_type_byte_without_digits_is_not_taken_for_a_digit_of_the_next() -> None:
+    assert decode(b"\x02\x80\x81\x87", words={0: b"zero", 0x81: b"trap"}) == [0, b"zero"]
+
+
 def test_words_may_have_any_id_of_one_digit() -> None:
     assert encode([b"zero", b"last"], LIMITS, {b"zero": 0, b"last": 127}) == b"\x02\x80\x00\x87\x7f\x87"
     assert decode(b"\x02\x80\x00\x87\x7f\x87", words={0: b"zero", 127: b"last"}) == [b"zero", b"last"]
@@ -115,7 +119,9 @@ def test_words_may_have_any_id_of_one_digit() -> None:
         (b"\x82", b""),
         (b"\x80", []),
         (b"\x01\x80\x80", [[]]),
-        (b"\x02\x80\x81\x82", [0, b""]),
+        (b"\x03\x80\x81\x82\x81", [0, b"", 0]),
+        (b"\x02\x80\x80\x81", [[], 0]),
+        (b"\x02\x80\x82\x80", [b"", []]),
         (b"\x05\x00\x00\x81", 5),
         (b"\x02\x00\x82ab", b"ab"),
         (b"\x01\x00\x80\x01\x81", [1]),
@@ -257,6 +263,7 @@ AT_LIMITS: list[tuple[str, int, object, object, int]] = [
     ("elements", 1, [], [1], 2),
     ("elements", 5, [[], [1, 2]], [[], [1, 2, 3]], 6),
     ("elements", 5, [1, [b"tag", b"x"]], [1, 2, [b"tag", b"x"]], 6),
+    ("elements", 6, [[b"tag", b"x"], [1]], [[b"tag", b"x"], [b"tag", b"x"]], 7),
     ("elements", 500, [[1] * 249, [1] * 248], [[1] * 249, [1] * 249], 501),
     ("message_bytes", 2, 1, 128, 3),
     ("message_bytes", 6, [b"tag"[:2]], [b"tag"], 7),
@@ -345,6 +352,16 @@ def test_message_bytes_counts_each_message_from_its_own_start() -> None:
         source.receive_data(chunk)
         received += expressions(source)
     assert received == messages
+
+
+@pytest.mark.parametrize("at", range(1, 10))
+def test_message_bytes_counts_what_came_in_earlier_chunks(at: int) -> None:
+    encoded = encode([1, 2, 3, 4], LIMITS, None)
+    source = decoder(encoded[:at], replace(LIMITS, message_bytes=len(encoded) - 1))
+    assert at == 9 or source.next_expression() is NEED_DATA
+    source.receive_data(encoded[at:])
+    with pytest.raises(LimitBroken):
+        source.next_expression()
 
 
 def test_nothing_that_can_be_encoded_depends_on_the_depth_of_pythons_stack() -> None:
