@@ -32,6 +32,9 @@ Whose fault an exception is shows in its type; facts are attributes; the text is
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+from weakref import WeakValueDictionary
+
 __all__ = [
     "CallCancelled",
     "ConnectFailed",
@@ -65,6 +68,14 @@ class Error(Exception):
     Its class name and its text travel; nothing is logged here. A caller whose registry knows the class gets that
     class, others get `RemoteError`.
     """
+
+    importable: ClassVar[WeakValueDictionary[str, type[Error]]] = WeakValueDictionary()
+    """Subclasses by qualified name, the last defined of each; those local to a function are not among them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "<locals>" not in cls.__qualname__:
+            cls.importable[f"{cls.__module__}.{cls.__name__}"] = cls
 
 
 class RemoteError(Exception):
@@ -225,6 +236,21 @@ class TooManyReferences(LimitExceeded):
 
 class Overloaded(LimitExceeded):
     """More bytes wait to be sent to this peer than the limits allow: it reads too slowly."""
+
+
+SELF_EXPLANATORY = (Error, InsecureJelly, NoSuchMethod, ProtocolError)
+"""Errors about what somebody sent or called, which say all there is to know without a traceback."""
+
+
+def told_without_traceback(error: Exception) -> Exception:
+    """`error`; if it is one of ours, about what somebody sent or called, without its traceback.
+
+    Such an error says all there is to know. Its traceback would keep alive, until the garbage collector comes by, what
+    came with the message that it is about: references among it, whose owners wait to hear of their release.
+    """
+    if isinstance(error, SELF_EXPLANATORY):
+        error.__traceback__ = error.__cause__ = error.__context__ = None
+    return error
 
 
 def _limit_text(limit: str, value: int, asked: int | None) -> str:

@@ -55,6 +55,9 @@ class Limits:
     waiting_calls: int = 10_000
     """Calls that wait for one of `running_calls` to end; further ones are answered `TooManyCalls`."""
 
+    waiting_bytes: int = 16 * 1024 * 1024
+    """Bytes, as they came, of the calls that wait; further ones are answered `TooManyCalls`."""
+
     queued_bytes: int = 4 * 1024 * 1024
     """Bytes waiting to be sent. Above it awaiting a call first waits for room, and the peer's further calls wait;
     above twice that a new call raises `Overloaded`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,9 +72,11 @@ def ask_either(
 def connect(dialect: str, stock_server: StockServer) -> Connect:
 
     @asynccontextmanager
-    async def open_connection(service: str = "root", **settings: Any) -> AsyncIterator[pb.Connection]:
+    async def open_connection(
+        service: str = "root", *, registry: pb.Registry = twin.REGISTRY, **settings: Any
+    ) -> AsyncGenerator[pb.Connection]:
         url = f"pb://127.0.0.1:{stock_server.ports[dialect][service]}"
-        async with pb.connect(url, **{"registry": twin.REGISTRY, **settings}) as connection:
+        async with pb.connect(url, registry=registry, **settings) as connection:
             assert connection.dialect == dialect
             yield connection
 

@@ -144,13 +144,14 @@ def test_a_pellucid_server_says_what_a_twisted_server_says(name: str, dialect: s
     script = Script(read_transcript(name, dialect), "C")
 
     async def scenario() -> None:
-        async with twin.serving(dialects=offered) as ports, asyncio.timeout(10):
+        async with twin.serving(dialects=offered) as ports, asyncio.timeout(5):
             port = ports["portal" if name.startswith("login") else "root"]
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 await script.play(reader, writer)
             finally:
-                writer.transport.abort()
+                writer.close()
+                await writer.wait_closed()
 
     run(scenario())
 
@@ -179,7 +180,7 @@ async def values(connection: pb.Connection) -> None:
 @plays
 async def keywords(connection: pb.Connection) -> None:
     await connection.root.call("keywords")
-    await connection.root.call("keywords", 1, "two", name="Bob", count=12)
+    await connection.root.call("keywords", 1, "two", name="Bob", number=12)
     await connection.root.call("keywords", **{"with space": b"answer"})
 
 
@@ -301,23 +302,23 @@ def test_a_pellucid_client_says_what_a_twisted_client_says(name: str, dialect: s
     script = Script(read_transcript(name, dialect), "S")
 
     async def scenario() -> None:
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        played: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await script.play(reader, writer)
-                done.set_result(None)
-            except BaseException as error:
-                done.set_exception(error)
-                raise
-            finally:
-                writer.close()
+            except BaseException as error:  # noqa: BLE001  # raised where the test waits
+                played.set_exception(error)
+            else:
+                played.set_result(None)
+            writer.close()
 
-        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server, asyncio.timeout(10):
+        async with await asyncio.start_server(accept, "127.0.0.1", 0) as server, asyncio.timeout(5):
             port = server.sockets[0].getsockname()[1]
             async with pb.connect(f"pb://127.0.0.1:{port}", registry=twin.REGISTRY) as connection:
                 await CLIENTS[name](connection)
-                await done
+                await played
+                await connection.wait_closed()
 
     run(scenario())
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 import pytest
 
 import pellucid as pb
-from tests.interop.harness import Ask, Connect, run
+from tests.interop import twin
+from tests.interop.harness import Ask, Connect, StockClient, run
 from tests.interop.peers.samples import describe
 from tests.interop.test_references import NOTHING_HELD, peer_tables, settled
 from tests.interop.twin import Pond
@@ -73,8 +75,8 @@ def test_pellucid_holds_a_cacheable_of_twisteds(connect: Connect, number: int) -
             assert describe(pond) == f"PondCache(ducks=int 2, name=str {name})"
             assert await call("change_pond", name, "ducks", 3) == ["saw ducks"]
             assert (pond.ducks, pond.updates) == (3, [("ducks", 3)])
-            again, *pair = [await call("pond", name), *await call("ponds", name)]
-            assert all(each == pond and each.ducks == 3 for each in [again, *pair])
+            again, pair = await call("pond", name), await call("ponds", name)
+            assert all(each is pond for each in [again, *pair])
             assert await call("is_pond", name, pond)
             assert await call("observers", name) == 1
             del pond, again, pair
@@ -188,5 +190,23 @@ def test_a_cacheable_of_an_unknown_class_fails_that_call_alone_and_is_not_observ
                 assert await connection.root.call("when_stopped", name, times) == times
             assert await peer_tables(connection) == NOTHING_HELD
             assert await settled(connection)
+
+    run(scenario())
+
+
+def test_twisted_and_pellucid_watch_one_cacheable_of_a_pellucid_server(
+    dialect: str, stock_client: StockClient, number: int
+) -> None:
+    async def scenario() -> None:
+        name = f"pond {number}"
+        async with (
+            twin.serving() as ports,
+            pb.connect(f"pb://127.0.0.1:{ports['root']}", registry=twin.REGISTRY) as connection,
+        ):
+            pond = await connection.root.call("pond", name)
+            seen = await asyncio.to_thread(stock_client.ask, "caches", dialect, ports, {"name": name})
+            assert seen["answers"] == ["saw ducks", "saw ducks"]
+            assert (seen["observers"], seen["observers at the end"]) == (2, 1)
+            assert pond.updates == [("ducks", 3)]
 
     run(scenario())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_everybody_is_told_in_order_when_twisted_aborts(connect: Connect) -> Non
             def note(text: str) -> Callable[[], None]:
                 return lambda: happened.append(text)
 
-            async def wait_for(call: pb.Call) -> None:
+            async def wait_for(call: Awaitable[object]) -> None:
                 with pytest.raises(pb.PBConnectionLost) as caught:
                     await call
                 assert caught.value.sent

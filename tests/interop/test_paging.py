@@ -73,7 +73,7 @@ def test_a_sender_that_vanishes_between_pages_fails_the_transfer(connect: Connec
         async with connect() as connection:
             collector = pb.PageCollector()
             connection.root.notify_on_disconnect(lambda _: collector.lost())
-            await connection.root.call("page_string", collector, 20_000_000, 600_000)
+            await connection.root.call("page_string", collector, 3_000_000, 100_000)
             connection.abort("a test")
             with pytest.raises(pb.PBConnectionLost):
                 await collector.pages()

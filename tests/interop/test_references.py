@@ -309,3 +309,25 @@ def test_calls_on_a_result_that_is_on_its_way_reach_it(connect: Connect) -> None
             assert await thing.call("itself").call("add", 5) == 5
 
     run(scenario())
+
+
+def test_twisted_hands_out_no_more_references_than_it_allows_itself(connect: Connect) -> None:
+    async def scenario() -> None:
+        async with connect() as connection:
+            with pytest.raises(pb.Error, match="Maximum PB reference count exceeded"):
+                await connection.root.call("things", 1100)
+            assert await connection.root.call("echo", "alive") == "alive"
+
+    run(scenario())
+
+
+def test_twisted_holds_as_many_references_as_it_is_given(connect: Connect) -> None:
+    async def scenario() -> None:
+        async with connect() as connection:
+            for _ in range(20):
+                await connection.root.call("hold", *(Thing() for _ in range(100)))
+            assert table_sizes(connection)["local"] == 2000
+            await connection.root.call("forget")
+            assert await settled(connection)
+
+    run(scenario())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import json
 
 import pytest
 
 import pellucid as pb
-from tests.interop.harness import Ask, Connect, run
+from tests.interop import twin
+from tests.interop.harness import Ask, Connect, StockClient, StockServer, run
 from tests.interop.peers.samples import SAMPLES, describe
 from tests.interop.twin import TRUSTING, Circle, Letter, Plain, Point, Unregistered
 
@@ -215,5 +217,30 @@ def test_the_largest_bytes_that_twisted_takes_go_there_and_back(connect: Connect
     async def scenario() -> None:
         async with connect() as connection:
             assert await connection.root.call("echo", largest) == largest
+
+    run(scenario())
+
+
+def test_a_result_that_twisted_would_not_take_fails_that_call_of_a_twisted_client_alone(ask: Ask) -> None:
+    seen = ask("oversize")
+    assert seen["big"]["type"] == "pellucid.errors.LimitExceeded"
+    assert "string_bytes" in seen["big"]["value"]
+    assert seen["big"]["expected"]
+    assert seen["alive"] == {"result": "str alive"}
+
+
+def test_a_server_may_insist_on_a_dialect(stock_client: StockClient, dialect: str) -> None:
+    async def scenario() -> None:
+        async with twin.serving(dialects=["none"]) as ports:
+            assert await asyncio.to_thread(stock_client.ask, "dialect", dialect, ports, {}) == "none"
+
+    run(scenario())
+
+
+def test_a_client_may_insist_on_a_dialect(stock_server: StockServer) -> None:
+    async def scenario() -> None:
+        async with pb.connect(f"pb://127.0.0.1:{stock_server.ports['pb']['root']}", dialects=["none"]) as connection:
+            assert connection.dialect == "none"
+            assert await connection.root.call("echo", "list") == "list"
 
     run(scenario())

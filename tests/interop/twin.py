@@ -8,7 +8,7 @@ import gc
 import io
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -271,6 +271,9 @@ class Session(pb.Referenceable):
     def remote_named(self, kind: str) -> object:
         return {"class": collections.OrderedDict, "function": json.dumps, "module": json}[kind]
 
+    def remote_big(self, size: int) -> bytes:
+        return b"x" * size
+
     # Calls
 
     def remote_count(self, name: str) -> int:
@@ -403,24 +406,19 @@ class Perspective:
 
 
 def make_error(kind: str) -> Exception:
-    match kind:
-        case "expected":
-            return OutOfStock("no more ducks")
-        case "pb.Error":
-            return pb.Error("plain")
-        case "unexpected":
-            return ValueError("na\u00efve \U0001f600")
-        case "type error":
-            return TypeError("not like this")
-        case "no text":
-            return KeyError()
-        case "rich":
-            return RichError(7)
-        case "dead reference":
-            return pb.DeadReferenceError("a reference of the method's own")
-        case "connection lost":
-            return pb.PBConnectionLost("a connection of the method's own")
-    raise AssertionError(kind)
+    return ERRORS[kind]()
+
+
+ERRORS: dict[str, Callable[[], Exception]] = {
+    "expected": lambda: OutOfStock("no more ducks"),
+    "pb.Error": lambda: pb.Error("plain"),
+    "unexpected": lambda: ValueError("na\u00efve \U0001f600"),
+    "type error": lambda: TypeError("not like this"),
+    "no text": KeyError,
+    "rich": lambda: RichError(7),
+    "dead reference": lambda: pb.DeadReferenceError("a reference of the method's own"),
+    "connection lost": lambda: pb.PBConnectionLost("a connection of the method's own"),
+}
 
 
 async def outcome(target: pb.RemoteReference, method: str, *args: Any) -> dict[str, object]:
@@ -487,7 +485,7 @@ def make_portal(shared: Shared, *, anonymous: bool) -> pb.Portal:
 
 
 @asynccontextmanager
-async def serving(**settings: Any) -> AsyncIterator[dict[str, int]]:
+async def serving(**settings: Any) -> AsyncGenerator[dict[str, int]]:
     """Serve everything that the stock server offers; the ports by service."""
     shared = Shared()
 

@@ -28,15 +28,12 @@ class Line(Protocol):
 
     loop: asyncio.AbstractEventLoop
     number: str
+    peer: str
 
     def start(
         self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> None:
         """Send `call`."""
-        ...
-
-    def room(self) -> asyncio.Future[None] | None:
-        """Where too much waits to be sent: what is done once there is room."""
         ...
 
 
@@ -46,17 +43,31 @@ class Call(calls.Call):
     It was sent when it was made: a call that nobody awaits runs all the same, and if it fails, that is logged once.
     """
 
-    __slots__ = ("_dependants", "_done", "_error", "_line", "_noticed", "_timer", "_value", "_waiters", "name")
+    __slots__ = (
+        "_dependants",
+        "_done",
+        "_error",
+        "_line",
+        "_noticed",
+        "_timer",
+        "_value",
+        "_waiters",
+        "call_id",
+        "name",
+    )
 
     def __init__(self, line: Line, name: str) -> None:
-        self._line = line
         self.name = name
+        """The name that is called, without prefix."""
+        self.call_id: int | None = None
+        """Stands for the call on its connection; None where it was not sent."""
+        self._line = line
         self._done = False
         self._value: Any = None
         self._error: Exception | None = None
         self._noticed = False
         self._waiters: list[asyncio.Future[None]] = []
-        self._dependants: list[Callable[[], None]] = []
+        self._dependants: list[tuple[Call, Callable[[], None]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -99,13 +110,10 @@ class Call(calls.Call):
         if self._done:
             go_on()
         else:
-            self._dependants.append(go_on)
+            self._dependants.append((dependant, go_on))
         return dependant
 
     def __await__(self) -> Generator[Any, None, Any]:
-        room = self._line.room()
-        if room is not None:
-            yield from asyncio.shield(room)
         while not self._done:
             yield from self._wait()
         self._noticed = True
@@ -128,22 +136,20 @@ class Call(calls.Call):
 
     def __del__(self) -> None:
         if self._error is not None and not self._noticed:
-            log.error(
-                "call of %r failed and was never awaited: %r",
-                self.name,
-                self._error,
-                extra={"event": "call.unnoticed", "method": self.name, "connection": self._line.number},
-            )
+            correlation_id = f"{self._line.number}-{self.call_id}"
+            fields = {"event": "call.unnoticed", "method": self.name, "peer": self._line.peer, "call": correlation_id}
+            log.error("call of %r failed and was never awaited: %r", self.name, self._error, extra=fields)
 
     def _wait(self) -> Generator[Any, None, None]:
         waiter = self._line.loop.create_future()
         self._waiters.append(waiter)
+        self._noticed = True
         try:
             yield from waiter
         except asyncio.CancelledError:
             if not self._done:
                 self._waiters.remove(waiter)
-                if not self._waiters and not self._dependants:
+                if not self._waiters and all(dependant.done for dependant, _ in self._dependants):
                     self.cancel()
             raise
 
@@ -156,7 +162,7 @@ class Call(calls.Call):
             if not waiter.done():
                 waiter.set_result(None)
         dependants, self._dependants = self._dependants, []
-        for go_on in dependants:
+        for _, go_on in dependants:
             go_on()
 
     def _pass_on(self, dependant: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from pellucid.asyncio.connection import Connection, Settings
-from pellucid.errors import ConnectFailed
+from pellucid.errors import ConnectFailed, RemoteProtocolError
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
@@ -91,6 +91,8 @@ class Connecting:
         except TimeoutError as error:
             connection.abort("connecting took too long", level=logging.DEBUG)
             raise ConnectFailed(f"no connection to {self._url} within {seconds} s (Limits.connect_seconds)") from error
+        except RemoteProtocolError as error:
+            raise ConnectFailed(f"what answers at {self._url} does not speak PB: {error}") from error
         except OSError as error:
             raise ConnectFailed(f"no connection to {self._url}: {error}") from error
         except BaseException:

@@ -18,7 +18,7 @@ from pellucid.auth import login as log_in
 from pellucid.core.broker import Broker
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference, Target
-from pellucid.errors import ConnectFailed, Overloaded, ProtocolError
+from pellucid.errors import ConnectFailed, Overloaded, PBConnectionLost, ProtocolError
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -88,7 +88,9 @@ class Connection(asyncio.Protocol):
         self._thread = threading.get_ident()
         self._reading = False
         self._flush_is_due = False
-        self._room: asyncio.Future[None] | None = None
+        self._crowded = False
+        self._waiting_for_room: list[Call] = []
+        self._giving_up: asyncio.TimerHandle | None = None
         self._ending: Exception | None = None
         self._notices_given: asyncio.Future[None] = self.loop.create_future()
         self._disconnected: asyncio.Future[None] = self.loop.create_future()
@@ -154,26 +156,15 @@ class Connection(asyncio.Protocol):
 
         A peer that reads nothing for `Limits.close_seconds` is not waited for any longer.
         """
-        if self._transport is None:
-            self._lose("the connection was closed before it was made")
-            if not self._disconnected.done():
-                self._disconnected.set_result(None)
-        elif not self._transport.is_closing():
-            self._flush()
-            self._lose("the connection was closed here")
-            self._transport.close()
-            giving_up = self.loop.call_later(self._settings.limits.close_seconds, self._transport.abort)
-            try:
-                await self.wait_closed()
-            finally:
-                giving_up.cancel()
+        self._shut("the connection was closed here")
         await self.wait_closed()
 
     async def wait_closed(self) -> None:
         """Return once the connection has ended and every disconnect notice has been given."""
         await asyncio.shield(self._notices_given)
         await asyncio.shield(self._disconnected)
-        while self._callbacks:
+        # A notice may itself wait here: it is told what is true for it, that the connection has ended.
+        while self._callbacks and asyncio.current_task() not in self._callbacks:
             await asyncio.wait(self._callbacks)
 
     # For servers and clients of this package.
@@ -220,22 +211,25 @@ class Connection(asyncio.Protocol):
             self._reading = False
         self._flush()
 
-    def eof_received(self) -> bool:
-        return False  # nothing can be asked of a peer that has gone: let the transport close
+    def eof_received(self) -> None:
+        self._shut("the peer closed the connection")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         self._disconnected.set_result(None)
         log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
-        self._room = self.loop.create_future()
+        self._crowded = True
         self._runner.hold()
 
     def resume_writing(self) -> None:
-        room, self._room = self._room, None
-        if room is not None and not room.done():
-            room.set_result(None)
+        self._crowded = False
+        waiting, self._waiting_for_room = self._waiting_for_room, []
+        for call in waiting:
+            call.succeed(None)
         self._runner.go_on()
         self.schedule_flush()
 
@@ -277,7 +271,7 @@ class Connection(asyncio.Protocol):
         """Run what an application asked for; what it raises is logged and stops nothing else."""
         try:
             result = callback()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
             return
         if isawaitable(result):
@@ -307,8 +301,11 @@ class Connection(asyncio.Protocol):
         self.broker.check_alive()
         if self.drowning():
             raise Overloaded("queued_bytes", self._settings.limits.queued_bytes, self._queued())
-        name = call.name
-        self.broker.call(call, target, name, args, kwargs, one_way=options.one_way)
+        call.call_id = self.broker.call(call, target, call.name, args, kwargs, one_way=options.one_way)
+        if options.one_way and self._crowded:
+            self._waiting_for_room.append(call)
+        elif options.one_way:
+            call.succeed(None)
         if options.timeout is not None and not call.done:
             call.set_timeout(options.timeout)
         if not options.one_way and len(self.broker.books.pending) == 1:
@@ -316,13 +313,9 @@ class Connection(asyncio.Protocol):
         else:
             self.schedule_flush()
 
-    def room(self) -> asyncio.Future[None] | None:
-        """Where too much waits to be sent: what is done once there is room."""
-        return self._room
-
     def drowning(self) -> bool:
         """Whether twice as much as `Limits.queued_bytes` waits to be sent."""
-        return self._room is not None and self._queued() > 2 * self._settings.limits.queued_bytes
+        return self._crowded and self._queued() > 2 * self._settings.limits.queued_bytes
 
     def _queued(self) -> int:
         waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
@@ -331,7 +324,10 @@ class Connection(asyncio.Protocol):
     # Bytes out.
 
     def schedule_flush(self) -> None:
-        """There is something to send: soon, so that what is sent together travels together."""
+        """There is something to send: soon, so that what is sent together travels together.
+
+        Much is sent at once: only what the transport has makes it say that the peer does not read.
+        """
         if self._reading or self._flush_is_due:
             if self.broker.queued_bytes > BATCH_BYTES:
                 self._flush()
@@ -358,19 +354,26 @@ class Connection(asyncio.Protocol):
 
     def _knock(self) -> None:
         """A reference was dropped, perhaps in another thread, perhaps after the loop was closed."""
-        if threading.get_ident() == self._thread:
-            self._knocked()
-        else:
-            try:
-                self.loop.call_soon_threadsafe(self._knocked)
-            except RuntimeError:
-                pass  # the loop is closed: nobody is left to tell
-
-    def _knocked(self) -> None:
-        if not self.is_closed and not self.loop.is_closed():
-            self.schedule_flush()
+        try:
+            if threading.get_ident() == self._thread:
+                self.loop.call_soon(self._flush)
+            else:
+                self.loop.call_soon_threadsafe(self._flush)
+        except RuntimeError:
+            pass  # the loop is closed: nobody is left to tell
 
     # The end.
+
+    def _shut(self, reason: str) -> None:
+        """Send what waits to be sent, and end the connection, however little the peer reads."""
+        self._flush()
+        self._lose(reason)
+        if self._transport is None:
+            if not self._disconnected.done():
+                self._disconnected.set_result(None)
+        elif self._giving_up is None:
+            self._giving_up = self.loop.call_later(self._settings.limits.close_seconds, self._transport.abort)
+            self._transport.close()
 
     def _lose(self, reason: str) -> None:
         """The connection ends: fail what is under way now, give the notices once those who waited have run."""
@@ -380,8 +383,9 @@ class Connection(asyncio.Protocol):
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:
             call.fail(error)
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        for call in self._waiting_for_room:
+            call.fail(PBConnectionLost(reason))
+        self._waiting_for_room.clear()
         if not self.ready.done():
             self.ready.set_exception(self._ending or ConnectFailed(reason))
             self.ready.exception()  # where nobody waits for it, that is no news
@@ -390,7 +394,7 @@ class Connection(asyncio.Protocol):
     def _give_notices(self, lost: Lost) -> None:
         for stopped in lost.observers:
             self._tell_stopped(stopped)
-        for notice in lost.notices:
+        while (notice := self.broker.take_notice()) is not None:
             self._run_callback(notice)
         self._notices_given.set_result(None)
 

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
-from pellucid.errors import CallCancelled, LoginFailed, RemoteProtocolError, TooManyCalls
+from pellucid.errors import SELF_EXPLANATORY, CallCancelled, LoginFailed, RemoteProtocolError, TooManyCalls
 from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread"]
@@ -101,8 +101,10 @@ class Runner:
         self._admission = Admission(host.broker.limits)
         self._tasks: set[asyncio.Task[None]] = set()
         # Calls that are due to start in this turn of the loop: a plain method must not overtake them.
-        self._due = 0
-        self._stopped = False
+        self._due: set[int] = set()
+        self._starting = False
+        self._draining = False
+        self._gone = False
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
@@ -127,13 +129,13 @@ class Runner:
 
     def go_on(self) -> None:
         """Start what has been waiting, unless the runner was stopped."""
-        if not self._stopped:
+        if not self._draining:
             self._admission.held = False
             self._start_next()
 
     def stop(self, *, cancel: bool) -> None:
         """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
-        self._stopped = self._admission.held = True
+        self._draining = self._gone = self._admission.held = True
         self._admission.clear()
         if cancel:
             for task in self._tasks:
@@ -141,46 +143,57 @@ class Runner:
 
     async def drain(self) -> None:
         """Start nothing any more, and return once no method runs."""
-        self._stopped = self._admission.held = True
+        self._draining = self._admission.held = True
         await self._idle.wait()
 
     def _start(self, call: MethodCall) -> None:
         self._idle.clear()
         if self._due and not iscoroutinefunction(call.method):
-            self._due += 1
+            self._due.add(id(call))
             self._host.loop.call_soon(self._run_late, call)
         else:
             self._run(call)
 
     def _run_late(self, call: MethodCall) -> None:
-        self._due -= 1
-        self._run(call)
-        self._host.schedule_flush()
+        self._due.discard(id(call))
+        if self._gone:
+            self._end()  # its caller has gone since
+        else:
+            self._run(call)
 
     def _run(self, call: MethodCall) -> None:
-        if call.method is None or call.error is not None:
-            self._refuse(call, call.error or RemoteProtocolError("nothing to run"))
+        if call.method is None:
+            # The call lets go of its error, whose traceback may hold the call.
+            error, call.error = call.error or RemoteProtocolError("nothing to run"), None
+            if isinstance(error, SELF_EXPLANATORY):
+                self._refuse(call, error)
+            else:
+                self._fail(call, error)
+            self._host.schedule_flush()
             self._end()
             return
         token = _current.set((self._host, call))
         try:
             result = call.method(*call.args, **call.kwargs)
             if type(result) is CoroutineType or hasattr(result, "__await__"):
-                self._due += 1
+                self._due.add(id(call))
                 task = self._host.loop.create_task(self._await(call, result))
                 self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                task.add_done_callback(functools.partial(self._ended, call, result))
                 return
+        except asyncio.CancelledError:
+            self._broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
             self._answer(call, result)
         finally:
             _current.reset(token)
+        self._host.schedule_flush()
         self._end()
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
-        self._due -= 1
+        self._due.discard(id(call))
         try:
             value = await result
         except asyncio.CancelledError:
@@ -194,20 +207,30 @@ class Runner:
         finally:
             # What it was called with may hold the last references to objects of the peer.
             call.args, call.kwargs = (), {}
-            self._end()
             self._host.schedule_flush()
+
+    def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._due.discard(id(call))
+        if isinstance(result, CoroutineType):
+            result.close()  # it was never started where the task was cancelled before its turn
+        self._end()
 
     def _end(self) -> None:
         self._admission.end()
         self._start_next()
-        if not self._admission.running:
-            self._idle.set()
 
     def _start_next(self) -> None:
-        call = self._admission.next()
-        while call is not None:
-            self._start(call)
-            call = self._admission.next()
+        if self._starting:
+            return  # a plain method ended that was started below: the loop there goes on
+        self._starting = True
+        try:
+            while (call := self._admission.next()) is not None:
+                self._start(call)
+        finally:
+            self._starting = False
+        if not self._admission.running:
+            self._idle.set()
 
     def _answer(self, call: MethodCall, value: Any) -> None:
         failed = self._broker.answer(call, value)

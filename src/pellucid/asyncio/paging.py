@@ -29,9 +29,10 @@ class PageCollector(Referenceable):
         self._limit = limit
         self._gathered: list[Any] = []
         self._bytes = 0
-        self._done: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        self._error: Exception | None = None
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def remote_gotPage(self, page: Any) -> None:  # noqa: N802  # the name on the wire
+    def remote_gotPage(self, page: Any) -> None:  # noqa: N802 - the name on the wire
         """One page more."""
         if self._done.done():
             return
@@ -39,17 +40,15 @@ class PageCollector(Referenceable):
         self._bytes += len(page) if isinstance(page, bytes | str) else 1
         if self._bytes > self._limit:
             self._gathered.clear()
-            self._done.set_exception(LimitExceeded("paged_bytes", self._limit))
+            self._end(LimitExceeded("paged_bytes", self._limit))
 
-    def remote_endedPaging(self) -> None:  # noqa: N802  # the name on the wire
+    def remote_endedPaging(self) -> None:  # noqa: N802 - the name on the wire
         """There are no more."""
-        if not self._done.done():
-            self._done.set_result(self._gathered)
+        self._end(None)
 
     def lost(self) -> None:
         """The sender is gone."""
-        if not self._done.done():
-            self._done.set_exception(PBConnectionLost("the connection ended before the last page came"))
+        self._end(PBConnectionLost("the connection ended before the last page came"))
 
     async def pages(self) -> list[Any]:
         """All pages, in order.
@@ -58,7 +57,15 @@ class PageCollector(Referenceable):
             LimitExceeded: they were more than the limit, and were thrown away.
             PBConnectionLost: the connection ended first.
         """
-        return await asyncio.shield(self._done)
+        await asyncio.shield(self._done)
+        if self._error is not None:
+            raise self._error
+        return self._gathered
+
+    def _end(self, error: Exception | None) -> None:
+        if not self._done.done():
+            self._error = error
+            self._done.set_result(None)
 
 
 async def get_all_pages(

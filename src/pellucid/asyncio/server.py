@@ -93,6 +93,7 @@ class Server:
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._bound: list[str] = []
+        self._closed = False
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -100,7 +101,9 @@ class Server:
         return tuple(self._bound)
 
     async def start(self) -> None:
-        """Start to listen; entering or awaiting the server does so."""
+        """Start to listen; entering or awaiting the server does so, and once is enough."""
+        if self._servers:
+            return
         loop = asyncio.get_running_loop()
         try:
             for url in self._urls:
@@ -128,8 +131,10 @@ class Server:
         """Accept no more, let methods that run end and be answered, close every connection, and return.
 
         Calls that have not started are not run; their callers get PBConnectionLost. Methods that take longer than
-        `Limits.close_seconds` are cancelled, or left to finish, as `on_disconnect` says.
+        `Limits.close_seconds` are cancelled, or left to finish, as `on_disconnect` says. A remote method that wants to
+        close its own server starts a task for it: awaited there, this would wait for that method to end.
         """
+        self._closed = True
         for server in self._servers:
             server.close()
         connections = list(self.connections)
@@ -165,6 +170,9 @@ class Server:
         return Connection(self._settings, listens=True, root_for=self._root_for, on_made=self._admit_connection)
 
     def _admit_connection(self, connection: Connection) -> None:
+        if self._closed:  # its TLS handshake outlasted the server
+            connection.abort("the server is closed", level=logging.DEBUG)
+            return
         self.connections.add(connection)
         connection.notify_on_disconnect(lambda: self.connections.discard(connection))
         hurry = connection.loop.call_later(

@@ -22,7 +22,14 @@ from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import Caller, RemoteReference, Target
 from pellucid.core.states import Input, State, step
-from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, PBConnectionLost
+from pellucid.errors import (
+    DeadReferenceError,
+    Error,
+    LimitBroken,
+    LoginFailed,
+    PBConnectionLost,
+    told_without_traceback,
+)
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
@@ -110,9 +117,9 @@ class Broker:
             NoCommonDialect: the connection is of no use.
             RemoteProtocolError: the peer broke the protocol; close the connection.
         """
-        if self._dialect is None:
+        if self.state is State.NEGOTIATING:
             return self._negotiate()
-        while self.state is not State.CLOSED:
+        while self.state is State.READY and self._dialect is not None:
             message = self._dialect.next_message()
             if message is None:
                 break
@@ -177,7 +184,7 @@ class Broker:
                 call.method = target.method_for(call.name)
                 call.perspective = target.perspective
         except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
-            call.error = error
+            call.error = told_without_traceback(error)
 
     # Commands in, bytes out.
 
@@ -187,17 +194,16 @@ class Broker:
             for release in self.books.take_releases():
                 self._send(release)
         self._handed_over = self.books.pending.last_id
-        data = b"".join(self._out)
-        self._out.clear()
-        self.queued_bytes = 0
-        return data
+        out, self._out, self.queued_bytes = self._out, [], 0
+        return b"".join(out)
 
     def call(
         self, call: Call, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, one_way: bool
     ) -> int | None:
         """Send a call whose promise is `call`, and return its id.
 
-        Where it can't be sent `call` fails, nothing was sent, and there is no id. A one-way call that is sent is done.
+        Where it can't be sent `call` fails, nothing was sent, and there is no id. No answer will come to a one-way
+        call: the door says when it is done.
 
         Raises:
             DeadReferenceError: the connection has ended.
@@ -212,11 +218,9 @@ class Broker:
             )
             self._send(message)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            call.fail(error)
+            call.fail(told_without_traceback(error))
             return None
-        if one_way:
-            call.succeed(None)
-        else:
+        if not one_way:
             pending.add(call_id, call)
         return call_id
 
@@ -228,13 +232,18 @@ class Broker:
             self._send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self.fail(call, error)
-            return error
+            return told_without_traceback(error)
         return None
 
     def fail(self, call: MethodCall, error: BaseException, *, with_traceback: bool = False) -> None:
-        """Answer `call` with `error`."""
-        if call.wants_answer and self.state is not State.CLOSED:
+        """Answer `call` with `error`; where that can't be sent, as when it is a copyable, with what hinders it."""
+        if not call.wants_answer or self.state is State.CLOSED:
+            return
+        try:
             self._send(CallFailed(call.call_id, error, with_traceback))
+        except Exception as hindrance:  # noqa: BLE001 - also what an application's hooks raise
+            kind = type(error).__qualname__
+            self._send(CallFailed(call.call_id, Error(f"a {kind}, which can't be sent: {hindrance}"[:500])))
 
     def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
         """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
@@ -271,7 +280,10 @@ class Broker:
     # The end.
 
     def close(self, reason: str) -> Lost:
-        """The connection has ended, for `reason`. The second time, nothing is left to be told."""
+        """The connection has ended, for `reason`. The second time, nothing is left to be told.
+
+        When what it returns has been dealt with, `take_notice` has who asked to be told.
+        """
         self.state = step(self.state, Input.CLOSE)
         books = self.books
         lost = Lost(
@@ -280,12 +292,16 @@ class Broker:
                 for call_id, call in books.pending.take_all().items()
             ],
             observers=self.take_unsent() + [_stopped(export) for export in books.cache_exports.take_all()],
-            notices=list(books.notices.values()),
         )
-        books.notices.clear()
         books.close()
         self._out.clear()
+        self.queued_bytes = 0
         return lost
+
+    def take_notice(self) -> Callable[[], object] | None:
+        """The next of those who asked to be told of the end and did not take that back, in the order of asking."""
+        notices = self.books.notices
+        return notices.pop(next(iter(notices))) if notices else None
 
     def _send(self, message: Any) -> None:
         self.state = step(self.state, Input.COMMAND)

@@ -98,7 +98,9 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self._running_most = limits.running_calls
         self._waiting_most = limits.waiting_calls
+        self._bytes_most = limits.waiting_bytes
         self._waiting: deque[MethodCall] = deque()
+        self._waiting_bytes = 0
         self.running = 0
         """Methods that run now."""
         self.held = False
@@ -120,7 +122,10 @@ class Admission:
             return True
         if len(self._waiting) >= self._waiting_most:
             raise TooManyCalls("waiting_calls", self._waiting_most)
+        if self._waiting_bytes + call.size > self._bytes_most:
+            raise TooManyCalls("waiting_bytes", self._bytes_most, self._waiting_bytes + call.size)
         self._waiting.append(call)
+        self._waiting_bytes += call.size
         return False
 
     def end(self) -> None:
@@ -132,8 +137,11 @@ class Admission:
         if self.held or not self._waiting or self.running >= self._running_most:
             return None
         self.running += 1
-        return self._waiting.popleft()
+        call = self._waiting.popleft()
+        self._waiting_bytes -= call.size
+        return call
 
     def clear(self) -> None:
         """Forget the calls that wait: their caller is gone."""
         self._waiting.clear()
+        self._waiting_bytes = 0

@@ -51,5 +51,3 @@ class Lost:
     """Calls under way, and what each ends in."""
     observers: list[StoppedObserving]
     """Cacheables that nobody there observes any more."""
-    notices: list[Callable[[], object]]
-    """Who asked to be told, in the order of asking."""

@@ -21,6 +21,11 @@ from pellucid.wire.messages import ExportId
 __all__ = ["Exports", "Imports"]
 
 
+PARTING = 1000
+"""How many objects just released are still found when they come home: the release and the answer that brings such an
+object home follow each other closely."""
+
+
 @dataclass(slots=True)
 class Export:
     """One object that the peer may call."""
@@ -46,7 +51,7 @@ class Exports:
         self._parting_until: deque[tuple[int, int]] = deque()
 
     def __len__(self) -> int:
-        return len(self._by_id) + len(self._parting)
+        return len(self._by_id)
 
     def publish(self, name: bytes, obj: Referenceable) -> None:
         """Let the peer call `obj` by `name`, uncounted."""
@@ -82,6 +87,8 @@ class Exports:
         if len(self._pending):
             self._parting[export_id] = export.obj
             self._parting_until.append((self._pending.last_id, export_id))
+            if len(self._parting_until) > PARTING:
+                self._parting.pop(self._parting_until.popleft()[1], None)
         return [cleanup for _, cleanup in self._cleanups.pop(export.key, ())]
 
     def take_back(self, export_id: int) -> None:

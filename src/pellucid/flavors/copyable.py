@@ -55,9 +55,7 @@ class RemoteCopy:
         """
         if state and not isinstance(state, Mapping):
             raise RemoteProtocolError(f"the state of a {type(self).__name__} is not a dictionary")
-        self.__dict__ = {
-            name.decode() if isinstance(name, bytes) else name: value for name, value in (state or {}).items()
-        }
+        self.__dict__ = _by_name(state) if state else {}
 
 
 class PlainCopier:
@@ -79,23 +77,29 @@ class PlainCopier:
 
     def blank(self) -> Any:
         """An instance not yet filled, for state that refers back to it; None where the class allows no such thing."""
-        return None if _is_immutable_build(self.cls) else object.__new__(self.cls)
+        if issubclass(self.cls, enum.Enum) or hasattr(self.cls, "__struct_fields__"):
+            return None  # a member exists already; a msgspec struct gets its fields as it is made
+        cls: Any = self.cls
+        try:
+            return cls.__new__(cls)
+        except TypeError:
+            return None
 
     def build(self, blank: Any, state: Any) -> Any:
         """The finished copy.
 
         Raises:
-            RemoteProtocolError: the state is not a dictionary.
+            RemoteProtocolError: the state is not a dictionary, or no such member is in the enum.
             TypeError: a field is missing, unknown, or refused by the class.
         """
         if not isinstance(state, Mapping):
             raise RemoteProtocolError(f"the state of {self.tag} is not a dictionary")
-        named = {name.decode() if isinstance(name, bytes) else name: value for name, value in state.items()}
+        named = _by_name(state)
         unknown = [name for name in named if name not in self.fields]
         if unknown:
             raise TypeError(f"{self.tag} has no field {str(unknown[0])[:100]!r}")
         if issubclass(self.cls, enum.Enum):
-            return self.cls[named["name"]]
+            return _member(self.cls, named)
         if blank is None:
             return self.cls(**named)
         init: Callable[..., None] = self.cls.__init__
@@ -103,8 +107,25 @@ class PlainCopier:
         return blank
 
 
+def _by_name(state: Any) -> dict[str, Any]:
+    """`state` with its names as text: a Python 2 peer sends them as bytes."""
+    try:
+        return {name if isinstance(name, str) else str(name, "utf-8"): value for name, value in state.items()}
+    except (TypeError, UnicodeDecodeError):
+        raise RemoteProtocolError("the name of an attribute is not text") from None
+
+
+def _member(cls: type[enum.Enum], named: dict[str, Any]) -> enum.Enum:
+    try:
+        return cls(named["value"]) if issubclass(cls, enum.Flag) else cls[named["name"]]
+    except (KeyError, ValueError, TypeError):
+        raise RemoteProtocolError(f"{cls.__qualname__} has no such member") from None
+
+
 def _fields_of(cls: type) -> tuple[str, ...]:
     """The names of the fields that `cls` declares and its ``__init__`` takes."""
+    if issubclass(cls, enum.Flag):
+        return ("value",)  # a combination of flags has no name that it could be looked up by
     if issubclass(cls, enum.Enum):
         return ("name",)
     if dataclasses.is_dataclass(cls):
@@ -116,8 +137,3 @@ def _fields_of(cls: type) -> tuple[str, ...]:
     if struct_fields is not None:
         return tuple(struct_fields)
     raise TypeError(f"{cls.__qualname__} declares no fields: make it a dataclass, or derive it from Copyable")
-
-
-def _is_immutable_build(cls: type) -> bool:
-    # A msgspec struct gets its fields in __new__; an enum member exists already.
-    return issubclass(cls, enum.Enum) or hasattr(cls, "__struct_fields__")

@@ -12,6 +12,9 @@ __all__ = ["FailureReport", "rebuild", "report"]
 TEXT_CHARACTERS = 32 * 1024
 """How much of an exception's text or traceback travels: an error must never be too large to be told."""
 
+NAME_CHARACTERS = 1000
+PARENTS = 100
+
 
 @dataclass(slots=True)
 class FailureReport:
@@ -33,9 +36,9 @@ def report(error: BaseException, names: tuple[str, ...], *, with_traceback: bool
     A `RemoteError` that passes through keeps what its own origin said of it.
     """
     if isinstance(error, RemoteError):
-        return FailureReport(error.remote_type, error.text, error.remote_parents, error.remote_traceback)
+        return _clipped(error.remote_type, error.text, error.remote_parents, error.remote_traceback)
     text = "".join(traceback.format_exception(error)) if with_traceback else None
-    return FailureReport(names[0], _text(error), names, text and text[-TEXT_CHARACTERS:])
+    return _clipped(names[0], _text(error), names, text)
 
 
 def rebuild(told: FailureReport, cls: type[Exception] | None) -> Exception:
@@ -45,15 +48,27 @@ def rebuild(told: FailureReport, cls: type[Exception] | None) -> Exception:
     """
     if cls is None:
         return RemoteError(told.name, told.text, told.traceback, told.parents)
-    error = cls.__new__(cls)
+    try:
+        error = Exception.__new__(cls)
+    except TypeError:  # a class that is also something else, with a layout of its own
+        return rebuild(told, None)
     error.args = (told.text,)
     if told.traceback is not None:
         error.add_note(f"Traceback at the peer:\n{told.traceback}")
     return error
 
 
+def _clipped(name: str, text: str, parents: tuple[str, ...], traceback_text: str | None) -> FailureReport:
+    return FailureReport(
+        name[:NAME_CHARACTERS],
+        text[:TEXT_CHARACTERS],
+        tuple(parent[:NAME_CHARACTERS] for parent in parents[:PARENTS]),
+        traceback_text and traceback_text[-TEXT_CHARACTERS:],
+    )
+
+
 def _text(error: BaseException) -> str:
     try:
-        return str(error)[:TEXT_CHARACTERS]
+        return str(error)
     except Exception as failed:  # noqa: BLE001 - an exception's own __str__ is application code
         return f"<no text: __str__ raised {type(failed).__name__}>"

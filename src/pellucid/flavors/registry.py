@@ -79,7 +79,12 @@ class Registry:
         Every importable subclass of `pellucid.Error` that an application defined counts as registered; of two with
         one name, the last defined.
         """
-        return self._errors.get(name) or _expected_errors().get(name)
+        registered = self._errors.get(name)
+        if registered is not None:
+            return registered
+        expected = Error.importable.get(name)
+        # Of our own classes a dialect says which ones a peer's broker can mean.
+        return None if expected is None or expected.__module__ == Error.__module__ else expected
 
     def _claim(self, tag: str, receiver: Receiver) -> None:
         holder = self._receivers.get(tag)
@@ -119,15 +124,3 @@ def _identity(receiver: Receiver) -> object:
     # A module that is run again (as in a notebook) defines its classes anew: the newest is meant.
     described = receiver.cls if isinstance(receiver, PlainCopier) else receiver
     return (described.__module__, described.__qualname__) if isinstance(described, type) else described
-
-
-def _expected_errors() -> dict[str, type[Exception]]:
-    """Subclasses of `Error` by name. Walked when an error arrives, so that nothing keeps a class alive for it."""
-    found: dict[str, type[Exception]] = {}
-    waiting: list[type[Error]] = [Error]
-    for cls in waiting:
-        # Of our own classes a dialect says which ones a peer's broker can mean.
-        if cls.__module__ != Error.__module__ and "<locals>" not in cls.__qualname__:
-            found[qualified_name(cls)] = cls
-        waiting.extend(cls.__subclasses__())
-    return found

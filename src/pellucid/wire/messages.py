@@ -45,6 +45,8 @@ class MethodCall:
     """What was wrong with the arguments; such a call is answered with it and not run."""
     method: Callable[..., Any] | None = None
     """What to run; the broker fills it in."""
+    size: int = 0
+    """Bytes that it took on the wire."""
 
 
 @dataclass(slots=True)

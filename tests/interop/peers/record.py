@@ -150,7 +150,7 @@ def values(wire: Wire) -> None:
 def keywords(wire: Wire) -> None:
     root = wire.open()
     wire.call(root, "keywords")
-    wire.call(root, "keywords", 1, "two", name="Bob", count=12)
+    wire.call(root, "keywords", 1, "two", name="Bob", number=12)
     wire.call(root, "keywords", **{"with space": b"answer"})
 
 

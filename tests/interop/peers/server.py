@@ -118,6 +118,9 @@ class Session(pb.Referenceable):
     def remote_named(self, kind: str) -> object:
         return {"class": collections.OrderedDict, "function": json.dumps, "module": json}[kind]
 
+    def remote_big(self, size: int) -> bytes:
+        return b"x" * size
+
     # Calls
 
     def remote_count(self, name: str) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -24,7 +24,24 @@ except ImportError:  # there is none for Windows
 else:
     LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
-__all__ = ["HERE", "SECONDS", "Pair", "RawPeer", "on_each_loop", "pair", "raw_server", "run", "turns"]
+__all__ = [
+    "HERE",
+    "LOOPS",
+    "SECONDS",
+    "Gate",
+    "Pair",
+    "RawPeer",
+    "Sink",
+    "call_message",
+    "crowd",
+    "encoded",
+    "on_each_loop",
+    "outcome",
+    "pair",
+    "raw_server",
+    "run",
+    "turns",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,6 +90,22 @@ async def turns(count: int = 10) -> None:
         await asyncio.sleep(0)
 
 
+async def crowd(connection: pb.Connection) -> pb.Call:
+    """Send so much to a peer which does not read that a one-way call has to wait for room; that call."""
+    one_way = connection.root.call_with(one_way=True)
+    while (call := one_way.call("take", bytes(100_000))).done:
+        await call
+    return call
+
+
+async def outcome(awaitable: Awaitable[Any]) -> Any:
+    """What `awaitable` gives, or the exception that it raises."""
+    try:
+        return await awaitable
+    except Exception as error:  # noqa: BLE001  # the test looks at it
+        return error
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A server and the two ends of one connection to it."""
@@ -88,7 +121,44 @@ async def pair(root: Any, *, client: Mapping[str, Any] | None = None, **options:
     """Serve `root` with `options`, and connect with those of `client`."""
     async with pb.serve(root, HERE, **options) as server, pb.connect(server.urls[0], **(client or {})) as connection:
         (served,) = server.connections
+        await served.ready
         yield Pair(server, connection, served)
+
+
+class Gate(pb.Root):
+    """A root whose callers wait until it is opened; it tells who entered, and whose method was cancelled."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        self.entered: asyncio.Queue[Any] = asyncio.Queue()
+        self.cancelled: asyncio.Queue[Any] = asyncio.Queue()
+        self.left: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def remote_wait(self, value: Any = None) -> Any:
+        """Return `value` once the gate is open."""
+        self.entered.put_nowait(value)
+        try:
+            await self.opened.wait()
+        except asyncio.CancelledError:
+            self.cancelled.put_nowait(value)
+            raise
+        self.left.put_nowait(value)
+        return value
+
+    def remote_echo(self, value: Any = None) -> Any:
+        """Return `value` at once."""
+        return value
+
+
+class Sink(pb.Root):
+    """A root that takes what it is given, one after another."""
+
+    def __init__(self) -> None:
+        self.taken: asyncio.Queue[Any] = asyncio.Queue()
+
+    def remote_take(self, value: Any) -> None:
+        """Put `value` with the others."""
+        self.taken.put_nowait(value)
 
 
 class RawPeer:
@@ -170,7 +240,9 @@ def encoded(expression: object) -> bytes:
     return banana.encode(expression, Limits(), None)
 
 
-def call(call_id: int, name: bytes, *args: object, target: int | bytes = b"root", wants_answer: int = 1) -> list[object]:
+def call_message(
+    call_id: int, name: bytes, *args: object, target: int | bytes = b"root", wants_answer: int = 1
+) -> list[object]:
     """The message that calls a method; the arguments are jelly."""
     return [b"message", call_id, target, name, wants_answer, [b"tuple", *args], [b"dictionary"]]
 

@@ -82,6 +82,8 @@ class Decoder:
         self._short = limits.nesting, min(_LAST_DIGIT, limits.string_bytes), min(_LAST_DIGIT, limits.list_elements)
         self._words: Mapping[int, bytes] = words or {}
         self._error: RemoteProtocolError | None = None
+        self.size = 0
+        """Bytes that the expression returned last took on the wire."""
         self._drop()
 
     def _drop(self) -> None:
@@ -221,6 +223,7 @@ class Decoder:
             if not remaining:
                 if not outer:
                     self._position, self._behind, self._unfinished = position, 0, None
+                    self.size = position - start
                     if position == stop:
                         self._window, self._position, self._stop, self._missing = b"", 0, 0, 1
                     return root[0]

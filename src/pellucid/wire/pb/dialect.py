@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pellucid.errors import RemoteProtocolError
+from pellucid.errors import RemoteProtocolError, told_without_traceback
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.failures import FailureReport, rebuild, report
+from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import (
     Answer,
@@ -26,7 +27,7 @@ from pellucid.wire.messages import (
 )
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
-from pellucid.wire.pb.jelly import Jellier, find_encoders
+from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
 from pellucid.wire.pb.names import FAILURE, names_of, own_error
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
@@ -51,8 +52,9 @@ class PBDialect:
         self.greeted = False
         self._ledger = ledger
         self._decoder = banana.Decoder(ledger.limits, self._words)
-        self._encoders = find_encoders(ledger.policy)
-        self._decoders = find_decoders(ledger.policy)
+        self._encoders = find_encoders(ledger.policy.types)
+        self._decoders = find_decoders(ledger.policy.types)
+        self._failure_decoders = find_decoders(BASIC_TYPES)  # an error must get through whatever may not
 
     def greeting(self) -> bytes:
         """The version, which both sides send first of all."""
@@ -72,11 +74,11 @@ class PBDialect:
                 return None
             if type(expression) is not list or not expression or type(expression[0]) is not bytes:
                 raise RemoteProtocolError("a message is a list that starts with a command")
+            if not self.greeted and expression[0] != b"version":
+                raise RemoteProtocolError("the peer did not send its version first")
             read = _READERS.get(expression[0])
             if read is None:
                 return Unknown(expression[0][:200].decode(errors="backslashreplace"))
-            if not self.greeted and read is not PBDialect._read_version:
-                raise RemoteProtocolError("the peer did not send its version first")
             message = read(self, expression)
             if message is not None:
                 return message
@@ -99,15 +101,16 @@ class PBDialect:
             {},
             wants_answer=bool(wants_answer),
             to_cache=expression[0] == b"cachemessage",
+            size=self._decoder.size,
         )
         if call.to_cache and not isinstance(target, int):
             raise RemoteProtocolError("a cache has a number, not a name")
         unjellier = Unjellier(self._ledger, self._decoders, placeholders=False)
         try:
-            call.args = _arguments(unjellier.unjelly(args))
-            call.kwargs = _keyword_arguments(unjellier.unjelly(kwargs))
+            call.args = unjellier.unjelly(args, b"tuple")
+            call.kwargs = _keyword_arguments(unjellier.unjelly(kwargs, b"dictionary"))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            call.args, call.error = (), error
+            call.args, call.error = (), told_without_traceback(error)
             self._disown(unjellier, [b"list", args, kwargs])
         return call
 
@@ -118,16 +121,16 @@ class PBDialect:
             return Answer(call_id, unjellier.unjelly(jelly))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
-            return CallFailed(call_id, error)
+            return CallFailed(call_id, told_without_traceback(error))
 
     def _read_error(self, expression: list[Any]) -> CallFailed:
         call_id, jelly = _operands(expression, int, (list, bytes, int, float))
-        unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
+        unjellier = Unjellier(self._ledger, self._failure_decoders, placeholders=True)
         try:
             return CallFailed(call_id, self._error_from(unjellier.unjelly(jelly)))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
-            return CallFailed(call_id, error)
+            return CallFailed(call_id, told_without_traceback(error))
 
     def _error_from(self, value: Any) -> Exception:
         if isinstance(value, FailureReport):
@@ -197,8 +200,8 @@ class PBDialect:
                 call.target,
                 call.name.encode(),
                 int(call.wants_answer),
-                jellier.jelly(call.args),
-                jellier.jelly(call.kwargs),
+                jellier.jelly(call.args, write_tuple),
+                jellier.jelly(call.kwargs, write_dictionary),
             ],
         )
 
@@ -211,26 +214,30 @@ class PBDialect:
 
     def _encode_failure(self, message: CallFailed) -> bytes:
         error = message.error
-        if isinstance(error, Copyable):
+        if isinstance(error, Copyable) or self._ledger.registry.copier(type(error)) is not None:
             jellier = Jellier(self._ledger, self._encoders)
             return self._encode(jellier, lambda: [b"error", message.call_id, jellier.jelly(error)])
         told = report(error, names_of(type(error)), with_traceback=message.with_traceback)
-        parents: list[Any] = [b"list", *([b"unicode", _utf8(name)] for name in told.parents)]
+        parents: list[Any] = [b"list", *([b"unicode", self._clipped(name)] for name in told.parents)]
         # The keys, their order and the empty ones are what Twisted 26.10 sends; older peers need some of them.
         state: list[tuple[bytes, Any]] = [
             (b"count", 0),
-            (b"type", _utf8(told.name)),
-            (b"value", [b"unicode", _utf8(told.text)]),
+            (b"type", self._clipped(told.name)),
+            (b"value", [b"unicode", self._clipped(told.text)]),
             (b"captureVars", [b"boolean", b"false"]),
             (b"tb", [b"None"]),
             (b"unsafeTracebacks", [b"boolean", b"true" if message.with_traceback else b"false"]),
             (b"parents", parents),
             (b"frames", [b"list"]),
             (b"stack", [b"list"]),
-            (b"traceback", [b"unicode", _utf8(told.traceback or NO_TRACEBACK)]),
+            (b"traceback", [b"unicode", self._clipped(told.traceback or NO_TRACEBACK)]),
         ]
         jelly = [FAILURE, [b"dictionary", *([[b"unicode", key], value] for key, value in state)]]
         return self._banana([b"error", message.call_id, jelly])
+
+    def _clipped(self, text: str) -> bytes:
+        """`text` as UTF-8, never too long to be sent."""
+        return _utf8(text)[: self._ledger.limits.string_bytes].decode(errors="ignore").encode()
 
     def _banana(self, expression: list[Any]) -> bytes:
         return banana.encode(expression, self._ledger.limits, self._tokens)
@@ -265,15 +272,7 @@ def _operands(expression: list[Any], *types: type | tuple[type, ...]) -> list[An
     return operands
 
 
-def _arguments(value: Any) -> tuple[Any, ...]:
-    if type(value) is not tuple:
-        raise RemoteProtocolError("the arguments of a call are not a tuple")
-    return value
-
-
-def _keyword_arguments(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise RemoteProtocolError("the keyword arguments of a call are not a dictionary")
+def _keyword_arguments(value: dict[Any, Any]) -> dict[str, Any]:
     # A Python 2 peer sends the names as bytes.
     named = {key.decode(errors="backslashreplace") if type(key) is bytes else key: item for key, item in value.items()}
     if not all(type(key) is str for key in named):

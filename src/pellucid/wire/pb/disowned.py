@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pellucid.wire.pb.plain import READERS
+
 __all__ = ["receipts_in"]
+
+_BUILT_IN = frozenset(READERS) | frozenset(
+    b"class dereference function instance lcache local method module persistent unpersistable".split()
+)
+"""Tags that hold no jelly of others; any tag that is not known here is a class's."""
 
 _CONTAINERS = frozenset({b"list", b"tuple", b"set", b"frozenset"})
 
@@ -32,10 +39,10 @@ def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
                 waiting.extend(elements)
             case [b"reference", _, inner, *_]:
                 waiting.append(inner)
-            case [bytes(), int(cache_id), list(state), *_]:
+            case [bytes(tag), int(cache_id), state, *_] if tag not in _BUILT_IN:
                 caches[cache_id] += 1
                 waiting.append(state)
-            case [bytes(), list(state), *_]:
+            case [bytes(tag), state, *_] if tag not in _BUILT_IN:
                 waiting.append(state)
             case _:
                 pass

@@ -22,7 +22,7 @@ from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.plain import WRITERS
 
-__all__ = ["Encoders", "Jellier", "find_encoders"]
+__all__ = ["Encoders", "Jellier", "find_encoders", "write_dictionary", "write_tuple"]
 
 Encoder = Callable[["Jellier", Any], Any]
 """Writes one kind of object as jelly."""
@@ -50,8 +50,10 @@ class Jellier:
         # Objects made by hooks live until the message is written, or another could get their id().
         self._alive: list[Any] = []
 
-    def jelly(self, value: Any) -> Any:
+    def jelly(self, value: Any, encoder: Encoder | None = None) -> Any:
         """`value` as one expression of its own: numbering starts anew.
+
+        It is written by `encoder`, whatever the policy says of its type, where one is given.
 
         Raises:
             InsecureJelly: something in it may not cross; its path is told.
@@ -59,7 +61,7 @@ class Jellier:
         """
         self._start()
         try:
-            return self._jelly(value)
+            return self._jelly(value) if encoder is None else encoder(self, value)
         except RecursionError:
             raise LimitExceeded("nesting", self._ledger.limits.nesting) from None
 
@@ -103,19 +105,6 @@ class Jellier:
             return [b"reference", number, expression]
         self._seen[id(value)] = expression
         return expression
-
-    def _dictionary(self, value: dict[Any, Any]) -> list[Any]:
-        met = self._met_before(value)
-        if met is not None:
-            return met
-        expression: list[Any] = [b"dictionary"]
-        for key, element in value.items():
-            try:
-                expression.append([self._jelly(key), self._jelly(element)])
-            except InsecureJelly as error:
-                error.inside(f"[{_clip(key)}]")
-                raise
-        return self._whole(value, expression)
 
     # Flavors.
 
@@ -198,10 +187,29 @@ def _elements(tag: bytes) -> Encoder:
     return encode
 
 
+def write_dictionary(jellier: Jellier, value: dict[Any, Any]) -> list[Any]:
+    """The encoder of dictionaries."""
+    met = jellier._met_before(value)
+    if met is not None:
+        return met
+    expression: list[Any] = [b"dictionary"]
+    jelly = jellier._jelly
+    for key, element in value.items():
+        try:
+            expression.append([jelly(key), jelly(element)])
+        except InsecureJelly as error:
+            error.inside(f"[{_clip(key)}]")
+            raise
+    return jellier._whole(value, expression)
+
+
+write_tuple = _elements(b"tuple")
+"""The encoder of tuples."""
+
 _CONTAINERS: dict[type, tuple[str, Encoder]] = {
     list: ("list", _elements(b"list")),
-    tuple: ("tuple", _elements(b"tuple")),
-    dict: ("dictionary", Jellier._dictionary),
+    tuple: ("tuple", write_tuple),
+    dict: ("dictionary", write_dictionary),
     set: ("set", _elements(b"set")),
     frozenset: ("frozenset", _elements(b"frozenset")),
 }
@@ -221,10 +229,10 @@ _FLAVORS: tuple[tuple[type, Encoder], ...] = (
 )
 
 
-def find_encoders(policy: Policy) -> Encoders:
-    """The encoders of the plain values that `policy` allows; those of classes are found as they come."""
+def find_encoders(types: frozenset[str]) -> Encoders:
+    """The encoders of plain values of these `types`; those of classes are found, and added to it, as they come."""
     known: dict[type, tuple[str, Encoder]] = {**WRITERS, **_CONTAINERS}
-    return {cls: encoder for cls, (kind, encoder) in known.items() if not kind or kind in policy.types}
+    return {cls: encoder for cls, (kind, encoder) in known.items() if not kind or kind in types}
 
 
 def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder:
@@ -235,6 +243,10 @@ def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder
         return Jellier._plain_copy
     if policy.allows_instances_of(cls):
         return Jellier._instance
+    if cls in WRITERS or cls in _CONTAINERS:
+        raise InsecureJelly(f"{cls.__name__} objects may not cross by this policy; allow them with Policy(types=[...])")
+    if hasattr(cls, "__await__"):
+        raise InsecureJelly(f"{qualified_name(cls)} objects may not cross: await it first, and send its result")
     raise InsecureJelly(
         f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, "
         "or register it with Registry.register_copyable"

@@ -38,6 +38,7 @@ _FROM_BROKERS: tuple[type[Exception], ...] = (
 )
 
 _OURS: tuple[type[Exception], ...] = (
+    errors.CallCancelled,
     errors.ForeignReference,
     errors.LimitExceeded,
     errors.TooManyCalls,

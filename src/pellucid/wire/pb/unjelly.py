@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError
@@ -19,7 +20,6 @@ from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.copyable import PlainCopier, RemoteCopy
 from pellucid.flavors.failures import FailureReport
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.wire.dialect import Ledger
@@ -71,10 +71,13 @@ class Unjellier:
         # States that have gaps still, to be set when the message is whole.
         self._late: list[Callable[[], None]] = []
         self._open_gaps = 0
+        self._dereferences = 0
         self._finishers: list[Callable[[], None]] = []
 
-    def unjelly(self, expression: Any) -> Any:
+    def unjelly(self, expression: Any, tag: bytes | None = None) -> Any:
         """The object that `expression`, one of its own, stands for.
+
+        Where a `tag` is given it must be that kind of container, whatever the policy says of its type.
 
         Raises:
             InsecureJelly: something in it may not cross.
@@ -84,7 +87,7 @@ class Unjellier:
         """
         self._start()
         try:
-            value = self._unjelly(expression)
+            value = self._unjelly(expression) if tag is None else self._read_container(expression, tag)
             for set_state in self._late:
                 set_state()
             for finish in self._finishers:
@@ -100,6 +103,12 @@ class Unjellier:
             decoder = self._decoders.get(expression[0], Unjellier._tagged)
         except (IndexError, TypeError):
             raise RemoteProtocolError("a list does not start with a tag") from None
+        return decoder(self, expression)
+
+    def _read_container(self, expression: Any, tag: bytes) -> Any:
+        if type(expression) is not list or tag_of(expression) != tag:
+            raise RemoteProtocolError(f"there is no {tag.decode()} where one belongs")
+        _, decoder = _CONTAINERS[tag]
         return decoder(self, expression)
 
     def _counted(self, elements: int) -> None:
@@ -143,7 +152,7 @@ class Unjellier:
                     self._leave_gap(value, _item_filler(result, key))
             try:
                 result[key] = value
-            except TypeError:
+            except (AttributeError, TypeError):  # a copy that has no state yet may lack what its hash wants
                 raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
         return result
 
@@ -153,7 +162,7 @@ class Unjellier:
     def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
         try:
             return frozenset(self._hashable_members(expression))
-        except TypeError:
+        except (AttributeError, TypeError):
             raise RemoteProtocolError("a member of a frozenset can't be hashed") from None
 
     def _set(self, expression: list[Any], number: int | None = None) -> set[Any]:
@@ -163,7 +172,7 @@ class Unjellier:
         members = self._hashable_members(expression)
         try:
             result.update(members)
-        except TypeError:
+        except (AttributeError, TypeError):
             raise RemoteProtocolError("a member of a set can't be hashed") from None
         return result
 
@@ -221,6 +230,7 @@ class Unjellier:
         if type(number) is not int or number not in self._shared:
             raise RemoteProtocolError("a dereference has no reference before it")
         self._counted(self._sizes.get(number, 1))
+        self._dereferences += 1
         value = self._shared[number]
         if type(value) is _Unfinished:
             self._open_gaps += 1
@@ -300,9 +310,9 @@ class Unjellier:
         """Give `obj`, made just now, its state: at once, or at the end where the state has gaps until then."""
         if number is not None:
             self._shared[number] = obj
-        gaps = self._open_gaps
+        before = self._dereferences
         state = self._state(state_expression)
-        if self._open_gaps > gaps:
+        if self._open_gaps and self._dereferences > before:  # it may hold a gap, or something that does
             self._late.append(lambda: set_state(state))
         else:
             set_state(state)
@@ -322,10 +332,10 @@ class Unjellier:
 
     def _whole_state(self, expression: Any) -> Any:
         """The state of a copy that is built in one go, which can't have gaps."""
-        gaps = self._open_gaps
+        before = self._dereferences
         state = self._state(expression)
-        if self._open_gaps > gaps:
-            raise RemoteProtocolError("a copy that is built in one go is part of its own state")
+        if self._open_gaps and self._dereferences > before:
+            raise RemoteProtocolError("a copy that is built in one go is part of a tuple that is not whole yet")
         return state
 
     def _failure(self, expression: list[Any]) -> FailureReport:
@@ -387,10 +397,11 @@ _SAFE_KEYS = frozenset({str, bytes, float, bool, type(None), datetime.datetime, 
 _FILLED_LATER = (Unjellier._list, Unjellier._dictionary, Unjellier._set)
 
 
-def find_decoders(policy: Policy) -> Decoders:
-    """The decoders of everything that `policy` allows, but for tags that the registry knows."""
+@lru_cache
+def find_decoders(types: frozenset[str]) -> Decoders:
+    """The decoders of all but what the registry knows, plain values being of these `types`; don't change it."""
     known: dict[bytes, tuple[str, Decoder]] = {**READERS, **_CONTAINERS}
-    return _ALWAYS | {tag: decoder for tag, (kind, decoder) in known.items() if kind in policy.types}
+    return _ALWAYS | {tag: decoder for tag, (kind, decoder) in known.items() if kind in types}
 
 
 def _text(value: Any) -> str:

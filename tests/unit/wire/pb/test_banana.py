@@ -354,11 +354,11 @@ def test_message_bytes_counts_each_message_from_its_own_start() -> None:
     assert received == messages
 
 
-@pytest.mark.parametrize("at", range(1, 10))
+@pytest.mark.parametrize("at", range(1, 9))
 def test_message_bytes_counts_what_came_in_earlier_chunks(at: int) -> None:
     encoded = encode([1, 2, 3, 4], LIMITS, None)
     source = decoder(encoded[:at], replace(LIMITS, message_bytes=len(encoded) - 1))
-    assert at == 9 or source.next_expression() is NEED_DATA
+    assert source.next_expression() is NEED_DATA
     source.receive_data(encoded[at:])
     with pytest.raises(LimitBroken):
         source.next_expression()

@@ -1,0 +1,91 @@
+"""Programs in processes of their own: run to their end, or started, listened to and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["EXAMPLES", "PEERS", "SRC", "Ended", "Running", "Start", "run"]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PEERS = Path(__file__).parent / "peers"
+SRC = Path(__file__).parents[2] / "src"
+SECONDS = 20
+"""The longest that a program may take to end."""
+
+
+class Ended(NamedTuple):
+    """What became of a program."""
+
+    code: int
+    out: str = ""
+    err: str = ""
+
+
+class Running:
+    """A program that runs. In `path` are modules that it finds before any others of their names."""
+
+    def __init__(self, program: Path, *args: object, path: Path | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, program, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,  # so that reading a line leaves the next one to `wait`
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(map(str, [path or SRC, SRC])),
+                "PYTHONIOENCODING": "utf-8",
+            },
+        )
+
+    def line(self) -> str:
+        """What it prints next; nothing once it has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().decode().rstrip("\n")
+
+    def urls(self) -> list[str]:
+        """Where it listens, of which a server's first line tells."""
+        line = self.line()
+        said, _, urls = line.partition("listening at ")
+        assert not said, line
+        assert urls, self.wait()
+        return urls.split()
+
+    def port(self) -> int:
+        """The port that it listens at, where that is one."""
+        (url,) = self.urls()
+        return int(url.rpartition(":")[2])
+
+    def wait(self) -> Ended:
+        """What became of it, once it has ended by itself; `out` is what `line` has not returned."""
+        out, err = self.process.communicate(timeout=SECONDS)
+        return Ended(self.process.returncode, out.decode(), err.decode())
+
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> Ended:
+        """What becomes of it after a Ctrl-C, or another signal."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def close(self) -> None:
+        """Kill it if need be."""
+        with self.process:
+            self.process.kill()
+
+
+Start = Callable[..., Running]
+"""Starts a program, given its file and its arguments; it is killed at the end of the test at the latest."""
+
+
+def run(program: Path, *args: object, path: Path | None = None) -> Ended:
+    """Run a program to its end, as `Running` does."""
+    running = Running(program, *args, path=path)
+    try:
+        return running.wait()
+    finally:
+        running.close()

@@ -1,0 +1,222 @@
+"""Peers that do not read: what waits to be sent to them, and who waits for that."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+import pellucid as pb
+from pellucid.errors import CallCancelled, DeadlineExceeded, Overloaded, PBConnectionLost
+from tests.unit.asyncio.door import (
+    HERE,
+    Gate,
+    RawPeer,
+    call_message,
+    crowd,
+    encoded,
+    on_each_loop,
+    outcome,
+    raw_server,
+    turns,
+)
+
+QUEUED = 200_000
+CHUNK = bytes(20_000)
+LIMITS = pb.Limits(queued_bytes=QUEUED, close_seconds=0.01)
+
+
+def until_overloaded(reference: pb.RemoteReference) -> tuple[int, Overloaded]:
+    """Bytes that could still be sent, and what said that they were enough."""
+    sent = 0
+    while True:
+        try:
+            reference.call_with(one_way=True).call("take", CHUNK)
+        except Overloaded as error:
+            return sent, error
+        sent += len(CHUNK)
+
+
+@on_each_loop
+async def test_a_one_way_call_waits_for_room_and_goes_on_when_the_peer_reads() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        peer = await peers.get()
+        task = asyncio.ensure_future(outcome(await crowd(connection)))
+        await turns()
+        assert not task.done()
+        while not task.done():
+            await peer.receive()
+        assert await task is None
+
+
+@on_each_loop
+async def test_beyond_twice_the_limit_a_call_raises_overloaded_synchronously_and_nothing_more_is_queued() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        await peers.get()
+        (await crowd(connection)).cancel()
+        sent, error = until_overloaded(connection.root)
+        assert sent <= QUEUED + 2 * len(CHUNK)
+        assert (error.limit, error.value) == ("queued_bytes", QUEUED)
+        assert error.asked is not None
+        assert 2 * QUEUED < error.asked < 3 * QUEUED
+        with pytest.raises(Overloaded):
+            connection.root.call("anything")
+
+
+@on_each_loop
+async def test_an_overloaded_connection_takes_calls_again_when_the_peer_has_read() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        peer = await peers.get()
+        waiting = asyncio.ensure_future(outcome(await crowd(connection)))
+        until_overloaded(connection.root)
+        while not waiting.done():
+            await peer.receive()
+        call = connection.root.call("answer_me")
+        while (message := await peer.receive())[3] != b"answer_me":
+            pass
+        peer.send(b"answer", message[1], 42)
+        assert await call == 42
+
+
+@on_each_loop
+async def test_a_timeout_ends_a_call_to_a_peer_that_does_not_read() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        await peers.get()
+        (await crowd(connection)).cancel()
+        options = connection.root.call_with(timeout=0.01)
+        assert isinstance(await outcome(options.call("wait")), DeadlineExceeded)
+        one_way = connection.root.call_with(timeout=0.01, one_way=True)
+        assert isinstance(await outcome(one_way.call("take")), DeadlineExceeded)
+
+
+@on_each_loop
+async def test_a_call_to_a_peer_that_does_not_read_can_be_given_up() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        await peers.get()
+        for call in await crowd(connection), connection.root.call("wait"):
+            task = asyncio.ensure_future(outcome(call))
+            await turns()
+            call.cancel()
+            assert isinstance(await task, CallCancelled)
+
+
+@on_each_loop
+async def test_cancelling_whoever_waits_for_room_abandons_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        await peers.get()
+        for call in await crowd(connection), connection.root.call("wait"):
+            task = asyncio.ensure_future(outcome(call))
+            await turns()
+            task.cancel()
+            await asyncio.wait([task])
+            assert task.cancelled()
+            assert call.done
+    assert "never awaited" not in caplog.text
+
+
+@on_each_loop
+async def test_whoever_waits_for_room_is_told_when_the_connection_ends() -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
+        await peers.get()
+        task = asyncio.ensure_future(outcome(await crowd(connection)))
+        await turns()
+        connection.abort("for the test")
+        assert isinstance(await task, PBConnectionLost)
+
+
+class Ticker(pb.Cacheable):
+    observer: Any
+
+    def get_state_to_cache_and_observe_for(self, perspective: Any, observer: pb.Observer) -> dict[str, int]:
+        self.observer = observer
+        return {}
+
+
+class Tickers(pb.Root):
+    def __init__(self) -> None:
+        self.ticker = Ticker()
+
+    def remote_ticker(self) -> Ticker:
+        return self.ticker
+
+
+@on_each_loop
+async def test_updates_of_observers_obey_the_same_rule() -> None:
+    tickers = Tickers()
+    async with pb.serve(tickers, HERE, limits=LIMITS) as server:
+        peer = await RawPeer.connect(server.urls[0])
+        peer.send(*call_message(1, b"ticker"))
+        await peer.receive()
+        observer = tickers.ticker.observer
+        while (update := observer.update("tick", CHUNK)).done:
+            await update
+        task = asyncio.ensure_future(outcome(update))
+        await turns()
+        assert not task.done()
+        with pytest.raises(Overloaded):
+            for _ in range(3 * QUEUED // len(CHUNK)):
+                observer.update("tick", CHUNK)
+        with pytest.raises(Overloaded):
+            observer.call("tick")
+        while not task.done():
+            assert (await peer.receive())[0] == b"cachemessage"
+        await peer.close()
+
+
+class Generous(Gate):
+    """Answers a few bytes with many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran = 0
+
+    def remote_much(self) -> bytes:
+        self.ran += 1
+        return bytes(400_000)
+
+    async def remote_much_later(self) -> bytes:
+        return self.remote_much()
+
+
+@pytest.mark.parametrize("method", [b"much", b"much_later"])
+@on_each_loop
+async def test_the_further_calls_of_a_peer_that_does_not_read_wait_until_it_does(method: bytes) -> None:
+    generous = Generous()
+    calls = 150
+    limits = pb.Limits(queued_bytes=QUEUED, running_calls=2)
+    async with pb.serve(generous, HERE, limits=limits) as server:
+        peer = await RawPeer.connect(server.urls[0])
+        peer.send_bytes(b"".join(encoded(call_message(number, method)) for number in range(calls)))
+        received: list[int] = []
+        for _ in range(calls):
+            received.append((await peer.receive())[1])
+            # What has been answered and not read is in the kernel, some 10 MB of it at most, or queued.
+            assert generous.ran - len(received) < 50
+        assert sorted(received) == list(range(calls))
+        await peer.close()
+
+
+@pytest.mark.parametrize("method", [b"much", b"no_such_method"])
+@on_each_loop
+async def test_a_peer_that_floods_calls_and_reads_nothing_is_cut_off_and_others_are_served(
+    method: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    limits = pb.Limits(queued_bytes=20_000, waiting_calls=10)
+    async with pb.serve(Generous(), HERE, limits=limits) as server, pb.connect(server.urls[0]) as other:
+        peer = await RawPeer.connect(server.urls[0], receive_buffer=4096)
+        (flooded,) = (served for served in server.connections if served.peer != other.peer and served.dialect == "none")
+        flood = b"".join(encoded(call_message(number, method)) for number in range(1000))
+        served = 0
+        while not flooded.is_closed:
+            peer.send_bytes(flood)
+            assert await other.root.call("echo", served) == served
+            served += 1
+        await flooded.wait_closed()
+        assert await other.root.call("echo", "alive") == "alive"
+        assert [record.getMessage() for record in caplog.records] == [
+            f"connection with {flooded.peer} aborted: the peer calls and does not read the answers"
+        ]
+        await peer.close()

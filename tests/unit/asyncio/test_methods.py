@@ -1,0 +1,562 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Awaitable, Generator
+from typing import Any
+
+import pytest
+
+import pellucid as pb
+from pellucid.errors import CallCancelled, InsecureJelly, NoSuchMethod, PBConnectionLost, RemoteError, TooManyCalls
+from tests.unit.asyncio.door import (
+    HERE,
+    Gate,
+    RawPeer,
+    call_message,
+    encoded,
+    on_each_loop,
+    outcome,
+    pair,
+    turns,
+)
+
+
+def in_one_piece(*names: bytes) -> bytes:
+    """Calls that arrive together."""
+    return b"".join(encoded(call_message(number, name)) for number, name in enumerate(names, 1))
+
+
+# Order.
+
+
+class Steps(Gate):
+    """Notes which method started when."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[str] = []
+
+    async def remote_coroutine(self, name: str = "coroutine") -> None:
+        self.started.append(name)
+
+    async def remote_slow(self, name: str = "slow") -> None:
+        self.started.append(name)
+        await self.opened.wait()
+
+    def remote_plain(self, name: str = "plain") -> None:
+        self.started.append(name)
+
+    @pb.in_thread
+    def remote_thread(self, name: str = "thread") -> None:
+        self.started.append(name)
+
+
+@on_each_loop
+async def test_calls_start_in_the_order_made_whatever_kind_the_methods_are() -> None:
+    steps = Steps()
+    async with pair(steps) as both:
+        kinds = ["coroutine", "plain", "slow", "plain", "plain", "coroutine", "plain", "slow"]
+        calls = [both.client.root.call(kind, f"{number} {kind}") for number, kind in enumerate(kinds)]
+        await calls[-2]
+        await turns()
+        steps.opened.set()
+        await asyncio.gather(*calls)
+        assert steps.started == [f"{number} {kind}" for number, kind in enumerate(kinds)]
+
+
+@on_each_loop
+async def test_a_plain_method_does_not_overtake_a_coroutine_that_arrived_with_it() -> None:
+    steps = Steps()
+    async with pb.serve(steps, HERE) as server:
+        peer = await RawPeer.connect(server.urls[0])
+        peer.send_bytes(in_one_piece(b"coroutine", b"plain", b"no_such_method", b"coroutine", b"plain"))
+        for _ in range(5):
+            await peer.receive()
+        assert steps.started == ["coroutine", "plain", "coroutine", "plain"]
+        await peer.close()
+
+
+@on_each_loop
+async def test_calls_that_had_to_wait_start_in_the_order_made() -> None:
+    steps = Steps()
+    async with pair(steps, limits=pb.Limits(running_calls=1)) as both:
+        kinds = ["slow", "coroutine", "plain", "coroutine", "plain", "plain"]
+        calls = [both.client.root.call(kind, f"{number} {kind}") for number, kind in enumerate(kinds)]
+        steps.opened.set()
+        await asyncio.gather(*calls)
+        assert steps.started == [f"{number} {kind}" for number, kind in enumerate(kinds)]
+
+
+@on_each_loop
+async def test_answers_come_when_they_are_ready_and_a_slow_method_holds_up_nobody() -> None:
+    gate = Gate()
+    async with pair(gate) as both, pb.connect(both.server.urls[0]) as other:
+        slow = both.client.root.call("wait", "slow")
+        assert await both.client.root.call("echo", "same connection") == "same connection"
+        assert await other.root.call("echo", "other connection") == "other connection"
+        assert not slow.done
+        gate.opened.set()
+        assert await slow == "slow"
+
+
+# Load.
+
+
+@on_each_loop
+async def test_as_many_methods_run_as_the_limit_says_and_the_next_starts_when_one_ends() -> None:
+    class Gates(Gate):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gates = [asyncio.Event() for _ in range(4)]
+
+        async def remote_pass(self, number: int) -> None:
+            self.entered.put_nowait(number)
+            await self.gates[number].wait()
+
+    root = Gates()
+    async with pair(root, limits=pb.Limits(running_calls=2)) as both:
+        calls = [both.client.root.call("pass", number) for number in range(4)]
+        assert [await root.entered.get(), await root.entered.get()] == [0, 1]
+        await turns(50)
+        assert root.entered.empty()
+        root.gates[1].set()
+        assert await root.entered.get() == 2
+        await calls[1]
+        assert root.entered.empty()
+        for gate in root.gates:
+            gate.set()
+        await asyncio.gather(*calls)
+
+
+@on_each_loop
+async def test_calls_beyond_those_that_may_wait_are_answered_too_many_calls_and_the_connection_lives() -> None:
+    gate = Gate()
+    async with pair(gate, limits=pb.Limits(running_calls=2, waiting_calls=3)) as both:
+        calls = [both.client.root.call("wait", number) for number in range(7)]
+        refused = [await outcome(call) for call in calls[5:]]
+        assert [type(error) for error in refused] == [TooManyCalls, TooManyCalls]
+        assert str(refused[0]) == "over Limits.waiting_calls=3"
+        gate.opened.set()
+        assert await asyncio.gather(*calls[:5]) == [0, 1, 2, 3, 4]
+        assert await both.client.root.call("wait", "again") == "again"
+
+
+@on_each_loop
+async def test_many_plain_methods_that_waited_for_one_slow_one_all_run() -> None:
+    gate = Gate()
+    async with pair(gate, limits=pb.Limits(running_calls=1)) as both:
+        slow = both.client.root.call("wait", "slow")
+        calls = [both.client.root.call("echo", number) for number in range(3000)]
+        assert await gate.entered.get() == "slow"
+        gate.opened.set()
+        assert await asyncio.gather(*calls) == list(range(3000))
+        await slow
+
+
+@on_each_loop
+async def test_calls_that_wait_are_bounded_in_bytes_too() -> None:
+    gate = Gate()
+    async with pair(gate, limits=pb.Limits(running_calls=1, waiting_bytes=10_000)) as both:
+        calls = [both.client.root.call("wait", bytes(4000)) for _ in range(4)]
+        with pytest.raises(TooManyCalls, match=r"over Limits\.waiting_bytes=10000: 12\d\d\d asked"):
+            await calls[3]
+        gate.opened.set()
+        assert await asyncio.gather(*calls[:3]) == [bytes(4000)] * 3
+        assert await both.client.root.call("wait", bytes(9000)) == bytes(9000)
+
+
+@on_each_loop
+async def test_answers_and_releases_get_through_while_no_further_method_may_run() -> None:
+    class Thing(pb.Referenceable):
+        def remote_ping(self) -> str:
+            return "pong"
+
+    class Asking(Gate):
+        async def remote_ask(self, thing: pb.RemoteReference) -> Any:
+            await self.remote_wait()
+            return await thing.call("ping")
+
+        def remote_thing(self) -> Thing:
+            return Thing()
+
+    gate = Asking()
+    async with pair(gate, limits=pb.Limits(running_calls=1)) as both:
+        thing = await both.client.root.call("thing")
+        asking = both.client.root.call("ask", Thing())
+        waiting = both.client.root.call("echo", "waiting")
+        await gate.entered.get()
+        assert len(both.served.broker.books.exports) == 1
+        thing.release()
+        while len(both.served.broker.books.exports):
+            await turns(1)
+        gate.opened.set()
+        assert await asking == "pong"
+        assert await waiting == "waiting"
+
+
+# What a method can be, and return.
+
+
+class Awaitable1:
+    def __await__(self) -> Generator[None, None, int]:
+        yield
+        return 1
+
+
+class Kinds(pb.Root):
+    def __init__(self) -> None:
+        self.callback: list[pb.RemoteReference] = []
+        self.set_in_thread = threading.Event()
+
+    def remote_awaitable(self) -> Awaitable1:
+        return Awaitable1()
+
+    def remote_future(self) -> Awaitable[str]:
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, "future")
+        return future
+
+    def remote_call(self, there: pb.RemoteReference) -> pb.Call:
+        return there.call("echo", "forwarded")
+
+    async def remote_call_awaited(self, there: pb.RemoteReference) -> Any:
+        return await there.call("echo", "awaited")
+
+    @pb.in_thread
+    def remote_blocking(self, *args: Any, **kwargs: Any) -> Any:
+        assert self.set_in_thread.wait(5)
+        return threading.current_thread() is threading.main_thread(), args, kwargs
+
+    @pb.in_thread
+    def remote_blocking_failure(self) -> None:
+        raise pb.Error("raised in a thread")
+
+    def remote_unblock(self) -> None:
+        self.set_in_thread.set()
+
+
+@on_each_loop
+async def test_a_method_may_return_anything_that_can_be_awaited() -> None:
+    async with pair(Kinds()) as both:
+        root = both.client.root
+        assert await root.call("awaitable") == 1
+        assert await root.call("future") == "future"
+
+
+@on_each_loop
+async def test_a_method_may_return_or_await_a_call_of_its_own() -> None:
+    async with pair(Kinds()) as both:
+        gate = Gate()
+        assert await both.client.root.call("call", gate) == "forwarded"
+        assert await both.client.root.call("call_awaited", gate) == "awaited"
+
+
+@on_each_loop
+async def test_a_method_in_a_thread_holds_up_nobody() -> None:
+    async with pair(Kinds()) as both:
+        blocking = both.client.root.call("blocking", 1, a=2)
+        await both.client.root.call("unblock")
+        assert await blocking == (False, (1,), {"a": 2})
+
+
+@on_each_loop
+async def test_what_a_method_raises_in_a_thread_reaches_the_caller() -> None:
+    async with pair(Kinds()) as both:
+        with pytest.raises(pb.Error, match="raised in a thread"):
+            await both.client.root.call("blocking_failure")
+
+
+# current_call().
+
+
+class Asked(pb.Root):
+    def remote_plain(self) -> list[Any]:
+        return describe()
+
+    async def remote_coroutine(self) -> list[Any]:
+        before = describe()
+        await turns(3)
+        assert describe() == before
+        return before
+
+    @pb.in_thread
+    def remote_thread(self) -> list[Any]:
+        return describe()
+
+    def remote_child(self) -> Awaitable[list[Any]]:
+        async def child() -> list[Any]:
+            return describe()
+
+        return asyncio.ensure_future(child())
+
+
+def describe() -> list[Any]:
+    current = pb.current_call()
+    return [current.method, current.peer, current.avatar, current.correlation_id, current.remaining]
+
+
+@on_each_loop
+async def test_a_method_of_any_kind_knows_the_call_that_runs_it() -> None:
+    async with pair(Asked()) as both:
+        names = ["plain", "coroutine", "thread", "child"]
+        answers = await asyncio.gather(*(both.client.root.call(name) for name in names))
+        ids = [f"{both.served.number}-{number}" for number in range(1, 5)]
+        assert answers == [
+            [name, both.served.peer, None, correlation_id, None]
+            for name, correlation_id in zip(names, ids, strict=True)
+        ]
+
+
+@on_each_loop
+async def test_outside_of_a_method_there_is_no_current_call() -> None:
+    async with pair(Asked()) as both:
+        await both.client.root.call("plain")
+        with pytest.raises(LookupError, match="only inside a method"):
+            pb.current_call()
+
+
+# Errors.
+
+
+class Expected(pb.Error):
+    pass
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Uncopyable(pb.Error, pb.Copyable):
+    def get_state_to_copy(self) -> dict[str, object]:
+        return {"secret": object()}
+
+
+class Failing(pb.Root):
+    def __init__(self) -> None:
+        self.correlation_ids: list[str] = []
+
+    def raise_it(self, name: str) -> None:
+        self.correlation_ids.append(pb.current_call().correlation_id)
+        errors = {
+            "expected": Expected("on purpose"),
+            "login": pb.UnauthorizedLogin("not you"),
+            "unexpected": ZeroDivisionError("by mistake"),
+            "unspeakable": Unspeakable(),
+            "uncopyable": Uncopyable(),
+            "huge": Expected("x" * 100_000),
+            "cancelled": asyncio.CancelledError(),
+            "dead": pb.DeadReferenceError("a connection of the method's own"),
+            "lost": PBConnectionLost("a connection of the method's own"),
+        }
+        raise errors[name]
+
+    def remote_plain(self, name: str) -> None:
+        self.raise_it(name)
+
+    async def remote_coroutine(self, name: str) -> None:
+        await turns(1)
+        self.raise_it(name)
+
+    def remote_unsendable(self) -> object:
+        return object()
+
+    async def remote_unsendable_later(self) -> object:
+        return object()
+
+
+BOTH_KINDS = pytest.mark.parametrize("kind", ["plain", "coroutine"])
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_an_expected_error_arrives_as_itself_and_is_not_logged(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair(Failing()) as both:
+        error = await outcome(both.client.root.call(kind, "expected"))
+        assert (type(error), error.args) == (Expected, ("on purpose",))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_an_unexpected_error_is_logged_with_traceback_and_correlation_id_and_arrives_as_remote_error(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = Failing()
+    async with pair(root) as both:
+        error = await outcome(both.client.root.call(kind, "unexpected"))
+        assert type(error) is RemoteError
+        assert (error.remote_type, error.text) == ("builtins.ZeroDivisionError", "by mistake")
+        assert error.remote_traceback is None
+        (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert (record.levelno, record.name) == (logging.ERROR, "pellucid")
+        assert record.getMessage() == (
+            f"Peer will receive following PB traceback: '{kind}' raised ZeroDivisionError('by mistake')"
+        )
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], ZeroDivisionError)
+        told = vars(record)
+        assert (told["event"], told["method"], told["peer"]) == ("call.failed", kind, both.served.peer)
+        assert [told["call"]] == root.correlation_ids
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_the_text_of_a_traceback_travels_only_where_the_server_opted_in(kind: str) -> None:
+    async with pair(Failing(), unsafe_tracebacks=True) as both:
+        error = await outcome(both.client.root.call(kind, "unexpected"))
+        assert "raise_it" in error.remote_traceback
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_a_refused_login_is_not_logged_with_a_traceback(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(Failing()) as both:
+        assert isinstance(await outcome(both.client.root.call(kind, "login")), pb.UnauthorizedLogin)
+        (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert record.getMessage() == f"login from {both.served.peer} refused: not you"
+        assert record.exc_info is None
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("name", ["dead", "lost"])
+@on_each_loop
+async def test_a_method_whose_own_connection_ended_does_not_look_as_if_this_one_had(kind: str, name: str) -> None:
+    async with pair(Failing()) as both:
+        assert type(await outcome(both.client.root.call(kind, name))) is RemoteError
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_a_method_that_was_cancelled_where_it_ran_ends_in_call_cancelled_and_the_connection_lives(
+    kind: str,
+) -> None:
+    async with pair(Failing()) as both:
+        error = await outcome(both.client.root.call(kind, "cancelled"))
+        assert isinstance(error, CallCancelled)
+        assert isinstance(await outcome(both.client.root.call(kind, "expected")), Expected)
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("name", ["unspeakable", "uncopyable", "huge"])
+@on_each_loop
+async def test_an_error_that_cannot_be_told_in_full_is_told_in_part_and_the_connection_lives(
+    kind: str, name: str
+) -> None:
+    async with pair(Failing(), limits=pb.Limits(string_bytes=2000)) as both:
+        assert isinstance(await outcome(both.client.root.call(kind, name)), pb.Error | RemoteError)
+        assert isinstance(await outcome(both.client.root.call(kind, "expected")), Expected)
+
+
+@pytest.mark.parametrize("method", ["unsendable", "unsendable_later"])
+@on_each_loop
+async def test_a_result_that_may_not_cross_fails_the_call_and_is_logged(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair(Failing()) as both:
+        with pytest.raises(InsecureJelly, match="object"):
+            await both.client.root.call(method)
+        (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert f"the result of '{method}' can't be sent" in record.getMessage()
+        assert vars(record)["call"] == f"{both.served.number}-1"
+
+
+@on_each_loop
+async def test_a_call_of_a_method_that_is_not_there_is_refused_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(Failing()) as both:
+        for name in "nothing", "raise_it", "remote_plain", "__init__", "plain ", "":
+            with pytest.raises(NoSuchMethod):
+                await both.client.root.call(name)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@on_each_loop
+async def test_arguments_that_do_not_fit_are_an_error_of_the_call_alone() -> None:
+    async with pair(Failing()) as both:
+        error = await outcome(both.client.root.call("plain", 1, 2, three=4))
+        assert error.remote_type == "builtins.TypeError"
+        assert isinstance(await outcome(both.client.root.call("plain", "expected")), Expected)
+
+
+# When the caller vanishes.
+
+
+@on_each_loop
+async def test_methods_that_run_are_cancelled_when_their_caller_vanishes() -> None:
+    gate = Gate()
+    async with pair(gate) as both:
+        both.client.root.call("wait", "running").cancel()
+        await gate.entered.get()
+        both.client.abort("for the test")
+        assert await gate.cancelled.get() == "running"
+
+
+@on_each_loop
+async def test_methods_that_run_are_finished_where_the_server_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    async with pair(gate, on_disconnect="finish") as both:
+        both.client.root.call("wait", "running").cancel()
+        await gate.entered.get()
+        both.client.abort("for the test")
+        await both.served.wait_closed()
+        gate.opened.set()
+        assert await gate.left.get() == "running"
+        await turns()
+    assert gate.cancelled.empty()
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+
+
+@pytest.mark.parametrize("on_disconnect", ["cancel", "finish"])
+@on_each_loop
+async def test_calls_that_wait_for_their_turn_are_not_run_once_their_caller_has_vanished(on_disconnect: str) -> None:
+    gate = Gate()
+    async with pair(gate, limits=pb.Limits(running_calls=1), on_disconnect=on_disconnect) as both:
+        for name in "running", "waiting":
+            both.client.root.call("wait", name).cancel()
+        await gate.entered.get()
+        await turns(50)
+        both.client.abort("for the test")
+        await both.served.wait_closed()
+        gate.opened.set()
+        await turns()
+    assert gate.entered.empty()
+
+
+@on_each_loop
+async def test_methods_whose_caller_vanishes_before_their_turn_of_the_loop_do_not_run() -> None:
+    steps = Steps()
+    async with pb.serve(steps, HERE) as server:
+        peer = await RawPeer.connect(server.urls[0])
+        (served,) = server.connections
+        # The calls arrive in one piece with what ends the connection.
+        peer.send_bytes(in_one_piece(b"coroutine", b"plain", b"slow") + b"\xff")
+        assert await peer.receive_until_closed() == []
+        await served.wait_closed()
+        await turns()
+        gc.collect()  # a coroutine that was never awaited would be noticed now
+        assert steps.started == []
+        async with asyncio.timeout(1):
+            await served.drain()
+        await peer.close()
+
+
+@on_each_loop
+async def test_what_a_method_was_called_with_is_let_go_when_it_has_ended() -> None:
+    class Thing(pb.Referenceable): ...
+
+    class Taking(pb.Root):
+        def remote_plain(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None: ...
+
+        async def remote_coroutine(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None: ...
+
+    async with pair(Taking()) as both:
+        for method in "plain", "coroutine", "no_such_method":
+            await outcome(both.client.root.call(method, Thing(), keyword=Thing()))
+        while len(both.client.broker.books.exports):
+            await turns(1)
+        assert len(both.served.broker.books.imports) == 0

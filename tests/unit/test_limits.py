@@ -1,0 +1,184 @@
+"""Each limit that the core enforces: what stands at it passes, and what goes one past it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pellucid.core.references import RemoteReference
+from pellucid.errors import LimitBroken, LimitExceeded, TooManyCalls, TooManyReferences
+from pellucid.flavors.referenceable import Referenceable
+from pellucid.limits import Limits
+from tests.pair import Desk, Pair, Settings, Stranger
+
+
+def limited(**limits: Any) -> Settings:
+    return Settings(limits=Limits(**limits))
+
+
+def test_a_limit_is_changed_in_a_copy() -> None:
+    limits = Limits()
+    assert replace(limits, nesting=5).nesting == 5
+    with pytest.raises(FrozenInstanceError):
+        limits.nesting = 5  # type: ignore[misc]
+
+
+def test_every_limit_is_a_positive_number() -> None:
+    assert all(getattr(Limits(), limit.name) > 0 for limit in fields(Limits))
+
+
+# A value over a limit fails its call; nobody else is concerned.
+
+
+def shared(copies: int) -> list[object]:
+    """What counts as 10 elements for each copy: it is one, and has eight and a tag; what is around it has three to five."""
+    return [[*range(8)]] * copies
+
+
+def tuples(number: int) -> set[object]:
+    return {(index,) for index in range(number)}
+
+
+BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
+    ({"expanded_elements": 100}, shared, 9),
+    ({"odd_keys": 5}, tuples, 5),
+    ({"odd_keys": 5}, lambda number: {Decimal(index): index for index in range(number)}, 5),
+    ({"odd_keys": 5}, lambda number: [{2**64 + index} for index in range(number)], 5),
+    ({"odd_keys": 5}, lambda number: [{frozenset([index])} for index in range(number)], 5),
+    ({"references_imported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
+]
+
+
+@pytest.mark.parametrize(("limits", "make", "most"), BY_CALL)
+def test_a_value_over_a_limit_of_its_receiver_fails_that_call_alone(
+    limits: dict[str, int], make: Callable[[int], object], most: int
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    assert len(pair.call(pair.root, "echo", make(most))) == most
+    pair.settle()
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "echo", make(most + 1))
+    pair.settle()
+    assert pair.client.is_empty()
+    assert len(pair.call(pair.root, "echo", make(most))) == most
+
+
+@pytest.mark.parametrize(("limits", "make", "most"), BY_CALL)
+def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
+    limits: dict[str, int], make: Callable[[int], object], most: int
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(client=limited(**limits))
+    desk: Any = pair.server.published
+    desk.kept = [make(most + 1), make(most)]
+    assert len(pair.call(pair.root, "take")) == most
+    pair.settle()
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "take")
+    pair.settle()
+    assert pair.server.is_empty()
+
+
+def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
+    pair = Pair(server=limited(odd_keys=1))
+    plain: dict[Any, int] = dict.fromkeys([None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes"], 0)
+    assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]
+
+
+SENT: list[tuple[dict[str, int], Callable[[int], object], int]] = [
+    ({"string_bytes": 300}, lambda number: b"x" * number, 300),
+    ({"string_bytes": 300}, lambda number: "x" * number, 300),
+    ({"list_elements": 50}, lambda number: [1] * (number - 1), 50),
+    ({"prefix_digits": 9}, lambda number: [2 ** (7 * number) - 1], 9),
+    ({"references_exported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
+]
+
+
+@pytest.mark.parametrize(("limits", "make", "most"), SENT)
+def test_an_argument_over_a_limit_of_its_sender_fails_that_call_and_nothing_is_sent(
+    limits: dict[str, int], make: Callable[[int], Any], most: int
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(client=limited(**limits))
+    assert pair.call(pair.root, "keep", make(most)) is None
+    pair.call(pair.root, "clear")
+    pair.settle()
+    sent = pair.to_server.said()
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "echo", Referenceable(), make(most + 1))
+    assert pair.to_server.said() == sent
+    assert pair.client.is_empty()
+
+
+@pytest.mark.parametrize(("limits", "make", "most"), SENT)
+def test_a_result_over_a_limit_of_its_sender_is_answered_with_the_limit(
+    limits: dict[str, int], make: Callable[[int], Any], most: int
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    desk: Any = pair.server.published
+    desk.kept = [make(most + 1)]
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "take")
+    assert pair.server.is_empty()
+
+
+@pytest.mark.parametrize("limits", [{"string_bytes": 40}, {"message_bytes": 1_200}])
+def test_an_error_is_told_within_any_limit(limits: dict[str, int]) -> None:
+    class Wordy(Desk):
+        def remote_fail(self) -> None:
+            raise ValueError("word " * 1_000)
+
+    pair = Pair(Wordy(), server=limited(**limits))
+    with pytest.raises(Exception, match="word word|limit|Limits"):
+        pair.call(pair.root, "fail")
+    assert not pair.server.is_closed
+
+
+# What the peer may hold, and we.
+
+
+def test_r5_how_many_of_our_objects_a_peer_may_hold_is_ours_to_set() -> None:
+    pair = Pair(server=limited(references_exported=2_000))
+    desk: Any = pair.server.published
+    held: list[RemoteReference] = []
+    for _ in range(2_000):
+        desk.kept = [Referenceable()]
+        held.append(pair.call(pair.root, "take"))
+    desk.kept = [Referenceable()]
+    for _ in range(10):
+        with pytest.raises(TooManyReferences, match="over Limits.references_exported=2000"):
+            pair.call(pair.root, "give")
+    held.pop()
+    pair.settle()
+    assert isinstance(pair.call(pair.root, "give"), RemoteReference)
+
+
+# Calls.
+
+
+def test_as_many_calls_may_be_unanswered_as_the_limit_says() -> None:
+    pair = Pair(client=limited(calls_pending=2))
+    pair.to_server.held = True
+    first, second, third = (pair.root.call("echo", number) for number in range(3))
+    with pytest.raises(TooManyCalls, match="over Limits.calls_pending=2"):
+        third.result()  # type: ignore[attr-defined]
+    pair.to_server.held = False
+    pair.pump()
+    assert [call.result() for call in (first, second)] == [0, 1]  # type: ignore[attr-defined]
+    assert pair.call(pair.root, "echo", 3) == 3
+
+
+@pytest.mark.parametrize("message", [[b"sing"], [b"didNotUnderstand", b"sing"]], ids=repr)
+def test_a_peer_may_be_misunderstood_as_often_as_the_limit_says(message: object) -> None:
+    stranger = Stranger(settings=limited(unknown_messages=3))
+    stranger.say(message, message, message)
+    assert not stranger.side.is_closed
+    stranger.say(message)
+    assert isinstance(stranger.side.ended_by, LimitBroken)
+    assert str(stranger.side.ended_by) == "over Limits.unknown_messages=3"
