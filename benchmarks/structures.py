@@ -66,6 +66,10 @@ STRUCTURES: dict[str, Any] = {
 class Promise(Call):
     """A call that nobody awaits."""
 
+    @property
+    def done(self) -> bool:
+        raise NotImplementedError
+
     def succeed(self, value: Any) -> None:
         pass
 

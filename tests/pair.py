@@ -50,15 +50,19 @@ class Promise(Call):
     def __init__(self, side: Side, target: Target, name: str) -> None:
         self.name = name
         self.target = target
-        self.done = False
+        self._done = False
         self._side = side
         self._value: Any = None
         self._error: Exception | None = None
         self._dependants: list[tuple[Promise, str, tuple[Any, ...], dict[str, Any]]] = []
 
+    @property
+    def done(self) -> bool:
+        return self._done
+
     def result(self) -> Any:
         """What the method returned; raises what the call ended in."""
-        assert self.done, f"{self.name} is not answered yet"
+        assert self._done, f"{self.name} is not answered yet"
         if self._error is not None:
             raise self._error.with_traceback(None)
         return self._value
@@ -77,13 +81,13 @@ class Promise(Call):
         raise NotImplementedError("a pair's calls are not pipelined: that is a matter of doors")
 
     def __await__(self) -> Generator[Any, None, Any]:
-        while not self.done:
+        while not self._done:
             yield
         return self.result()
 
     def _end(self, value: Any, error: Exception | None) -> None:
-        if not self.done:
-            self.done, self._value, self._error = True, value, error
+        if not self._done:
+            self._done, self._value, self._error = True, value, error
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pellucid.asyncio.calls import Call
     from pellucid.asyncio.client import connect
     from pellucid.asyncio.connection import Connection
     from pellucid.asyncio.methods import CurrentCall, current_call, in_thread
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
     from pellucid.auth.portal import Portal, Realm
+    from pellucid.core.calls import Call
     from pellucid.core.references import RemoteReference
     from pellucid.errors import (
         CallCancelled,
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from pellucid.limits import Limits
 
 _HOMES = {
-    "pellucid.asyncio.calls": "Call",
     "pellucid.asyncio.client": "connect",
     "pellucid.asyncio.connection": "Connection",
     "pellucid.asyncio.methods": "CurrentCall current_call in_thread",
@@ -64,6 +63,7 @@ _HOMES = {
     "pellucid.asyncio.server": "Server serve",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
     "pellucid.auth.portal": "Portal Realm",
+    "pellucid.core.calls": "Call",
     "pellucid.core.references": "RemoteReference",
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
     "InsecureJelly LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect NoSuchMethod "

@@ -34,8 +34,8 @@ class Limits:
     stand for terabytes once it is written out in tree form."""
 
     odd_keys: int = 4096
-    """Dictionary keys and set members in one message whose hash a peer can choose: ints beyond 64 bits, Decimals,
-    tuples, frozensets. Enough of one hash make each look-up as slow as a search through all."""
+    """Dictionary keys and set members in one message whose hash a peer can choose, with all that is in them: ints
+    beyond 64 bits, Decimals, tuples, frozensets. Enough of one hash make each look-up a search through all."""
 
     references_exported: int = 100_000
     """Our objects that the peer may hold references to, cacheables included. Twisted's PB has 1,024."""
@@ -59,7 +59,7 @@ class Limits:
     """Bytes, as they came, of the calls that wait; further ones are answered `TooManyCalls`."""
 
     queued_bytes: int = 4 * 1024 * 1024
-    """Bytes waiting to be sent. Above it awaiting a call first waits for room, and the peer's further calls wait;
+    """Bytes waiting to be sent. Above it awaiting a one-way call waits for room, and the peer's further calls wait;
     above twice that a new call raises `Overloaded`."""
 
     paged_bytes: int = 64 * 1024 * 1024

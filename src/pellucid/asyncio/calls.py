@@ -137,7 +137,8 @@ class Call(calls.Call):
     def __del__(self) -> None:
         if self._error is not None and not self._noticed:
             correlation_id = f"{self._line.number}-{self.call_id}"
-            fields = {"event": "call.unnoticed", "method": self.name, "peer": self._line.peer, "call": correlation_id}
+            fields = {"event": "call.unnoticed", "connection": self._line.number, "peer": self._line.peer}
+            fields |= {"method": self.name, "call": correlation_id}
             log.error("call of %r failed and was never awaited: %r", self.name, self._error, extra=fields)
 
     def _wait(self) -> Generator[Any, None, None]:

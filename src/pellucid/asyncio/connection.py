@@ -371,7 +371,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             if not self._disconnected.done():
                 self._disconnected.set_result(None)
-        elif self._giving_up is None:
+        elif self._giving_up is None and not self._disconnected.done():
             self._giving_up = self.loop.call_later(self._settings.limits.close_seconds, self._transport.abort)
             self._transport.close()
 

@@ -172,9 +172,12 @@ class Runner:
             self._host.schedule_flush()
             self._end()
             return
+        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
+        args, kwargs = call.args, call.kwargs
+        call.args, call.kwargs = (), {}
         token = _current.set((self._host, call))
         try:
-            result = call.method(*call.args, **call.kwargs)
+            result = call.method(*args, **kwargs)
             if type(result) is CoroutineType or hasattr(result, "__await__"):
                 self._due.add(id(call))
                 task = self._host.loop.create_task(self._await(call, result))
@@ -189,6 +192,7 @@ class Runner:
             self._answer(call, result)
         finally:
             _current.reset(token)
+            del args, kwargs
         self._host.schedule_flush()
         self._end()
 
@@ -205,8 +209,6 @@ class Runner:
             self._answer(call, value)
             del value
         finally:
-            # What it was called with may hold the last references to objects of the peer.
-            call.args, call.kwargs = (), {}
             self._host.schedule_flush()
 
     def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
@@ -239,8 +241,7 @@ class Runner:
 
     def _fail(self, call: MethodCall, error: Exception) -> None:
         if isinstance(error, LoginFailed):
-            fields = {"event": "login.refused", "call": _correlation_id(self._host, call), "peer": self._host.peer}
-            log.warning("login from %s refused: %s", self._host.peer, error, extra=fields)
+            log.warning("login from %s refused: %s", self._host.peer, error, extra=self._fields("login.refused", call))
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
         self._broker.fail(call, error, with_traceback=self._host.unsafe_tracebacks)
@@ -250,17 +251,16 @@ class Runner:
         if self._host.drowning():
             self._host.abort("the peer calls and does not read the answers")
             return
-        log.debug(
-            "call of %r was refused: %r",
-            call.name,
-            error,
-            extra={"event": "call.refused", "method": call.name, "call": _correlation_id(self._host, call)},
-        )
+        log.debug("call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
         self._broker.fail(call, error)
 
     def _log(self, text: str, call: MethodCall, error: Exception, exc_info: Exception | None = None) -> None:
-        fields = {"event": "call.failed", "method": call.name, "call": _correlation_id(self._host, call)}
-        log.error(text, call.name, error, exc_info=exc_info, extra={**fields, "peer": self._host.peer})
+        log.error(text, call.name, error, exc_info=exc_info, extra=self._fields("call.failed", call))
+
+    def _fields(self, event: str, call: MethodCall) -> dict[str, str]:
+        host = self._host
+        fields = {"event": event, "connection": host.number, "peer": host.peer}
+        return {**fields, "method": call.name, "call": _correlation_id(host, call)}
 
 
 def _correlation_id(host: Host, call: MethodCall) -> str:

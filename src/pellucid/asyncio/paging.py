@@ -68,16 +68,16 @@ class PageCollector(Referenceable):
             self._done.set_result(None)
 
 
-async def get_all_pages(
-    reference: RemoteReference, method: str, *args: Any, limit: int = Limits().paged_bytes
-) -> list[Any]:
+async def get_all_pages(reference: RemoteReference, method: str, *args: Any, limit: int | None = None) -> list[Any]:
     """Call `method` with a collector as its first argument, and return the pages that it is sent.
 
+    They may have `limit` bytes together; where that is None, as many as `Limits.paged_bytes` of the connection says.
+
     Raises:
-        LimitExceeded: they were more than `limit` bytes, and were thrown away.
+        LimitExceeded: they were more, and were thrown away.
         PBConnectionLost: the connection ended before the last page came.
     """
-    collector = PageCollector(limit=limit)
+    collector = PageCollector(limit=reference.keeper.limits.paged_bytes if limit is None else limit)
     take_back = reference.notify_on_disconnect(lambda _: collector.lost())
     try:
         await reference.call(method, collector, *args)

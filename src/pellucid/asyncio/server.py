@@ -104,6 +104,8 @@ class Server:
         """Start to listen; entering or awaiting the server does so, and once is enough."""
         if self._servers:
             return
+        self._closed = False
+        self._bound.clear()
         loop = asyncio.get_running_loop()
         try:
             for url in self._urls:
@@ -213,5 +215,6 @@ def _admit(connection: Connection, login: Login) -> AvatarReference:
     """The avatar as it is sent, its logout bound to the peer's hold of it."""
     avatar = AvatarReference(login.avatar)
     connection.when_gone(avatar, login.logout)
-    log.info("%s logged in", connection.peer, extra={"event": "login.granted", "connection": connection.number})
+    fields = {"event": "login.granted", "connection": connection.number, "peer": connection.peer}
+    log.info("%s logged in", connection.peer, extra=fields)
     return avatar

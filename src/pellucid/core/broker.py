@@ -309,7 +309,6 @@ class Broker:
         data = self._dialect.encode(message)
         self._out.append(data)
         self.queued_bytes += len(data)
-        self.books.sent()
 
 
 def _stopped(export: Any) -> StoppedObserving:

@@ -95,6 +95,10 @@ class CacheExports:
         self._ids[key] = cache_id
         return observer
 
+    def sent(self, cache_id: int) -> None:
+        """The peer is being sent its copy: it may be updated from now on."""
+        self._by_id[cache_id].observer.observing = True
+
     def original(self, cache_id: int) -> Cacheable:
         """The cacheable whose copy comes home. Raises Error where the peer has no such copy."""
         export = self._by_id.get(cache_id)
@@ -165,15 +169,8 @@ class CacheImports:
 
     def receive(self, cache_id: int) -> RemoteCache:
         """The copy, with one more receipt. Raises Error where there is none."""
-        entry = self._find(cache_id)
-        copy = entry()
-        if copy is None:
-            # The application dropped it; its owner sent it again before it knew.
-            self._forget_copy(entry)
-            copy = self._revive(entry)
-            self._enter(cache_id, copy, receipts=1)
-        else:
-            entry.receipts += 1
+        copy = self.target(cache_id)
+        self._by_id[cache_id].receipts += 1
         return copy
 
     def keep_state(self, cache_id: int) -> None:
@@ -185,9 +182,17 @@ class CacheImports:
 
     def target(self, cache_id: int) -> RemoteCache:
         """The copy that its owner updates. Raises Error where there is none."""
-        entry = self._find(cache_id)
+        entry = self._by_id.get(cache_id)
+        if entry is None:
+            raise Error("Invalid Object ID")
         copy = entry()
-        return self._revive(entry) if copy is None else copy
+        if copy is None:
+            # The application dropped it, and its owner did not know that yet.
+            self._forget_copy(entry)
+            copy = entry.cls.__new__(entry.cls)
+            copy.__dict__ = entry.state
+            self._enter(cache_id, copy, receipts=0)
+        return copy
 
     def id_of(self, copy: RemoteCache) -> int | None:
         """By which number the owner of `copy` knows it, where it is the peer of this connection."""
@@ -206,8 +211,8 @@ class CacheImports:
         dropped: list[tuple[int, int]] = []
         while self._dropped:
             entry = self._dropped.popleft()
-            dropped.append((entry.cache_id, entry.receipts))
-            entry.receipts = 0
+            if entry.receipts:
+                dropped.append((entry.cache_id, entry.receipts))
         return dropped
 
     def clear(self) -> None:
@@ -215,12 +220,6 @@ class CacheImports:
         self._by_id.clear()
         self._ids.clear()
         self._dropped.clear()
-
-    def _find(self, cache_id: int) -> _CacheImport:
-        entry = self._by_id.get(cache_id)
-        if entry is None:
-            raise Error("Invalid Object ID")
-        return entry
 
     def _enter(self, cache_id: int, copy: RemoteCache, receipts: int) -> None:
         entry = _CacheImport(copy, self._note)
@@ -233,11 +232,6 @@ class CacheImports:
         # Another copy may have come to live at the same address since.
         if self._ids.get(entry.copy_id) == entry.cache_id:
             del self._ids[entry.copy_id]
-
-    def _revive(self, entry: _CacheImport) -> RemoteCache:
-        copy = entry.cls.__new__(entry.cls)
-        copy.__dict__ = entry.state
-        return copy
 
     def _note(self, entry: weakref.ref[RemoteCache]) -> None:
         assert isinstance(entry, _CacheImport)

@@ -17,6 +17,11 @@ __all__ = ["Admission", "Call", "PendingCalls"]
 class Call(ABC):
     """One invocation of a peer's method, and the promise of its answer. A door says how it is awaited."""
 
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether the call has ended, in one way or another."""
+
     @abstractmethod
     def succeed(self, value: Any) -> None:
         """The answer came."""

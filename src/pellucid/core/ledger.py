@@ -49,7 +49,6 @@ class Books(Ledger):
         self._knocked = False
         self._last_id = 0
         self._releases: list[Release | ReleaseCache] = []
-        self._fresh_observers: list[CacheObserver] = []
 
     # What a dialect does while it encodes: see Ledger.
 
@@ -69,9 +68,7 @@ class Books(Ledger):
         if cache_id is not None:
             return cache_id, None
         cache_id = self._new_id()
-        observer = self.cache_exports.add(obj, cache_id, perspective)
-        self._fresh_observers.append(observer)
-        return cache_id, observer
+        return cache_id, self.cache_exports.add(obj, cache_id, perspective)
 
     def unexport_cache(self, cache_id: int) -> None:
         unsent = self.cache_exports.release(cache_id, 1)
@@ -88,12 +85,8 @@ class Books(Ledger):
             raise ForeignReference(f"{held!r} belongs to another connection and can't be given to a third party")
         return cache_id
 
-    def sent(self) -> None:
-        """A message has been encoded as a whole: who observes since then may be called."""
-        for observer in self._fresh_observers:
-            if observer.observing is None:
-                observer.observing = True
-        self._fresh_observers.clear()
+    def cache_sent(self, cache_id: int) -> None:
+        self.cache_exports.sent(cache_id)
 
     # What a dialect does while it decodes: see Ledger.
 
@@ -150,9 +143,8 @@ class Books(Ledger):
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
         self._knocked = False
+        self._collect_dropped()
         releases, self._releases = self._releases, []
-        releases.extend(Release(export_id, count) for export_id, count in self.imports.take_dropped())
-        releases.extend(ReleaseCache(cache_id, count) for cache_id, count in self.cache_imports.take_dropped())
         return releases
 
     def close(self) -> None:
@@ -163,7 +155,6 @@ class Books(Ledger):
         self.cache_exports.take_all()
         self.cache_imports.clear()
         self._releases.clear()
-        self._fresh_observers.clear()
 
     def _new_id(self) -> int:
         held = len(self.exports) + len(self.cache_exports)
@@ -172,9 +163,18 @@ class Books(Ledger):
         self._last_id += 1
         return self._last_id
 
+    def _collect_dropped(self) -> None:
+        self._releases.extend(Release(export_id, count) for export_id, count in self.imports.take_dropped())
+        self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in self.cache_imports.take_dropped())
+
     def _check_imports(self) -> None:
-        if len(self.imports) + len(self.cache_imports) >= self.limits.references_imported:
+        if self._imports_are_full():
+            self._collect_dropped()
+        if self._imports_are_full():
             raise TooManyReferences("references_imported", self.limits.references_imported)
+
+    def _imports_are_full(self) -> bool:
+        return len(self.imports) + len(self.cache_imports) >= self.limits.references_imported
 
     def _noted(self) -> None:
         # Any thread, in the middle of anything: once a batch is enough.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pellucid.core.calls import Call
 from pellucid.errors import DeadReferenceError
 from pellucid.flavors.serializable import Held
+from pellucid.limits import Limits
 from pellucid.wire.messages import ExportId
 
 __all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "RemoteReference", "Target"]
@@ -49,6 +50,7 @@ class Keeper(Protocol):
 
     caller: Caller
     closed: bool
+    limits: Limits
 
     def release(self, reference: RemoteReference) -> bool:
         """Give back one receipt; False where none is left."""

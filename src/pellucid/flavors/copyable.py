@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pellucid.errors import RemoteProtocolError
@@ -55,7 +55,9 @@ class RemoteCopy:
         """
         if state and not isinstance(state, Mapping):
             raise RemoteProtocolError(f"the state of a {type(self).__name__} is not a dictionary")
-        self.__dict__ = _by_name(state) if state else {}
+        attributes = _by_name(state) if state else {}
+        self.__dict__.clear()
+        self.__dict__.update(attributes)
 
 
 class PlainCopier:
@@ -100,10 +102,11 @@ class PlainCopier:
             raise TypeError(f"{self.tag} has no field {str(unknown[0])[:100]!r}")
         if issubclass(self.cls, enum.Enum):
             return _member(self.cls, named)
+        arguments = {self.fields[name]: value for name, value in named.items()}
         if blank is None:
-            return self.cls(**named)
+            return self.cls(**arguments)
         init: Callable[..., None] = self.cls.__init__
-        init(blank, **named)
+        init(blank, **arguments)
         return blank
 
 
@@ -122,18 +125,18 @@ def _member(cls: type[enum.Enum], named: dict[str, Any]) -> enum.Enum:
         raise RemoteProtocolError(f"{cls.__qualname__} has no such member") from None
 
 
-def _fields_of(cls: type) -> tuple[str, ...]:
-    """The names of the fields that `cls` declares and its ``__init__`` takes."""
+def _fields_of(cls: type) -> dict[str, str]:
+    """The fields that `cls` declares and its ``__init__`` takes, by name, and what ``__init__`` calls them."""
     if issubclass(cls, enum.Flag):
-        return ("value",)  # a combination of flags has no name that it could be looked up by
-    if issubclass(cls, enum.Enum):
-        return ("name",)
-    if dataclasses.is_dataclass(cls):
-        return tuple(field.name for field in dataclasses.fields(cls) if field.init)
-    attributes = getattr(cls, "__attrs_attrs__", None)
-    if attributes is not None:
-        return tuple(attribute.name for attribute in attributes if attribute.init and attribute.alias == attribute.name)
-    struct_fields = getattr(cls, "__struct_fields__", None)
-    if struct_fields is not None:
-        return tuple(struct_fields)
-    raise TypeError(f"{cls.__qualname__} declares no fields: make it a dataclass, or derive it from Copyable")
+        names: Iterable[str] = ("value",)  # a combination of flags has no name that it could be looked up by
+    elif issubclass(cls, enum.Enum):
+        names = ("name",)
+    elif dataclasses.is_dataclass(cls):
+        names = (field.name for field in dataclasses.fields(cls) if field.init)
+    elif hasattr(cls, "__attrs_attrs__"):
+        return {attribute.name: attribute.alias for attribute in cls.__attrs_attrs__ if attribute.init}
+    elif hasattr(cls, "__struct_fields__"):
+        names = cls.__struct_fields__
+    else:
+        raise TypeError(f"{cls.__qualname__} declares no fields: make it a dataclass, or derive it from Copyable")
+    return {name: name for name in names}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
+from typing import Any
 
 from pellucid.errors import InsecureJelly
 from pellucid.flavors.serializable import qualified_name
@@ -30,7 +31,7 @@ class Policy:
         self,
         *,
         types: Iterable[str] = BASIC_TYPES,
-        named: Iterable[type | FunctionType | ModuleType] = (),
+        named: Iterable[type | ModuleType | Callable[..., Any]] = (),
         instances: Iterable[type] = (),
         accept_placeholders: bool = False,
     ) -> None:
@@ -42,7 +43,7 @@ class Policy:
         if unknown:
             raise ValueError(f"no such kind of value: {sorted(unknown)}; there are {sorted(BASIC_TYPES)}")
 
-    def name_of(self, thing: type | FunctionType | ModuleType) -> tuple[str, str]:
+    def name_of(self, thing: type | ModuleType | Callable[..., Any]) -> tuple[str, str]:
         """The kind ("class", "function" or "module") and the name under which `thing` crosses.
 
         Raises:
@@ -53,7 +54,7 @@ class Policy:
             raise InsecureJelly(f"the {key[0]} {key[1]} may not cross; allow it with Policy(named=[...])")
         return key
 
-    def named(self, kind: str, name: str) -> type | FunctionType | ModuleType:
+    def named(self, kind: str, name: str) -> type | ModuleType | Callable[..., Any]:
         """What the peer means by `name`.
 
         Raises:
@@ -73,7 +74,7 @@ class Policy:
         return self._instances.get(name)
 
 
-def _kind_and_name(thing: type | FunctionType | ModuleType) -> tuple[str, str]:
+def _kind_and_name(thing: object) -> tuple[str, str]:
     if isinstance(thing, type):
         return "class", qualified_name(thing)
     if isinstance(thing, ModuleType):

@@ -38,6 +38,10 @@ class Ledger(Protocol):
         """Count one more receipt of `obj`; with it comes the observer where the peer has no copy yet."""
         ...
 
+    def cache_sent(self, cache_id: int) -> None:
+        """The message with the state of that cacheable is written: its observer may be called from now on."""
+        ...
+
     def unexport_cache(self, cache_id: int) -> None:
         """Take one `export_cache` back."""
         ...

@@ -22,7 +22,7 @@ class Negotiation:
 
     def __init__(self, names: Sequence[str], limits: Limits, *, listens: bool) -> None:
         self._names = [name.encode() for name in names]
-        self._limits = replace(limits, message_bytes=min(limits.message_bytes, 4096), elements=64)
+        self._limits = replace(limits, message_bytes=min(limits.message_bytes, 4096), elements=64, nesting=2)
         self._listens = listens
         self._decoder = banana.Decoder(self._limits, None)
 

@@ -93,9 +93,12 @@ async def turns(count: int = 10) -> None:
 async def crowd(connection: pb.Connection) -> pb.Call:
     """Send so much to a peer which does not read that a one-way call has to wait for room; that call."""
     one_way = connection.root.call_with(one_way=True)
-    while (call := one_way.call("take", bytes(100_000))).done:
+    for _ in range(1000):
+        call = one_way.call("take", bytes(100_000))
+        if not call.done:
+            return call
         await call
-    return call
+    raise AssertionError("100 MB were not enough")
 
 
 async def outcome(awaitable: Awaitable[Any]) -> Any:
@@ -225,6 +228,18 @@ class RawPeer:
                 received.append(await self.receive())
             except EOFError:
                 return received
+
+    async def hang_up(self) -> None:
+        """End the connection from this side, once everything is sent."""
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            pass
+
+    def say_no_more(self) -> None:
+        """End this side's half of the connection."""
+        self._writer.write_eof()
 
     async def close(self) -> None:
         """End the connection from this side, at once."""

@@ -207,10 +207,12 @@ class PBDialect:
 
     def _encode(self, jellier: Jellier, make: Callable[[], list[Any]]) -> bytes:
         try:
-            return self._banana(make())
+            data = self._banana(make())
         except BaseException:
             jellier.take_back()
             raise
+        jellier.settle()
+        return data
 
     def _encode_failure(self, message: CallFailed) -> bytes:
         error = message.error

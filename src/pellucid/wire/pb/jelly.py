@@ -40,6 +40,7 @@ class Jellier:
         self._encoders = encoders
         self._exported: list[int] = []
         self._exported_caches: list[int] = []
+        self._new_caches: list[int] = []
         self._start()
 
     def _start(self) -> None:
@@ -64,6 +65,11 @@ class Jellier:
             return self._jelly(value) if encoder is None else encoder(self, value)
         except RecursionError:
             raise LimitExceeded("nesting", self._ledger.limits.nesting) from None
+
+    def settle(self) -> None:
+        """The message is written as a whole."""
+        for cache_id in self._new_caches:
+            self._ledger.cache_sent(cache_id)
 
     def take_back(self) -> None:
         """Undo what writing entered in the ledger."""
@@ -139,6 +145,7 @@ class Jellier:
         if observer is None:
             del self._seen[id(value)]  # "cached" is never numbered: each one is a receipt
             return [b"cached", cache_id]
+        self._new_caches.append(cache_id)
         tag = hook(value, "get_type_to_copy_for")(self.perspective)
         state = hook(value, "get_state_to_cache_and_observe_for")(self.perspective, observer)
         return self._whole(value, [_tag(tag), cache_id, self._jelly(state)])

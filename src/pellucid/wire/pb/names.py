@@ -51,7 +51,11 @@ _CLASSES = {_NAMES[cls]: cls for cls in _FROM_BROKERS} | {qualified_name(cls): c
 
 def names_of(cls: type[BaseException]) -> tuple[str, ...]:
     """What `cls` and its bases are called on the wire, nearest first."""
-    return tuple(_NAMES.get(base) or qualified_name(base) for base in cls.__mro__)
+    names = [_NAMES.get(base) or qualified_name(base) for base in cls.__mro__]
+    if issubclass(cls, errors.UnauthorizedLogin):
+        # Twisted's has a second base, which its programs trap.
+        names.insert(names.index(_NAMES[errors.LoginFailed]) + 1, "twisted.cred.error.Unauthorized")
+    return tuple(names)
 
 
 def own_error(name: str) -> type[Exception] | None:

@@ -160,8 +160,9 @@ class Unjellier:
         return tuple(self._members(expression))
 
     def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
+        members = self._hashable_members(expression)
         try:
-            return frozenset(self._hashable_members(expression))
+            return frozenset(members)
         except (AttributeError, TypeError):
             raise RemoteProtocolError("a member of a frozenset can't be hashed") from None
 
@@ -196,10 +197,15 @@ class Unjellier:
             return
         if cls is _Unfinished:
             raise RemoteProtocolError("a dictionary key directly contains itself")
-        self._odd_keys += 1
         limit = self._ledger.limits.odd_keys
-        if self._odd_keys > limit:
-            raise LimitExceeded("odd_keys", limit)
+        # What is inside counts too: each comparison of two equal hashes walks through it.
+        waiting = [key]
+        for part in waiting:
+            self._odd_keys += 1
+            if self._odd_keys > limit:
+                raise LimitExceeded("odd_keys", limit)
+            if isinstance(part, tuple | frozenset):
+                waiting.extend(part)
 
     # Shared objects.
 
