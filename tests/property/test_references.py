@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from hypothesis import settings
@@ -207,9 +208,9 @@ class Holding(RuleBasedStateMachine):
                     references[release.export_id] += release.count
                 case ReleaseCache():
                     caches[release.cache_id] += release.count
-        for held in {*books.imports._by_id.values(), *books.imports._dropped}:
+        for held in once(books.imports._by_id.values(), books.imports._dropped):
             references[held.export_id] += held.receipts
-        for cached in {*books.cache_imports._by_id.values(), *books.cache_imports._dropped}:
+        for cached in once(books.cache_imports._by_id.values(), books.cache_imports._dropped):
             caches[cached.cache_id] += cached.receipts
         return +references, +caches
 
@@ -245,6 +246,11 @@ class Holding(RuleBasedStateMachine):
 
 def is_reference(thing: object) -> bool:
     return isinstance(thing, RemoteReference)
+
+
+def once(*entries: Iterable[Any]) -> Iterable[Any]:
+    """Each entry once; a dead weak reference can't be in a set."""
+    return {id(entry): entry for entry in chain(*entries)}.values()
 
 
 def on_the_way(wire: Wire, sender: Side) -> Iterator[Any]:

@@ -6,19 +6,19 @@ import asyncio
 import logging
 import secrets
 import socket
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from typing import Any, Literal, cast
 
+from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
 from pellucid.asyncio.methods import Runner
+from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
 from pellucid.core.broker import Broker
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference, Target
-from pellucid.errors import ConnectFailed, Overloaded, PBConnectionLost, ProtocolError
+from pellucid.errors import ConnectFailed, ProtocolError
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -31,9 +31,6 @@ from pellucid.wire.messages import Answer, CallFailed, MethodCall
 __all__ = ["Connection", "Settings"]
 
 log = logging.getLogger("pellucid")
-
-# Bytes that are collected for one write, at most, while more calls are made in the same turn of the loop.
-BATCH_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class Connection(asyncio.Protocol):
             policy=settings.policy,
             limits=settings.limits,
             caller=self._call,
-            knock=self._knock,
+            knock=lambda: self._outbox.knock(),  # it is made below
             dialects=settings.dialects,
         )
         self.ready: asyncio.Future[None] = self.loop.create_future()
@@ -83,18 +80,20 @@ class Connection(asyncio.Protocol):
         self._root_for = root_for
         self._on_made = on_made
         self._root: RemoteReference | None = None
+        self._outbox = Outbox(self.loop, self.broker, self._tell_unsent)
         self._runner = Runner(self)
+        self._callbacks = Callbacks(self._fields)
         self._transport: asyncio.Transport | None = None
-        self._thread = threading.get_ident()
-        self._reading = False
-        self._flush_is_due = False
-        self._crowded = False
-        self._waiting_for_room: list[Call] = []
         self._giving_up: asyncio.TimerHandle | None = None
         self._ending: Exception | None = None
         self._notices_given: asyncio.Future[None] = self.loop.create_future()
         self._disconnected: asyncio.Future[None] = self.loop.create_future()
-        self._callbacks: set[asyncio.Future[Any]] = set()
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
 
     def __repr__(self) -> str:
         return f"<Connection {self.number} {self.peer or 'not connected'} {self.broker!r}>"
@@ -147,7 +146,7 @@ class Connection(asyncio.Protocol):
         Where it has ended already that is now: a login may be granted when its client is gone.
         """
         if self.is_closed:
-            self._run_callback(callback)
+            self._callbacks.run(callback)
         else:
             self.broker.until_gone(obj, callback)
 
@@ -163,9 +162,7 @@ class Connection(asyncio.Protocol):
         """Return once the connection has ended and every disconnect notice has been given."""
         await asyncio.shield(self._notices_given)
         await asyncio.shield(self._disconnected)
-        # A notice may itself wait here: it is told what is true for it, that the connection has ended.
-        while self._callbacks and asyncio.current_task() not in self._callbacks:
-            await asyncio.wait(self._callbacks)
+        await self._callbacks.wait()
 
     # For servers and clients of this package.
 
@@ -190,16 +187,16 @@ class Connection(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._transport.set_write_buffer_limits(high=self._settings.limits.queued_bytes)
+        self._outbox.attach(self._transport)
         log.debug("connected", extra=self._fields("connection.made"))
         if self._on_made is not None:
             self._on_made(self)
-        self._flush()
+        self._outbox.flush()
 
     def data_received(self, data: bytes) -> None:
         if self.is_closed:
             return
-        self._reading = True
+        self._outbox.held_back = True
         try:
             self.broker.receive_data(data)
             while (event := self.broker.next_event()) is not None:
@@ -208,8 +205,8 @@ class Connection(asyncio.Protocol):
             self._ending = error
             self.abort(str(error))
         finally:
-            self._reading = False
-        self._flush()
+            self._outbox.held_back = False
+        self._outbox.flush()
 
     def eof_received(self) -> None:
         self._shut("the peer closed the connection")
@@ -222,16 +219,12 @@ class Connection(asyncio.Protocol):
         log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
-        self._crowded = True
+        self._outbox.pause()
         self._runner.hold()
 
     def resume_writing(self) -> None:
-        self._crowded = False
-        waiting, self._waiting_for_room = self._waiting_for_room, []
-        for call in waiting:
-            call.succeed(None)
+        self._outbox.resume()
         self._runner.go_on()
-        self.schedule_flush()
 
     # Events.
 
@@ -245,7 +238,7 @@ class Connection(asyncio.Protocol):
                 event.call.fail(event.error)
             case Released():
                 for cleanup in event.cleanups:
-                    self._run_callback(cleanup)
+                    self._callbacks.run(cleanup)
             case StoppedObserving():
                 self._tell_stopped(event)
             case Ready():
@@ -265,25 +258,11 @@ class Connection(asyncio.Protocol):
 
     def _tell_stopped(self, event: StoppedObserving) -> None:
         stopped = hook(event.cacheable, "stopped_observing")
-        self._run_callback(lambda: stopped(event.perspective, event.observer))
+        self._callbacks.run(lambda: stopped(event.perspective, event.observer))
 
-    def _run_callback(self, callback: Callable[[], object]) -> None:
-        """Run what an application asked for; what it raises is logged and stops nothing else."""
-        try:
-            result = callback()
-        except (Exception, asyncio.CancelledError) as error:
-            log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
-            return
-        if isawaitable(result):
-            future = asyncio.ensure_future(result)
-            self._callbacks.add(future)
-            future.add_done_callback(self._callback_done)
-
-    def _callback_done(self, future: asyncio.Future[Any]) -> None:
-        self._callbacks.discard(future)
-        if not future.cancelled() and future.exception() is not None:
-            error = future.exception()
-            log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
+    def _tell_unsent(self) -> None:
+        for stopped in self.broker.take_unsent():
+            self._tell_stopped(stopped)
 
     # Calls.
 
@@ -299,74 +278,29 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """Send `call`. Raises DeadReferenceError and Overloaded at once."""
         self.broker.check_alive()
-        if self.drowning():
-            raise Overloaded("queued_bytes", self._settings.limits.queued_bytes, self._queued())
+        self._outbox.check_room()
         call.call_id = self.broker.call(call, target, call.name, args, kwargs, one_way=options.one_way)
-        if options.one_way and self._crowded:
-            self._waiting_for_room.append(call)
-        elif options.one_way:
-            call.succeed(None)
-        if options.timeout is not None and not call.done:
+        if call.done:
+            return  # it could not be sent
+        if options.timeout is not None:
             call.set_timeout(options.timeout)
-        if not options.one_way and len(self.broker.books.pending) == 1:
-            self._flush_now()  # nothing to wait for: nobody else is calling
-        else:
-            self.schedule_flush()
+        self._outbox.call_was_made(call, one_way=options.one_way)
 
-    def drowning(self) -> bool:
-        """Whether twice as much as `Limits.queued_bytes` waits to be sent."""
-        return self._crowded and self._queued() > 2 * self._settings.limits.queued_bytes
-
-    def _queued(self) -> int:
-        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return waiting + self.broker.queued_bytes
-
-    # Bytes out.
+    # For the runner of the peer's calls.
 
     def schedule_flush(self) -> None:
-        """There is something to send: soon, so that what is sent together travels together.
+        """There is something to send."""
+        self._outbox.schedule()
 
-        Much is sent at once: only what the transport has makes it say that the peer does not read.
-        """
-        if self._reading or self._flush_is_due:
-            if self.broker.queued_bytes > BATCH_BYTES:
-                self._flush()
-            return
-        self._flush_is_due = True
-        self.loop.call_soon(self._flush_due)
-
-    def _flush_due(self) -> None:
-        self._flush_is_due = False
-        self._flush()
-
-    def _flush_now(self) -> None:
-        if not self._reading:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._transport is None or self.is_closed:
-            return
-        for stopped in self.broker.take_unsent():
-            self._tell_stopped(stopped)
-        data = self.broker.data_to_send()
-        if data:
-            self._transport.write(data)
-
-    def _knock(self) -> None:
-        """A reference was dropped, perhaps in another thread, perhaps after the loop was closed."""
-        try:
-            if threading.get_ident() == self._thread:
-                self.loop.call_soon(self._flush)
-            else:
-                self.loop.call_soon_threadsafe(self._flush)
-        except RuntimeError:
-            pass  # the loop is closed: nobody is left to tell
+    def drowning(self) -> bool:
+        """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
+        return self._outbox.drowning()
 
     # The end.
 
     def _shut(self, reason: str) -> None:
         """Send what waits to be sent, and end the connection, however little the peer reads."""
-        self._flush()
+        self._outbox.flush()
         self._lose(reason)
         if self._transport is None:
             if not self._disconnected.done():
@@ -383,9 +317,7 @@ class Connection(asyncio.Protocol):
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:
             call.fail(error)
-        for call in self._waiting_for_room:
-            call.fail(PBConnectionLost(reason))
-        self._waiting_for_room.clear()
+        self._outbox.lose(reason)
         if not self.ready.done():
             self.ready.set_exception(self._ending or ConnectFailed(reason))
             self.ready.exception()  # where nobody waits for it, that is no news
@@ -395,7 +327,7 @@ class Connection(asyncio.Protocol):
         for stopped in lost.observers:
             self._tell_stopped(stopped)
         while (notice := self.broker.take_notice()) is not None:
-            self._run_callback(notice)
+            self._callbacks.run(notice)
         self._notices_given.set_result(None)
 
     def _fields(self, event: str) -> dict[str, str]:

@@ -59,6 +59,8 @@ class CurrentCall:
     """What the caller acts through, or None outside a login."""
     correlation_id: str
     """Stands for this call in the log."""
+    size: int
+    """Bytes that it took on the wire."""
     remaining: float | None = None
     """Seconds until the caller gives up, where its dialect tells; PB's doesn't."""
 
@@ -76,7 +78,7 @@ def current_call() -> CurrentCall:
         host, call = _current.get()
     except LookupError:
         raise LookupError("current_call() has an answer only inside a method that a peer called") from None
-    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call))
+    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size)
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:

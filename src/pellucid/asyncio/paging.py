@@ -7,10 +7,10 @@ wants no answers (observed with twisted.spread.util, 26.10).
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterable, Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
+from pellucid.asyncio.methods import current_call
 from pellucid.core.references import RemoteReference
 from pellucid.errors import LimitExceeded, PBConnectionLost
 from pellucid.flavors.referenceable import Referenceable
@@ -37,7 +37,7 @@ class PageCollector(Referenceable):
         if self._done.done():
             return
         self._gathered.append(page)
-        self._bytes += len(page) if isinstance(page, bytes | str) else 1
+        self._bytes += len(page) if isinstance(page, bytes | str) else current_call().size
         if self._bytes > self._limit:
             self._gathered.clear()
             self._end(LimitExceeded("paged_bytes", self._limit))
@@ -88,14 +88,21 @@ async def get_all_pages(reference: RemoteReference, method: str, *args: Any, lim
 
 async def send_pages(
     collector: RemoteReference,
-    source: bytes | BinaryIO | Iterable[Any] | AsyncIterable[Any],
+    source: bytes | IO[Any] | Iterable[Any] | AsyncIterable[Any],
     *,
     page_bytes: int = PAGE_BYTES,
 ) -> None:
     """Send `source` to `collector` page by page, as fast as the peer reads.
 
     Bytes and open files are cut into pages of `page_bytes`; of anything else each item is a page.
+
+    Raises:
+        ValueError: `page_bytes` is not at least 1.
+        PBConnectionLost: the connection ended meanwhile.
+        DeadReferenceError: it had ended before.
     """
+    if page_bytes < 1:
+        raise ValueError(f"page_bytes must be at least 1, not {page_bytes}")
     one_way = collector.call_with(one_way=True)
     if isinstance(source, AsyncIterable):
         async for page in source:
@@ -106,11 +113,13 @@ async def send_pages(
     await one_way.call("endedPaging")
 
 
-def _pages(source: bytes | BinaryIO | Iterable[Any], page_bytes: int) -> Iterator[Any]:
+def _pages(source: bytes | IO[Any] | Iterable[Any], page_bytes: int) -> Iterator[Any]:
+    read = getattr(source, "read", None)
     if isinstance(source, bytes):
         for start in range(0, len(source), page_bytes):
             yield source[start : start + page_bytes]
-    elif isinstance(source, io.IOBase | BinaryIO):
-        yield from iter(lambda: source.read(page_bytes), b"")
+    elif read is not None:
+        while page := read(page_bytes):
+            yield page
     else:
         yield from source

@@ -135,9 +135,10 @@ async def test_a_dialect_that_nobody_knows_is_skipped() -> None:
         connecting = asyncio.ensure_future(pb.connect(url))
         peer = await peers.get()
         peer.send_bytes(encoded([b"future", b"none", b"pb"]))
-        async with await connecting as connection:
-            assert connection.dialect == "none"
-            assert await peer.receive() == b"none"
+        connection = await connecting
+        assert connection.dialect == "none"
+        assert await peer.receive() == b"none"
+        await connection.close()
 
 
 @pytest.mark.parametrize(

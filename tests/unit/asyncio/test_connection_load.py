@@ -51,6 +51,24 @@ async def test_a_one_way_call_waits_for_room_and_goes_on_when_the_peer_reads() -
         assert await task is None
 
 
+@pytest.mark.parametrize(("queued_bytes", "size"), [(10_000, 1000), (10_000, 50_000), (200_000, 600_000)])
+@on_each_loop
+async def test_whoever_awaits_each_one_way_call_is_never_overloaded(queued_bytes: int, size: int) -> None:
+    async with raw_server() as (url, peers), pb.connect(url, limits=pb.Limits(queued_bytes=queued_bytes)) as connection:
+        peer = await peers.get()
+        calls = 15_000_000 // size
+
+        async def send_all() -> None:
+            for _ in range(calls):
+                await connection.root.call_with(one_way=True).call("take", bytes(size))
+
+        async def receive_all() -> None:
+            for _ in range(calls):
+                await peer.receive()
+
+        await asyncio.gather(send_all(), receive_all())
+
+
 @on_each_loop
 async def test_beyond_twice_the_limit_a_call_raises_overloaded_synchronously_and_nothing_more_is_queued() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:

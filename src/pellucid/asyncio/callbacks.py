@@ -1,0 +1,47 @@
+"""Running what an application asked to be run: notices, logouts, observers' farewells."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import Any
+
+__all__ = ["Callbacks"]
+
+log = logging.getLogger("pellucid")
+
+
+class Callbacks:
+    """Runs callbacks, plain and async ones; what one raises is logged and stops no other."""
+
+    def __init__(self, fields: Callable[[str], dict[str, str]]) -> None:
+        self._fields = fields
+        self._running: set[asyncio.Future[Any]] = set()
+
+    def run(self, callback: Callable[[], object]) -> None:
+        """Run `callback` now; what it returns is awaited in a task of its own, if need be."""
+        try:
+            result = callback()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is the application's
+            self._log(error)
+            return
+        if isawaitable(result):
+            future = asyncio.ensure_future(result)
+            self._running.add(future)
+            future.add_done_callback(self._ended)
+
+    async def wait(self) -> None:
+        """Return once none runs; asked by one of them, at once."""
+        while self._running and asyncio.current_task() not in self._running:
+            await asyncio.wait(self._running)
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._running.discard(future)
+        error = None if future.cancelled() else future.exception()
+        if error is not None:
+            self._log(error)
+
+    def _log(self, error: BaseException) -> None:
+        log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
