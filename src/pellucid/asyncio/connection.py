@@ -261,8 +261,8 @@ class Connection(asyncio.Protocol):
         self._callbacks.run(lambda: stopped(event.perspective, event.observer))
 
     def _tell_unsent(self) -> None:
-        for stopped in self.broker.take_unsent():
-            self._tell_stopped(stopped)
+        for event in self.broker.take_unsent():
+            self._settle(event)
 
     # Calls.
 
@@ -313,6 +313,7 @@ class Connection(asyncio.Protocol):
         """The connection ends: fail what is under way now, give the notices once those who waited have run."""
         if self.is_closed:
             return
+        self._tell_unsent()
         lost = self.broker.close(reason)
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:

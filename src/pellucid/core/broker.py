@@ -146,7 +146,7 @@ class Broker:
                 return message
             case Answer() | CallFailed():
                 message.call = self.books.pending.take(message.call_id)
-                self.books.exports.call_answered()
+                self.books.call_answered()
                 return message
             case Release():
                 cleanups = self.books.exports.release(message.export_id, message.count)
@@ -231,6 +231,8 @@ class Broker:
         try:
             self._send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            if isinstance(value, Referenceable):
+                self.books.unsent_cleanups += self.books.exports.not_sent(value)
             self.fail(call, error)
             return told_without_traceback(error)
         return None
@@ -259,10 +261,12 @@ class Broker:
         take_back = self.books.notify_on_disconnect(once)
         self.books.exports.on_release(obj, once)
 
-    def take_unsent(self) -> list[StoppedObserving]:
-        """Cacheables that were given an observer while a message was written that then could not be sent."""
-        unsent, self.books.unsent_caches = self.books.unsent_caches, []
-        return [_stopped(export) for export in unsent]
+    def take_unsent(self) -> list[StoppedObserving | Released]:
+        """Whom to tell of what could not be sent: it was prepared for, and will not happen."""
+        caches, self.books.unsent_caches = self.books.unsent_caches, []
+        cleanups, self.books.unsent_cleanups = self.books.unsent_cleanups, []
+        unsent: list[StoppedObserving | Released] = [_stopped(export) for export in caches]
+        return [*unsent, Released(cleanups)] if cleanups else unsent
 
     def publish(self, root: Referenceable) -> None:
         """Make `root` the object that the peer can get hold of without being given it."""
@@ -291,7 +295,7 @@ class Broker:
                 (call, PBConnectionLost(reason, sent=call_id <= self._handed_over))
                 for call_id, call in books.pending.take_all().items()
             ],
-            observers=self.take_unsent() + [_stopped(export) for export in books.cache_exports.take_all()],
+            observers=[_stopped(export) for export in books.cache_exports.take_all()],
         )
         books.close()
         self._out.clear()

@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.core.calls import Call
+from pellucid.core.calls import Call, PendingCalls
+from pellucid.core.parting import Parting
 from pellucid.core.references import NO_OPTIONS, Caller, CallOptions, Target
 from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
@@ -72,7 +73,9 @@ class CacheExport:
 class CacheExports:
     """Our cacheables of which the peer has copies."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, pending: PendingCalls) -> None:
+        self.parting: Parting[Cacheable] = Parting(pending)
+        """Cacheables just dropped by the peer: see `original`."""
         self._caller = caller
         self._by_id: dict[int, CacheExport] = {}
         self._ids: dict[Hashable, int] = {}
@@ -100,11 +103,16 @@ class CacheExports:
         self._by_id[cache_id].observer.observing = True
 
     def original(self, cache_id: int) -> Cacheable:
-        """The cacheable whose copy comes home. Raises Error where the peer has no such copy."""
+        """The cacheable whose copy comes home, even if it was dropped just before.
+
+        Raises:
+            Error: the peer never had such a copy.
+        """
         export = self._by_id.get(cache_id)
-        if export is None:
+        obj = self.parting.get(cache_id) if export is None else export.obj
+        if obj is None:
             raise Error("Invalid Object ID")
-        return export.obj
+        return obj
 
     def release(self, cache_id: int, count: int) -> CacheExport | None:
         """The peer gives back `count` receipts; the result is the entry, where they were the last.
@@ -121,6 +129,7 @@ class CacheExports:
         del self._by_id[cache_id]
         del self._ids[export.key]
         export.observer.observing = False
+        self.parting.add(cache_id, export.obj)
         return export
 
     def take_all(self) -> list[CacheExport]:
@@ -128,6 +137,7 @@ class CacheExports:
         exports = list(self._by_id.values())
         self._by_id.clear()
         self._ids.clear()
+        self.parting.clear()
         return exports
 
 

@@ -38,13 +38,15 @@ class Books(Ledger):
         self.closed = False
         self.pending = PendingCalls(limits)
         self.exports = Exports(self.pending)
-        self.cache_exports = CacheExports(caller)
+        self.cache_exports = CacheExports(caller, self.pending)
         self.imports = Imports(self._noted)
         self.cache_imports = CacheImports(self._noted)
         self.notices: dict[object, Callable[[], object]] = {}
         """What to run when the connection ends, in the order asked for."""
         self.unsent_caches: list[CacheExport] = []
         """Cacheables that were given an observer and then not sent after all."""
+        self.unsent_cleanups: list[Callable[[], object]] = []
+        """What was to be run on the release of objects that were not sent after all."""
         self._knock = knock
         self._knocked = False
         self._last_id = 0
@@ -121,6 +123,7 @@ class Books(Ledger):
     # What references do.
 
     def release(self, reference: RemoteReference) -> bool:
+        """Give back one receipt; False where none is left."""
         export_id = reference.target.id
         if isinstance(export_id, bytes):
             return True  # published under a name: not counted
@@ -130,6 +133,7 @@ class Books(Ledger):
         return left
 
     def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Run `callback` when the connection ends; the result cancels that."""
         key = object()
         self.notices[key] = callback
 
@@ -139,6 +143,11 @@ class Books(Ledger):
         return take_back
 
     # What the broker does.
+
+    def call_answered(self) -> None:
+        """A call of ours was answered, and its answer read."""
+        self.exports.parting.call_answered()
+        self.cache_exports.parting.call_answered()
 
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from pellucid.core.calls import PendingCalls
+from pellucid.core.parting import Parting
 from pellucid.core.references import RemoteReference
 from pellucid.errors import Error, RemoteProtocolError
 from pellucid.flavors.referenceable import Referenceable
@@ -19,11 +20,6 @@ from pellucid.flavors.serializable import identity
 from pellucid.wire.messages import ExportId
 
 __all__ = ["Exports", "Imports"]
-
-
-PARTING = 1000
-"""How many objects just released are still found when they come home: the release and the answer that brings such an
-object home follow each other closely."""
 
 
 @dataclass(slots=True)
@@ -40,15 +36,13 @@ class Exports:
     """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
 
     def __init__(self, pending: PendingCalls) -> None:
-        self._pending = pending
+        self.parting: Parting[Referenceable] = Parting(pending)
+        """Objects just released: see `original`."""
         self._by_id: dict[int, Export] = {}
         self._ids: dict[Hashable, int] = {}
         self._named: dict[bytes, Referenceable] = {}
         # What to run once the peer holds an object no more; the object is kept so that its identity stays its own.
         self._cleanups: dict[Hashable, list[tuple[Referenceable, Callable[[], object]]]] = {}
-        # Objects just released, for calls under way whose answer may name them still: see `original`.
-        self._parting: dict[int, Referenceable] = {}
-        self._parting_until: deque[tuple[int, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -84,12 +78,8 @@ class Exports:
         if export.count:
             return []
         self._forget(export_id, export)
-        if len(self._pending):
-            self._parting[export_id] = export.obj
-            self._parting_until.append((self._pending.last_id, export_id))
-            if len(self._parting_until) > PARTING:
-                self._parting.pop(self._parting_until.popleft()[1], None)
-        return [cleanup for _, cleanup in self._cleanups.pop(export.key, ())]
+        self.parting.add(export_id, export.obj)
+        return self._cleanups_of(export.key)
 
     def take_back(self, export_id: int) -> None:
         """One receipt was not sent after all."""
@@ -111,32 +101,25 @@ class Exports:
         raise Error("Invalid Object ID")
 
     def original(self, export_id: ExportId) -> Referenceable:
-        """The object that comes home.
-
-        A Twisted peer may release a reference first and send it home in an answer right after (its ticket 2334), so an
-        object just released is still found here while calls are under way that were made before its release.
-
-        Raises:
-            Error: the peer never had it.
-        """
-        parting = self._parting.get(export_id) if isinstance(export_id, int) else None
+        """The object that comes home, even if it was released just before. Raises Error where the peer never had it."""
+        parting = self.parting.get(export_id) if isinstance(export_id, int) else None
         return self.target(export_id) if parting is None else parting
-
-    def call_answered(self) -> None:
-        """A call of ours was answered, and its answer read: objects that only it could bring home are forgotten."""
-        until = self._parting_until
-        while until and not self._pending.any_up_to(until[0][0]):
-            self._parting.pop(until.popleft()[1], None)
 
     def on_release(self, obj: Referenceable, cleanup: Callable[[], object]) -> None:
         """Run `cleanup` once the peer, which is about to be given `obj`, holds it no more."""
         self._cleanups.setdefault(identity(obj), []).append((obj, cleanup))
 
+    def not_sent(self, obj: Referenceable) -> list[Callable[[], object]]:
+        """`obj` could not be sent. Returns what was to be run once the peer holds it no more, unless it does."""
+        return [] if self.find(obj) is not None else self._cleanups_of(identity(obj))
+
     def clear(self) -> None:
         """The connection has ended: forget everything."""
-        for table in (self._by_id, self._ids, self._named, self._cleanups, self._parting):
+        for table in (self._by_id, self._ids, self._named, self._cleanups, self.parting):
             table.clear()
-        self._parting_until.clear()
+
+    def _cleanups_of(self, key: Hashable) -> list[Callable[[], object]]:
+        return [cleanup for _, cleanup in self._cleanups.pop(key, ())]
 
     def _forget(self, export_id: int, export: Export) -> None:
         del self._by_id[export_id]

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -176,10 +177,7 @@ class RawPeer:
     async def connect(cls, url: str, *, receive_buffer: int | None = None) -> RawPeer:
         """Connect to a server of ours and agree on a dialect, as a client does."""
         peer = await cls.connect_silently(url, receive_buffer=receive_buffer)
-        assert await peer.receive() == [b"pb", b"none"]
-        peer.send_bytes(encoded(b"none"))
-        peer.send(b"version", 6)
-        assert await peer.receive() == [b"version", 6]
+        await peer.agree()
         return peer
 
     @classmethod
@@ -192,6 +190,17 @@ class RawPeer:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
         return cls(*await asyncio.open_connection(sock=sock, limit=1024))
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on inside TLS, as a client. Raises OSError where that fails."""
+        await self._writer.start_tls(context, server_hostname="localhost")
+
+    async def agree(self) -> None:
+        """Agree on a dialect with a server of ours, as a client does."""
+        assert await self.receive() == [b"pb", b"none"]
+        self.send_bytes(encoded(b"none"))
+        self.send(b"version", 6)
+        assert await self.receive() == [b"version", 6]
 
     async def welcome(self) -> None:
         """Agree on a dialect with a client of ours, as a server does."""

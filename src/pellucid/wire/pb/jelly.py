@@ -178,6 +178,7 @@ def _elements(tag: bytes) -> Encoder:
     """The encoder of a container of elements. It is one function, for each costs a level of Python's stack."""
 
     def encode(jellier: Jellier, value: Iterable[Any]) -> list[Any]:
+        """Write `value` and its elements."""
         met = jellier._met_before(value)
         if met is not None:
             return met

@@ -1,0 +1,53 @@
+"""Objects that the peer has just released, and that may come home all the same."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from pellucid.core.calls import PendingCalls
+
+__all__ = ["Parting"]
+
+T = TypeVar("T")
+
+MOST = 1000
+"""How many are kept: a release and the answer that brings such an object home follow each other closely."""
+
+
+class Parting(Generic[T]):
+    """What was released while calls of ours were under way, until those are answered.
+
+    A Twisted peer may release a reference first and send it home in an answer right after (its ticket 2334). So an
+    object just released is still found as data, though it can't be called any more.
+    """
+
+    def __init__(self, pending: PendingCalls) -> None:
+        self._pending = pending
+        self._objects: dict[int, T] = {}
+        self._order: deque[tuple[int, int]] = deque()  # the last call made before the release, and what was released
+
+    def add(self, number: int, obj: T) -> None:
+        """The peer has released `obj`, which it knew by `number`."""
+        if len(self._pending):
+            self._objects[number] = obj
+            self._order.append((self._pending.last_id, number))
+            if len(self._order) > MOST:
+                self._drop_first()
+
+    def get(self, number: int) -> T | None:
+        """The object of that number, where it has only just gone."""
+        return self._objects.get(number)
+
+    def call_answered(self) -> None:
+        """A call of ours was answered, and its answer read: forget what only it could bring home."""
+        while self._order and not self._pending.any_up_to(self._order[0][0]):
+            self._drop_first()
+
+    def clear(self) -> None:
+        """The connection has ended: forget everything."""
+        self._objects.clear()
+        self._order.clear()
+
+    def _drop_first(self) -> None:
+        self._objects.pop(self._order.popleft()[1], None)
