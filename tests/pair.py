@@ -149,8 +149,9 @@ class Side:
     def is_empty(self) -> bool:
         """Whether all tables are."""
         books = self.broker.books
-        tables = books.exports, books.imports, books.cache_exports, books.cache_imports, books.pending
-        return not any(map(len, tables))
+        theirs = len(books.exports) + len(books.cache_exports)
+        ours = len(books.imports) + len(books.cache_imports)
+        return theirs + ours + len(books.pending) == 0
 
     def receive(self, data: bytes) -> None:
         """Take in bytes and settle what they mean."""
@@ -167,8 +168,7 @@ class Side:
         """What this side has to say now."""
         if self.is_closed:
             return b""
-        for stopped in self.broker.take_unsent():
-            self._tell_stopped(stopped)
+        self._settle_unsent()
         return self.broker.data_to_send()
 
     def go_on(self) -> bool:
@@ -180,6 +180,7 @@ class Side:
 
     def lose(self, reason: str) -> None:
         """The connection has ended."""
+        self._settle_unsent()
         lost = self.broker.close(reason)
         for call, error in lost.calls:
             call.fail(error)
@@ -221,6 +222,10 @@ class Side:
             case _:
                 assert_never(event)
 
+    def _settle_unsent(self) -> None:
+        for event in self.broker.take_unsent():
+            self._settle(event)
+
     def _run(self, call: MethodCall) -> None:
         if call.method is None:
             assert call.error is not None
@@ -228,7 +233,7 @@ class Side:
             return
         try:
             result = call.method(*call.args, **call.kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
             self.broker.fail(call, error, with_traceback=self._tracebacks)
             return
         if iscoroutine(result):
@@ -242,7 +247,7 @@ class Side:
             coroutine.send(None)
         except StopIteration as stopped:
             self.broker.answer(call, stopped.value)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
             self.broker.fail(call, error, with_traceback=self._tracebacks)
         else:
             self._paused.append((call, coroutine))
@@ -443,7 +448,9 @@ class Jelly:
 
     def read(self, expression: object, *, placeholders: bool = True) -> Any:
         """What `expression` stands for."""
-        return Unjellier(self.books, find_decoders(self.settings.policy.types), placeholders=placeholders).unjelly(expression)
+        return Unjellier(self.books, find_decoders(self.settings.policy.types), placeholders=placeholders).unjelly(
+            expression
+        )
 
 
 class Desk(Root):

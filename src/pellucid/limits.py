@@ -34,8 +34,8 @@ class Limits:
     stand for terabytes once it is written out in tree form."""
 
     odd_keys: int = 4096
-    """Dictionary keys and set members in one message whose hash a peer can choose, with all that is in them: ints
-    beyond 64 bits, Decimals, tuples, frozensets. Enough of one hash make each look-up a search through all."""
+    """Dictionary keys and set members in one message whose hash a peer can choose, counted with all that is in them:
+    ints beyond 64 bits, Decimals, tuples and frozensets of numbers. Enough of one hash make each look-up a search."""
 
     references_exported: int = 100_000
     """Our objects that the peer may hold references to, cacheables included. Twisted's PB has 1,024."""

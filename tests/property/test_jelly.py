@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
-from twisted.spread import banana as twisteds_banana  # noqa: TID251 - what ours is compared with
-from twisted.spread import jelly as twisteds_jelly  # noqa: TID251
+from twisted.spread import banana, jelly  # noqa: TID251 - what ours are compared with
 
 from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.copyable import RemoteCopy
@@ -25,7 +24,7 @@ from tests.pair import Jelly, Pair, Settings, Stranger, write
 
 
 def without_sign_of_zero(number: Decimal) -> Decimal:
-    return abs(number) if not number else number
+    return number if number else abs(number)
 
 
 def without_fold(moment: Any) -> Any:
@@ -84,8 +83,8 @@ values = leaves | graphs()
 
 @given(values)
 def test_every_plain_value_is_read_back_with_its_structure(value: Any) -> None:
-    jelly = Jelly()
-    assert describe(jelly.read(jelly.write(value))) == describe(value)
+    ours = Jelly()
+    assert describe(ours.read(ours.write(value))) == describe(value)
 
 
 @settings(max_examples=50)
@@ -98,17 +97,21 @@ def test_every_plain_value_crosses_the_wire_and_comes_back(value: Any, dialect: 
 
 @given(leaves | st.lists(leaves) | st.dictionaries(st.text(), leaves))
 def test_what_is_read_can_be_written_again(value: Any) -> None:
-    jelly = Jelly()
-    written = jelly.write(value)
-    assert write(jelly.write(jelly.read(written)), "pb") == write(written, "pb")
+    ours = Jelly()
+    written = ours.write(value)
+    assert write(ours.write(ours.read(written)), "pb") == write(written, "pb")
 
 
 # The same bytes as Twisted's.
 
 
+twisteds_banana: Any = banana
+twisteds_jelly: Any = jelly
+make_transport: Any = StringTransport
+
+
 def twisteds_bytes(expression: Any, dialect: bytes) -> bytes:
-    transport = StringTransport()
-    speaker: Any = twisteds_banana.Banana(isClient=False)
+    transport, speaker = make_transport(), twisteds_banana.Banana(isClient=False)
     speaker.makeConnection(transport)
     transport.clear()
     speaker._selectDialect(dialect)
@@ -268,10 +271,20 @@ def receipts(draw: st.DrawFn) -> tuple[Any, Counter[int]]:
     return expression(4), counted
 
 
-POISON = [None, [b"bad.Tag"], [b"unicode", b"\xff"], [b"dereference", 999], [b"local", 9], [b"tuple", []], [b"set", [b"list"]]]
+POISON = [
+    None,
+    [b"bad.Tag"],
+    [b"unicode", b"\xff"],
+    [b"dereference", 999],
+    [b"local", 9],
+    [b"tuple", []],
+    [b"set", [b"list"]],
+]
 
 
-@given(st.lists(receipts(), max_size=3), st.sampled_from(POISON), st.integers(0, 3), st.sampled_from(["keep", "nothing"]))
+@given(
+    st.lists(receipts(), max_size=3), st.sampled_from(POISON), st.integers(0, 3), st.sampled_from(["keep", "nothing"])
+)
 def test_every_receipt_is_given_back_whatever_becomes_of_the_message(
     parts: list[tuple[Any, Counter[int]]], poison: object, place: int, method: str
 ) -> None:

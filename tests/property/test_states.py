@@ -38,7 +38,9 @@ steps = st.lists(st.one_of(hostile_bytes, st.sampled_from(["call", "answer", "cl
 
 
 @given(st.booleans(), steps)
-def test_whatever_happens_to_a_broker_it_is_in_a_state_or_raises_a_protocol_error(listens: bool, steps: list[object]) -> None:
+def test_whatever_happens_to_a_broker_it_is_in_a_state_or_raises_a_protocol_error(
+    listens: bool, steps: list[object]
+) -> None:
     pair = Pair(connect=False, client_root=Desk())
     side = pair.server if listens else pair.client
     order, before = list(State), State.NEGOTIATING

@@ -35,7 +35,7 @@ def test_every_limit_is_a_positive_number() -> None:
 
 
 def shared(copies: int) -> list[object]:
-    """What counts as 10 elements for each copy: it is one, and has eight and a tag; what is around it has three to five."""
+    """What counts as 10 elements for each copy (one, eight in it, a tag), and 1 to 5 for what is around them."""
     return [[*range(8)]] * copies
 
 
@@ -135,7 +135,7 @@ def test_an_error_is_told_within_any_limit(limits: dict[str, int]) -> None:
             raise ValueError("word " * 1_000)
 
     pair = Pair(Wordy(), server=limited(**limits))
-    with pytest.raises(Exception, match="word word|limit|Limits"):
+    with pytest.raises(Exception, match=r"word word|limit|Limits"):
         pair.call(pair.root, "fail")
     assert not pair.server.is_closed
 
@@ -152,7 +152,7 @@ def test_r5_how_many_of_our_objects_a_peer_may_hold_is_ours_to_set() -> None:
         held.append(pair.call(pair.root, "take"))
     desk.kept = [Referenceable()]
     for _ in range(10):
-        with pytest.raises(TooManyReferences, match="over Limits.references_exported=2000"):
+        with pytest.raises(TooManyReferences, match=r"over Limits.references_exported=2000"):
             pair.call(pair.root, "give")
     held.pop()
     pair.settle()
@@ -166,7 +166,7 @@ def test_as_many_calls_may_be_unanswered_as_the_limit_says() -> None:
     pair = Pair(client=limited(calls_pending=2))
     pair.to_server.held = True
     first, second, third = (pair.root.call("echo", number) for number in range(3))
-    with pytest.raises(TooManyCalls, match="over Limits.calls_pending=2"):
+    with pytest.raises(TooManyCalls, match=r"over Limits.calls_pending=2"):
         third.result()  # type: ignore[attr-defined]
     pair.to_server.held = False
     pair.pump()

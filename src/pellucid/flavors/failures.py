@@ -48,14 +48,22 @@ def rebuild(told: FailureReport, cls: type[Exception] | None) -> Exception:
     """
     if cls is None:
         return RemoteError(told.name, told.text, told.traceback, told.parents)
-    try:
-        error = Exception.__new__(cls)
-    except TypeError:  # a class that is also something else, with a layout of its own
+    error = _blank(cls)
+    if error is None:
         return rebuild(told, None)
     error.args = (told.text,)
     if told.traceback is not None:
         error.add_note(f"Traceback at the peer:\n{told.traceback}")
     return error
+
+
+def _blank(cls: type[Exception]) -> Exception | None:
+    for make in (Exception.__new__, cls.__new__):  # OSError and some others insist on their own
+        try:
+            return make(cls)
+        except TypeError:
+            continue
+    return None
 
 
 def _clipped(name: str, text: str, parents: tuple[str, ...], traceback_text: str | None) -> FailureReport:

@@ -238,6 +238,16 @@ class RawPeer:
             except EOFError:
                 return received
 
+    async def receive_bytes_until_closed(self) -> bytes:
+        """Whatever still arrives before the connection ends."""
+        received = b""
+        try:
+            while data := await self._reader.read(64 * 1024):
+                received += data
+        except ConnectionError:
+            pass
+        return received
+
     async def hang_up(self) -> None:
         """End the connection from this side, once everything is sent."""
         self._writer.close()

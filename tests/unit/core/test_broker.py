@@ -20,10 +20,12 @@ from pellucid.errors import (
     ProtocolError,
     RemoteError,
     RemoteProtocolError,
+    TooManyReferences,
     UnauthorizedLogin,
 )
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root, Viewable, Viewpoint
+from pellucid.limits import Limits
 from pellucid.wire.dialects import dialects_named
 from tests.pair import Desk, Pair, Promise, Settings, Stranger
 
@@ -111,9 +113,7 @@ def test_nothing_is_sent_before_a_dialect_is_agreed_on() -> None:
 
 def test_a_repr_tells_the_state() -> None:
     pair = Pair()
-    held = pair.call(pair.root, "echo_later", [pair.root.call("echo", 1)] and Referenceable())
-    assert isinstance(held, Referenceable)
-    pair.root.call("echo", held)
+    pair.root.call("echo", Referenceable())
     assert repr(pair.client.broker) == "<Broker pb READY exports=1 imports=0 calls=1>"
     pair.cut()
     assert repr(pair.client.broker) == "<Broker pb CLOSED exports=0 imports=0 calls=0>"
@@ -144,7 +144,10 @@ def test_answers_come_in_any_order() -> None:
     slow, quick = pair.root.call("wait"), pair.root.call("now")
     pair.pump()
     assert [call.result() for call in (slow, quick) if isinstance(call, Promise)] == ["later", "now"]
-    assert [message[:2] for message in pair.to_client.said() if message[0] == b"answer"] == [[b"answer", 2], [b"answer", 1]]
+    assert [message[:2] for message in pair.to_client.said() if message[0] == b"answer"] == [
+        [b"answer", 2],
+        [b"answer", 1],
+    ]
 
 
 def test_p11_keyword_names_of_python_2_peers_are_taken_as_text() -> None:
@@ -256,9 +259,9 @@ def test_p13_a_result_that_can_not_be_sent_is_an_error_in_its_place() -> None:
     pair = Pair()
     desk: Any = pair.server.published
     desk.kept = [object(), b"x" * 655_361]
-    with pytest.raises(LimitExceeded, match="over Limits.string_bytes=655360: 655361 asked"):
+    with pytest.raises(LimitExceeded, match=r"over Limits.string_bytes=655360: 655361 asked"):
         pair.call(pair.root, "take")
-    with pytest.raises(InsecureJelly, match="builtins.object objects may not cross"):
+    with pytest.raises(InsecureJelly, match=r"builtins.object objects may not cross"):
         pair.call(pair.root, "take")
     assert pair.call(pair.root, "echo", 1) == 1
 
@@ -386,9 +389,7 @@ def test_r7_the_release_of_an_unknown_object_is_a_protocol_error_with_words(rele
 def test_r7_the_release_of_a_named_object_is_a_protocol_error_with_words() -> None:
     stranger = Stranger()
     stranger.say([b"decref", b"root"])
-    assert str(stranger.side.ended_by) == (
-        "the peer released an object that it knows by name; those are not counted"
-    )
+    assert str(stranger.side.ended_by) == ("the peer released an object that it knows by name; those are not counted")
 
 
 def test_what_came_whole_before_the_broken_place_is_acted_upon() -> None:
@@ -431,6 +432,33 @@ def test_until_gone_runs_once_when_the_connection_ends() -> None:
     pair.cut()
     assert ran == ["gone", "and again"]
     assert not reference.alive
+
+
+def test_until_gone_runs_once_where_the_object_could_not_be_sent_after_all() -> None:
+    pair = Pair(server=Settings(limits=Limits(references_exported=1)))
+    desk: Any = pair.server.published
+    held, thing, ran = Referenceable(), Referenceable(), list[str]()
+    desk.kept = [thing, held]
+    reference = pair.call(pair.root, "take")
+    pair.server.broker.until_gone(thing, lambda: ran.append("gone"))
+    with pytest.raises(TooManyReferences):
+        pair.call(pair.root, "take")
+    assert ran == ["gone"]
+    pair.cut()
+    assert ran == ["gone"]
+    assert not reference.alive
+
+
+def test_until_gone_runs_once_though_the_connection_is_closed_by_what_runs() -> None:
+    pair = Pair()
+    desk: Any = pair.server.published
+    thing, ran = Referenceable(), list[str]()
+    pair.server.broker.until_gone(thing, lambda: pair.server.lose("closed by an application"))
+    pair.server.broker.until_gone(thing, lambda: ran.append("gone"))
+    desk.kept = [thing]
+    pair.call(pair.root, "take").release()
+    pair.settle()
+    assert ran == ["gone"]
 
 
 # The end.

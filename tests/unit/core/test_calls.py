@@ -79,8 +79,13 @@ def test_it_is_known_whether_an_early_call_is_still_unanswered() -> None:
 def test_calls_run_up_to_the_limit_and_then_wait_in_order() -> None:
     gate = admission(running=2, waiting=2)
     first, second, third, fourth, fifth = map(method_call, range(5))
-    assert [gate.arrive(first), gate.arrive(second), gate.arrive(third), gate.arrive(fourth)] == [True, True, False, False]
-    with pytest.raises(TooManyCalls, match="over Limits.waiting_calls=2"):
+    assert [gate.arrive(first), gate.arrive(second), gate.arrive(third), gate.arrive(fourth)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(TooManyCalls, match=r"over Limits.waiting_calls=2"):
         gate.arrive(fifth)
     assert (gate.running, gate.waiting) == (2, 2)
     assert gate.next() is None
@@ -116,7 +121,7 @@ def test_waiting_calls_may_take_as_many_bytes_as_the_limit_says() -> None:
     assert gate.arrive(running)
     gate.arrive(large)
     gate.arrive(small)
-    with pytest.raises(TooManyCalls, match="over Limits.waiting_bytes=100: 101 asked"):
+    with pytest.raises(TooManyCalls, match=r"over Limits.waiting_bytes=100: 101 asked"):
         gate.arrive(method_call(4, 1))
     gate.end()
     assert gate.next() is large

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from pellucid.core.references import CallOptions, RemoteReference
+from pellucid.core.references import Caller, CallOptions, RemoteReference, Target
 from pellucid.errors import DeadReferenceError, InsecureJelly, NoSuchMethod, RemoteError
 from pellucid.flavors.referenceable import Referenceable
+from pellucid.limits import Limits
 from tests.pair import Desk, Pair, Promise, Stranger
 
 
@@ -351,12 +352,13 @@ def test_p16_whoever_asked_is_told_of_the_end_with_the_reference() -> None:
 class Recorder:
     """A keeper that only notes with what options calls are made."""
 
-    closed = False
-
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.caller: Caller = self.note
+        self.closed = False
+        self.limits = Limits()
 
-    def caller(self, target: Any, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
+    def note(self, target: Target, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
         self.calls.append((target.id, name, args, kwargs, options))
 
     def release(self, reference: RemoteReference) -> bool:

@@ -8,11 +8,11 @@ import pytest
 
 from pellucid.core.calls import PendingCalls
 from pellucid.core.references import RemoteReference
-from pellucid.core.tables import PARTING, Exports, Imports
+from pellucid.core.tables import Exports, Imports
 from pellucid.errors import Error, RemoteProtocolError
 from pellucid.flavors.referenceable import Referenceable, Root
 from pellucid.limits import Limits
-from tests.pair import Desk, Jelly, Pair, Promise, Stranger
+from tests.pair import Desk, Jelly, Pair, Promise
 
 
 class Twin(Referenceable):
@@ -22,7 +22,7 @@ class Twin(Referenceable):
         return "twins"
 
 
-def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceable, PendingCalls]:
+def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceable]:
     """Exports with one object under the number 1, while some calls are under way."""
     pending = PendingCalls(Limits())
     for _ in range(calls):
@@ -32,21 +32,14 @@ def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceab
     exports.add(obj, 1)
     for _ in range(receipts):
         exports.count_up(1)
-    return exports, obj, pending
-
-
-def is_known(exports: Exports, obj: Referenceable) -> bool:
-    try:
-        return exports.original(1) is obj
-    except Error:
-        return False
+    return exports, obj
 
 
 # Exports.
 
 
 def test_an_object_is_forgotten_with_its_last_receipt() -> None:
-    exports, obj, _ = exported(receipts=3)
+    exports, obj = exported(receipts=3)
     assert exports.find(obj) == 1
     assert exports.release(1, 2) == []
     assert exports.target(1) is obj
@@ -57,14 +50,14 @@ def test_an_object_is_forgotten_with_its_last_receipt() -> None:
 
 @pytest.mark.parametrize(("number", "count"), [(1, 3), (2, 1), (-1, 1)])
 def test_r7_more_receipts_than_there_are_can_not_be_given_back(number: int, count: int) -> None:
-    exports, obj, _ = exported(receipts=2)
+    exports, obj = exported(receipts=2)
     with pytest.raises(RemoteProtocolError, match="released a reference that it does not hold"):
         exports.release(number, count)
     assert exports.target(1) is obj
 
 
 def test_a_receipt_that_was_not_sent_after_all_is_taken_back() -> None:
-    exports, obj, _ = exported(receipts=2)
+    exports, obj = exported(receipts=2)
     exports.take_back(1)
     assert exports.target(1) is obj
     exports.take_back(1)
@@ -73,15 +66,15 @@ def test_a_receipt_that_was_not_sent_after_all_is_taken_back() -> None:
 
 @pytest.mark.parametrize("unknown", [2, 0, -1, 2**447, b"1", b"", b"other"])
 def test_p9_an_invented_id_gets_the_same_answer_whatever_exists(unknown: int | bytes) -> None:
-    exports, _, _ = exported()
+    exports, _ = exported()
     exports.publish(b"root", Root())
     for look_up in exports.target, exports.original:
-        with pytest.raises(Error, match="^Invalid Object ID$"):
+        with pytest.raises(Error, match=r"^Invalid Object ID$"):
             look_up(unknown)
 
 
 def test_a_published_object_is_found_by_name_and_not_counted() -> None:
-    exports, _, _ = exported()
+    exports, _ = exported()
     root = Root()
     exports.publish(b"root", root)
     assert exports.target(b"root") is exports.original(b"root") is root
@@ -98,7 +91,7 @@ def test_objects_with_one_identity_are_one_object() -> None:
 
 def test_cleanups_run_with_the_last_receipt_in_the_order_asked_for() -> None:
     ran: list[str] = []
-    exports, obj, _ = exported(receipts=2)
+    exports, obj = exported(receipts=2)
     exports.on_release(obj, lambda: ran.append("first"))
     exports.on_release(obj, lambda: ran.append("second"))
     assert exports.release(1, 1) == []
@@ -107,8 +100,30 @@ def test_cleanups_run_with_the_last_receipt_in_the_order_asked_for() -> None:
     assert ran == ["first", "second"]
 
 
+def test_r6_an_object_just_released_comes_home_but_can_not_be_called() -> None:
+    exports, obj = exported(calls=1)
+    exports.release(1, 1)
+    assert len(exports) == 0
+    assert exports.original(1) is obj
+    with pytest.raises(Error, match="Invalid Object ID"):
+        exports.target(1)
+
+
+def test_cleanups_of_an_object_that_could_not_be_sent_are_run_unless_the_peer_holds_it_already() -> None:
+    ran: list[str] = []
+    exports, obj = exported()
+    exports.on_release(obj, lambda: ran.append("held"))
+    assert exports.not_sent(obj) == []
+    other = Referenceable()
+    exports.on_release(other, lambda: ran.append("never sent"))
+    for cleanup in exports.not_sent(other):
+        cleanup()
+    assert ran == ["never sent"]
+    assert exports.not_sent(other) == []
+
+
 def test_everything_is_forgotten_at_the_end() -> None:
-    exports, obj, _ = exported(receipts=2, calls=1)
+    exports, obj = exported(receipts=2, calls=1)
     exports.publish(b"root", obj)
     exports.release(1, 2)
     exports.clear()
@@ -116,76 +131,6 @@ def test_everything_is_forgotten_at_the_end() -> None:
     for unknown in (1, b"root"):
         with pytest.raises(Error):
             exports.original(unknown)
-
-
-# R6, twisted's ticket 2334: a stock peer's release overtakes the answer that carries the reference home.
-
-
-def test_r6_an_object_just_released_comes_home_while_calls_made_before_are_under_way() -> None:
-    exports, obj, pending = exported(calls=2)
-    exports.release(1, 1)
-    assert exports.original(1) is exports.original(1) is obj
-    pending.take(1)
-    exports.call_answered()
-    assert exports.original(1) is obj
-    pending.take(2)
-    exports.call_answered()
-    assert not is_known(exports, obj)
-
-
-def test_r6_calls_made_after_the_release_do_not_keep_it() -> None:
-    exports, obj, pending = exported(calls=1)
-    exports.release(1, 1)
-    later: Any = Pair().root.call("echo", 1)
-    pending.add(pending.new_id(), later)
-    pending.take(1)
-    exports.call_answered()
-    assert not is_known(exports, obj)
-
-
-def test_r6_without_calls_under_way_nothing_is_kept() -> None:
-    exports, obj, _ = exported()
-    exports.release(1, 1)
-    assert not is_known(exports, obj)
-
-
-def test_r6_an_object_just_released_can_not_be_called() -> None:
-    exports, _, _ = exported(calls=1)
-    exports.release(1, 1)
-    with pytest.raises(Error, match="Invalid Object ID"):
-        exports.target(1)
-
-
-def test_r6_a_stock_peer_may_release_before_it_answers() -> None:
-    stranger = Stranger(listens=True)
-    thing = Referenceable()
-    call: Any = stranger.side.root.call("echo", [thing, thing])
-    assert stranger.hear()[0][5] == [b"tuple", [b"list", [b"remote", 1], [b"remote", 1]]]
-    stranger.say([b"decref", 1], [b"decref", 1], [b"answer", 1, [b"list", [b"local", 1], [b"local", 1]]])
-    assert call.result() == [thing, thing]
-    assert stranger.side.is_empty()
-
-
-def test_r6_our_own_release_never_overtakes_the_answer() -> None:
-    pair = Pair()
-    for method in "echo", "echo_later":
-        thing = Referenceable()
-        assert pair.call(pair.root, method, thing) is thing
-    assert [message[0] for message in pair.to_client.said()] == [b"answer", b"decref"] * 2
-    assert pair.client.is_empty()
-
-
-def test_a_call_that_lasts_does_not_keep_everything_released_meanwhile() -> None:
-    exports, obj, _ = exported(calls=1)
-    exports.release(1, 1)
-    assert len(exports) == 0
-    for number in range(2, PARTING + 2):
-        other = Referenceable()
-        exports.add(other, number)
-        exports.count_up(number)
-        exports.release(number, 1)
-    assert not is_known(exports, obj)
-    assert exports.original(PARTING + 1) is other
 
 
 # Imports.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import attrs  # comes with Twisted
 import pytest
 
 from pellucid.errors import InsecureJelly, RemoteError, RemoteProtocolError
@@ -12,8 +13,6 @@ from pellucid.flavors.copyable import Copyable, PlainCopier, RemoteCopy
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import qualified_name
 from tests.pair import Jelly, Pair, Settings
-
-attrs = pytest.importorskip("attrs")  # comes with Twisted
 
 
 class Duck(Copyable):
@@ -70,6 +69,16 @@ class Level(enum.IntEnum):
 class Rights(enum.Flag):
     READ = enum.auto()
     WRITE = enum.auto()
+
+
+@dataclass
+class Interned:
+    """Can't be made without its name."""
+
+    name: str
+
+    def __new__(cls, name: str) -> Interned:
+        return super().__new__(cls)
 
 
 @attrs.define
@@ -199,7 +208,7 @@ for known in (Point, Colour, Struct):
 @pytest.mark.parametrize("state", [5, b"state", [b"list", 1]], ids=repr)
 @pytest.mark.parametrize("cls", [Duck, Point, Colour, Struct])
 def test_a_state_that_is_no_dictionary_is_a_protocol_error_with_words(cls: type, state: object) -> None:
-    with pytest.raises(RemoteProtocolError, match="the state of .* is not a dictionary"):
+    with pytest.raises(RemoteProtocolError, match=r"the state of .* is not a dictionary"):
         Jelly(Settings(registry=KNOWN)).read([qualified_name(cls).encode(), state])
 
 
@@ -272,6 +281,7 @@ VALUES: list[Any] = [
     Point(1, 2.5, label="here"),
     Frozen(1, (2, Frozen(3))),
     Node("alone"),
+    Interned("one"),
     Colour.GREEN,
     Level.LOW,
     Rights.READ,

@@ -13,6 +13,8 @@ from pellucid.errors import (
     LimitExceeded,
     LoginFailed,
     NoSuchMethod,
+    NotAReference,
+    Overloaded,
     PBConnectionLost,
     RemoteError,
     RemoteProtocolError,
@@ -91,12 +93,14 @@ def test_an_exception_of_a_class_unknown_here_arrives_as_a_remote_error() -> Non
     assert error.remote_traceback is None
 
 
-def test_an_exception_registered_here_arrives_as_itself() -> None:
+@pytest.mark.parametrize("cls", [ZeroDivisionError, KeyError, TimeoutError, UnicodeDecodeError])
+def test_an_exception_registered_here_arrives_as_itself(cls: type[Exception]) -> None:
     registry = Registry()
-    registry.register_error(ZeroDivisionError)
-    pair = Pair(Raising(ZeroDivisionError("by zero")), client=Settings(registry=registry))
-    with pytest.raises(ZeroDivisionError, match="by zero"):
+    registry.register_error(cls, "builtins.LookupError")
+    pair = Pair(Raising(LookupError("not there")), client=Settings(registry=registry))
+    with pytest.raises(cls) as caught:
         pair.call(pair.root, "fail")
+    assert caught.value.args == ("not there",)
 
 
 def test_an_error_local_to_a_function_arrives_as_a_remote_error() -> None:
@@ -120,6 +124,7 @@ def test_an_error_local_to_a_function_arrives_as_a_remote_error() -> None:
         TooManyCalls,
         TooManyReferences,
         RemoteProtocolError,
+        CallCancelled,
     ],
 )
 def test_what_a_peers_broker_says_arrives_as_our_own_class(cls: type[Exception]) -> None:
@@ -133,13 +138,14 @@ def test_what_a_peers_broker_says_arrives_as_our_own_class(cls: type[Exception])
     [
         (DeadReferenceError("gone"), "twisted.spread.pb.DeadReferenceError"),
         (PBConnectionLost("gone"), "twisted.spread.pb.PBConnectionLost"),
-        (CallCancelled("gone"), "pellucid.errors.CallCancelled"),
+        (Overloaded("queued_bytes", 5), "pellucid.errors.Overloaded"),
+        (NotAReference("gone"), "pellucid.errors.NotAReference"),
     ],
 )
 def test_what_happened_to_a_method_is_not_taken_for_what_happened_to_the_call(error: Exception, name: str) -> None:
     arrived = raised_at_the_caller(error)
     assert type(arrived) is RemoteError
-    assert (arrived.remote_type, arrived.text) == (name, "gone")
+    assert (arrived.remote_type, arrived.text) == (name, str(error))
 
 
 def test_an_error_whose_class_guards_its_making_arrives_all_the_same() -> None:
@@ -191,7 +197,13 @@ def test_an_exception_that_can_not_say_its_text_is_told_nevertheless() -> None:
 
 @pytest.mark.parametrize(
     ("text", "arrives"),
-    [("", ""), ("naïve ☃", "naïve ☃"), ("lone \udc80", "lone \\udc80"), ("list", "list"), ("x" * 100_000, "x" * 32_768)],
+    [
+        ("", ""),
+        ("naïve ☃", "naïve ☃"),
+        ("lone \udc80", "lone \\udc80"),
+        ("list", "list"),
+        ("x" * 100_000, "x" * 32_768),
+    ],
     ids=["empty", "unicode", "surrogate", "word", "long"],
 )
 def test_any_text_is_told(text: str, arrives: str) -> None:

@@ -4,6 +4,7 @@ import collections
 import json
 import types
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_what_is_not_named_at_the_receiver_is_refused_there(thing: type | types.
 
 def test_a_name_stands_for_nothing_but_what_was_listed_under_it() -> None:
     imposter = type("Plain", (), {"__module__": __name__})
-    with pytest.raises(InsecureJelly, match="the class .*Plain may not cross"):
+    with pytest.raises(InsecureJelly, match=r"the class .*Plain may not cross"):
         Policy(named=[Plain]).name_of(imposter)
     assert not Policy(instances=[Plain]).allows_instances_of(imposter)
 
@@ -69,19 +70,27 @@ def test_a_module_is_not_imported_because_a_peer_names_it() -> None:
 
 def test_only_classes_functions_and_modules_cross_by_name() -> None:
     with pytest.raises(TypeError, match="not builtin_function_or_method objects"):
-        Policy(named=[len])  # type: ignore[list-item]
+        Policy(named=[len])
 
 
 @pytest.mark.parametrize("cls", [Plain, Slotted])
 def test_plain_instances_cross_where_their_class_is_listed(cls: type) -> None:
     listed = Settings(policy=Policy(instances=[cls]))
     pair = Pair(server=listed, client=listed)
-    instance = cls()
+    instance: Any = cls()
     instance.name = "mine"
     copy = pair.call(pair.root, "echo", instance)
-    assert type(copy) is cls
     assert copy is not instance
     assert copy.name == "mine"
+    assert type(copy) is cls
+
+
+def test_a_plain_instance_met_twice_is_one_there_too() -> None:
+    listed = Settings(policy=Policy(instances=[Plain]))
+    pair = Pair(server=listed, client=listed)
+    instance = Plain()
+    first, second = pair.call(pair.root, "echo", [instance, instance])
+    assert first is second
 
 
 def test_plain_instances_are_refused_by_a_receiver_that_does_not_list_them() -> None:

@@ -55,7 +55,7 @@ def test_two_registries_know_nothing_of_each_other() -> None:
 def test_one_tag_has_one_receiver() -> None:
     registry = Registry()
     registry.register(Received, "zoo.Thing")
-    with pytest.raises(ValueError, match="'zoo.Thing' is registered already, for .*Received.*; choose another tag"):
+    with pytest.raises(ValueError, match=r"'zoo.Thing' is registered already, for .*Received.*; choose another tag"):
         registry.register(Cached, "zoo.Thing")
     with pytest.raises(ValueError, match="registered already"):
         registry.register_factory(dict, "zoo.Thing")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pellucid.errors import RemoteProtocolError, told_without_traceback
 from pellucid.flavors.copyable import Copyable
-from pellucid.flavors.failures import FailureReport, rebuild, report
+from pellucid.flavors.failures import report
 from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import (
@@ -28,7 +28,7 @@ from pellucid.wire.messages import (
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
-from pellucid.wire.pb.names import FAILURE, names_of, own_error
+from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, names_of
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
@@ -36,9 +36,6 @@ __all__ = ["VERSION", "NoneDialect", "PBDialect"]
 
 VERSION = 6
 """The version of PB that Twisted has spoken since 2.0."""
-
-NO_TRACEBACK = "Traceback unavailable\n"
-"""What Twisted writes in place of a traceback that it keeps to itself."""
 
 
 class PBDialect:
@@ -127,19 +124,13 @@ class PBDialect:
         call_id, jelly = _operands(expression, int, (list, bytes, int, float))
         unjellier = Unjellier(self._ledger, self._failure_decoders, placeholders=True)
         try:
-            return CallFailed(call_id, self._error_from(unjellier.unjelly(jelly)))
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            error = unjellier.unjelly(jelly)
+        except Exception as failed:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
-            return CallFailed(call_id, told_without_traceback(error))
-
-    def _error_from(self, value: Any) -> Exception:
-        if isinstance(value, FailureReport):
-            if value.traceback == NO_TRACEBACK:
-                value.traceback = None
-            return rebuild(value, own_error(value.name) or self._ledger.registry.error_class(value.name))
-        if isinstance(value, Exception):  # an exception that was sent as a copyable
-            return value
-        return RemoteProtocolError(f"a call failed with a {type(value).__name__} instead of an exception")
+            return CallFailed(call_id, told_without_traceback(failed))
+        if not isinstance(error, Exception):
+            error = RemoteProtocolError(f"a call failed with a {type(error).__name__} instead of an exception")
+        return CallFailed(call_id, error)
 
     def _disown(self, unjellier: Unjellier, expression: Any) -> None:
         """Release what came with a message that can't be delivered; what was taken from it releases itself."""

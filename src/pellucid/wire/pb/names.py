@@ -8,10 +8,13 @@ from __future__ import annotations
 from pellucid import errors
 from pellucid.flavors.serializable import qualified_name
 
-__all__ = ["FAILURE", "names_of", "own_error"]
+__all__ = ["FAILURE", "NO_TRACEBACK", "names_of", "own_error"]
 
 FAILURE = b"twisted.spread.pb.CopyableFailure"
 """The tag of an exception."""
+
+NO_TRACEBACK = "Traceback unavailable\n"
+"""What Twisted writes in place of a traceback that it keeps to itself."""
 
 _NAMES: dict[type[BaseException], str] = {
     errors.Error: "twisted.spread.pb.Error",

@@ -18,12 +18,12 @@ from typing import Any, cast
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError
 from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.copyable import PlainCopier, RemoteCopy
-from pellucid.flavors.failures import FailureReport
+from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.wire.dialect import Ledger
-from pellucid.wire.pb.names import FAILURE
+from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
 __all__ = ["Decoders", "Unjellier", "find_decoders"]
@@ -197,15 +197,20 @@ class Unjellier:
             return
         if cls is _Unfinished:
             raise RemoteProtocolError("a dictionary key directly contains itself")
-        limit = self._ledger.limits.odd_keys
-        # What is inside counts too: each comparison of two equal hashes walks through it.
+        # All that is in it counts too, for comparing two keys of one hash walks through that.
+        limit, leaves, salted = self._ledger.limits.odd_keys, 0, 0
         waiting = [key]
         for part in waiting:
-            self._odd_keys += 1
-            if self._odd_keys > limit:
-                raise LimitExceeded("odd_keys", limit)
             if isinstance(part, tuple | frozenset):
                 waiting.extend(part)
+                continue
+            leaves += 1
+            salted += type(part) in _SALTED
+            if self._odd_keys + leaves > limit and leaves > salted:
+                raise LimitExceeded("odd_keys", limit)
+        self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
+        if leaves > salted:
+            self._odd_keys += leaves
 
     # Shared objects.
 
@@ -344,19 +349,20 @@ class Unjellier:
             raise RemoteProtocolError("a copy that is built in one go is part of a tuple that is not whole yet")
         return state
 
-    def _failure(self, expression: list[Any]) -> FailureReport:
+    def _failure(self, expression: list[Any]) -> Exception:
         state = self._state(operand(expression, 1))
         if not isinstance(state, dict):
             raise RemoteProtocolError("a failure's state is not a dictionary")
         # A Python 2 peer writes the names as bytes; an older peer lacks some of them.
         told = {_text(key): value for key, value in state.items()}
-        parents = told.get("parents")
-        return FailureReport(
-            name=_text(told.get("type", "")),
-            text=_text(told.get("value", "")),
+        parents, traceback = told.get("parents"), _text(told.get("traceback"))
+        report = FailureReport(
+            name=_text(told.get("type")),
+            text=_text(told.get("value")),
             parents=tuple(map(_text, parents)) if isinstance(parents, list) else (),
-            traceback=_text(told.get("traceback") or "") or None,
+            traceback=traceback if traceback != NO_TRACEBACK else None,
         )
+        return rebuild(report, own_error(report.name) or self._ledger.registry.error_class(report.name))
 
     # Things that cross by name, and things that do not cross.
 
@@ -397,8 +403,11 @@ _ALWAYS: Decoders = {
     FAILURE: Unjellier._failure,
 }
 
-# Their hashes are salted, or too few collide to matter.
-_SAFE_KEYS = frozenset({str, bytes, float, bool, type(None), datetime.datetime, datetime.date, datetime.time})
+# A peer can't choose their hashes, nor in practice those of tuples of nothing else.
+_SALTED = frozenset({str, bytes, bool, type(None), datetime.datetime, datetime.date, datetime.time})
+
+# Of these too few collide to matter.
+_SAFE_KEYS = _SALTED | {float}
 
 _FILLED_LATER = (Unjellier._list, Unjellier._dictionary, Unjellier._set)
 

@@ -116,7 +116,7 @@ def test_j14_a_result_that_may_not_cross_fails_its_call_with_insecure_jelly() ->
     pair = Pair()
     desk: Any = pair.server.published
     desk.kept = [object()]
-    with pytest.raises(InsecureJelly, match="builtins.object objects may not cross"):
+    with pytest.raises(InsecureJelly, match=r"builtins.object objects may not cross"):
         pair.call(pair.root, "give")
 
 
@@ -198,7 +198,7 @@ def test_what_was_exported_for_a_message_that_can_not_be_sent_is_taken_back() ->
 
 def test_exports_are_taken_back_when_a_string_is_too_long_for_the_peer() -> None:
     pair = Pair()
-    with pytest.raises(LimitExceeded, match="over Limits.string_bytes=655360: 655361 asked"):
+    with pytest.raises(LimitExceeded, match=r"over Limits.string_bytes=655360: 655361 asked"):
         pair.call(pair.root, "echo", Referenceable(), b"x" * 655_361)
     assert pair.to_server.said() == []
     assert pair.client.is_empty()

@@ -54,7 +54,9 @@ def test_the_bases_of_an_error_are_told_nearest_first() -> None:
     )
 
 
-@pytest.mark.parametrize("cls", [pb.Error, jelly.InsecureJelly, flavors.NoSuchMethod, twisted.cred.error.UnauthorizedLogin])
+@pytest.mark.parametrize(
+    "cls", [pb.Error, jelly.InsecureJelly, flavors.NoSuchMethod, twisted.cred.error.UnauthorizedLogin]
+)
 def test_what_a_stock_broker_says_is_known(cls: type[Exception]) -> None:
     assert own_error(qualified_name(cls)) is next(ours for ours, theirs in TWISTEDS.items() if theirs is cls)
 

@@ -131,7 +131,7 @@ def test_a_plain_value_may_be_numbered() -> None:
     ids=repr,
 )
 def test_j8_a_dereference_to_nothing_is_an_error_and_leaves_no_placeholder(expression: object) -> None:
-    with pytest.raises(RemoteProtocolError, match="a dereference has no reference before it|lacks an operand"):
+    with pytest.raises(RemoteProtocolError, match=r"a dereference has no reference before it|lacks an operand"):
         read(expression)
 
 
@@ -206,7 +206,7 @@ def test_a_copy_in_one_go_is_made_though_there_are_gaps_elsewhere() -> None:
 
 @pytest.mark.parametrize("tag", [b"local", b"cached", b"lcache"])
 def test_p9_an_id_that_was_never_given_out_is_an_error_for_that_call(tag: bytes) -> None:
-    with pytest.raises(Error, match="^Invalid Object ID$"):
+    with pytest.raises(Error, match=r"^Invalid Object ID$"):
         read([tag, 77])
 
 
@@ -217,7 +217,7 @@ def test_p9_an_id_that_was_never_given_out_is_an_error_for_that_call(tag: bytes)
     ids=repr,
 )
 def test_an_id_that_is_none_is_a_protocol_error(expression: object) -> None:
-    with pytest.raises(RemoteProtocolError, match="lacks an operand|is no id|neither a number nor a name"):
+    with pytest.raises(RemoteProtocolError, match=r"lacks an operand|is no id|neither a number nor a name"):
         read(expression)
 
 
@@ -293,8 +293,16 @@ def doubling(levels: int) -> list[Any]:
 
 def test_structure_that_stands_for_too_much_is_refused() -> None:
     assert len(read(doubling(17))) == 2
-    with pytest.raises(LimitExceeded, match="over Limits.expanded_elements=1000000"):
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000000"):
         read(doubling(40))
+
+
+def test_keys_in_keys_are_not_walked_again_at_every_level() -> None:
+    expression: Any = [b"tuple", *[b""] * 50_000]
+    for _ in range(50):
+        expression = [b"frozenset", expression]
+    with pytest.raises(LimitExceeded, match=r"over Limits\.(expanded_elements|odd_keys)"):
+        read(expression)
 
 
 def test_depth_that_the_stack_can_not_hold_is_over_a_limit() -> None:

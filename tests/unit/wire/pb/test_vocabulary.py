@@ -6,7 +6,7 @@ from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
 
 def test_the_words_and_their_tokens_are_twisteds() -> None:
-    assert TOKENS == Banana.outgoingVocabulary
+    assert Banana.outgoingVocabulary == TOKENS
 
 
 def test_each_token_stands_for_one_word() -> None:
