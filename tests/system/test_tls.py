@@ -13,7 +13,7 @@ import trustme
 
 import pellucid as pb
 from pellucid.errors import ConnectFailed
-from tests.unit.asyncio.door import HERE, Gate, RawPeer, on_each_loop, outcome, turns
+from tests.unit.asyncio.door import HERE, Gate, RawPeer, call_message, on_each_loop, outcome, turns
 
 SECURELY_HERE = "pbs://127.0.0.1:0"
 
@@ -236,7 +236,8 @@ async def test_a_peer_that_does_not_read_holds_up_closing_no_longer_than_allowed
     await deaf.start_tls(authority.client())
     await deaf.agree()
     for call_id in range(30):
-        deaf.send(b"message", call_id, b"root", b"wait", 1, [b"tuple", bytes(500_000)], [b"dictionary"])
+        deaf.send(*call_message(call_id, b"wait", bytes(500_000)))
+    for _ in range(10):
         await gate.left.get()
     async with asyncio.timeout(2):
         await server.close()
