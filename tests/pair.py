@@ -6,7 +6,7 @@
     assert pair.call(pair.root, "echo", thing) is thing
 
 Bytes move only in `Pair.pump`, which `Pair.call` does for you. Either direction of the wire can be held back, cut into
-pieces of any size, listened to, and spoken into without the broker that owns it.
+pieces of any size, and listened to. A `Stranger` talks to one broker alone, and says what no broker would.
 """
 
 from __future__ import annotations
@@ -47,14 +47,11 @@ ROUNDS = 1_000
 class Promise(Call):
     """The answer of a call, as a test looks at it."""
 
-    def __init__(self, side: Side, target: Target, name: str) -> None:
+    def __init__(self, name: str = "a call") -> None:
         self.name = name
-        self.target = target
         self._done = False
-        self._side = side
         self._value: Any = None
         self._error: Exception | None = None
-        self._dependants: list[tuple[Promise, str, tuple[Any, ...], dict[str, Any]]] = []
 
     @property
     def done(self) -> bool:
@@ -192,7 +189,7 @@ class Side:
     def _call(
         self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Promise:
-        promise = Promise(self, target, name)
+        promise = Promise(name)
         call_id = self.broker.call(promise, target, name, args, kwargs, one_way=options.one_way)
         if call_id is not None and options.one_way:
             promise.succeed(None)

@@ -103,7 +103,10 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "a call without parts": (encoded([b"message"]), "malformed message"),
     "a call with too many parts": (encoded([*call_message(1, b"echo"), 1]), "malformed message"),
     "a call with an id that is none": (encoded([b"message", b"1", *call_message(1, b"echo")[2:]]), "malformed"),
-    "a call of a name that is none": (encoded([b"message", 1, b"root", 5, 1, [b"tuple"], [b"dictionary"]]), "malformed"),
+    "a call of a name that is none": (
+        encoded([b"message", 1, b"root", 5, 1, [b"tuple"], [b"dictionary"]]),
+        "malformed",
+    ),
     "an update of a cache by name": (encoded([b"cachemessage", *call_message(1, b"x")[1:]]), "not a name"),
     "an answer to nothing": (encoded([b"answer", 1, 1]), "not under way"),
     "an error for nothing": (encoded([b"error", 1, [b"None"]]), "not under way"),
@@ -257,7 +260,9 @@ NEARLY_MESSAGES = st.one_of(
         st.just([b"dictionary"]) | EXPRESSIONS,
     ),
     st.builds(lambda name, number: [name, number], st.sampled_from(WORDS[:9]), st.integers(-1, 5)),
-    st.builds(lambda name, number, what: [name, number, what], st.sampled_from(WORDS[3:5]), st.integers(0, 3), PAYLOADS),
+    st.builds(
+        lambda name, number, what: [name, number, what], st.sampled_from(WORDS[3:5]), st.integers(0, 3), PAYLOADS
+    ),
     EXPRESSIONS,
 )
 

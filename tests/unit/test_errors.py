@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import builtins
 import re
+from typing import ClassVar
 
 import pytest
 
 from pellucid import errors
 from pellucid.errors import (
     DeadlineExceeded,
+    Error,
     ForeignReference,
     InsecureJelly,
     LimitBroken,
@@ -43,6 +45,21 @@ def test_the_tree_in_the_docstring_is_that_of_the_classes() -> None:
 def test_a_missing_method_is_a_missing_attribute_and_a_deadline_is_a_timeout() -> None:
     assert issubclass(NoSuchMethod, AttributeError)
     assert issubclass(DeadlineExceeded, TimeoutError)
+
+
+def test_an_application_may_call_its_attributes_what_it_likes() -> None:
+    class Registering:
+        seen: ClassVar[list[str]] = []
+
+        def __init_subclass__(cls, **kwargs: object) -> None:
+            cls.seen.append(cls.__name__)
+
+    class ModelError(Error, Registering):
+        importable = False
+        limit = "the application's own"
+
+    assert Registering.seen == ["ModelError"]
+    assert str(ModelError("text")) == "text"
 
 
 def test_a_remote_error_tells_its_type_and_its_text() -> None:

@@ -107,7 +107,8 @@ class Broker:
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer; then call `next_event` until it returns None."""
-        self.state = step(self.state, Input.DATA)
+        if self.state is not State.READY:  # which it stays, as nearly always
+            self.state = step(self.state, Input.DATA)
         (self._dialect or self._negotiation).receive_data(data)
 
     def next_event(self) -> Event | None:
@@ -308,7 +309,8 @@ class Broker:
         return notices.pop(next(iter(notices))) if notices else None
 
     def _send(self, message: Any) -> None:
-        self.state = step(self.state, Input.COMMAND)
+        if self.state is not State.READY:
+            self.state = step(self.state, Input.COMMAND)
         assert self._dialect is not None  # there is one once the broker is ready
         data = self._dialect.encode(message)
         self._out.append(data)

@@ -151,8 +151,9 @@ class Books(Ledger):
 
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
-        self._knocked = False
-        self._collect_dropped()
+        if self._knocked:
+            self._knocked = False
+            self._collect_dropped()
         releases, self._releases = self._releases, []
         return releases
 

@@ -55,9 +55,7 @@ SECONDS = 10
 """The longest that one test may take."""
 
 
-def run(
-    main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-) -> T:
+def run(main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> T:
     """Run `main` in a loop of its own, in bounded time; what the loop complains of is a failure."""
     complaints: list[dict[str, Any]] = []
 

@@ -11,7 +11,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import ConnectFailed, InsecureJelly, PBConnectionLost, RemoteError, TooManyCalls
-from tests.unit.asyncio.door import HERE, Gate, RawPeer, on_each_loop, outcome, pair, run, turns
+from tests.unit.asyncio.door import HERE, Gate, RawPeer, on_each_loop, outcome, pair, turns
 
 
 class Named(pb.Root):
@@ -89,9 +89,7 @@ async def test_a_port_in_use_is_an_os_error_and_nothing_else_stays_open() -> Non
         (["pb://127.0.0.1"], {"dialects": []}, "at least one dialect"),
     ],
 )
-def test_what_cannot_be_served_is_a_value_error_at_once(
-    urls: list[str], options: dict[str, Any], problem: str
-) -> None:
+def test_what_cannot_be_served_is_a_value_error_at_once(urls: list[str], options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         pb.serve(Named("it"), *urls, **options)
 
@@ -259,7 +257,6 @@ class Echo(Gate): ...
 async def test_two_servers_may_differ_in_registry_policy_limits_and_dialects() -> None:
     registry = pb.Registry()
     registry.register_copyable(Point)
-    open_to = {"registry": registry, "policy": pb.Policy(instances=[Path]), "limits": pb.Limits(string_bytes=100)}
     limits = replace(pb.Limits(), string_bytes=1000)
     client = {"registry": registry}
     async with (
@@ -273,7 +270,6 @@ async def test_two_servers_may_differ_in_registry_policy_limits_and_dialects() -
         assert isinstance(await outcome(strict.client.root.call("echo", [True])), InsecureJelly)
         assert isinstance(await outcome(knowing.client.root.call("echo", bytes(1001))), Exception)
         assert await strict.client.root.call("echo", bytes(1001)) == bytes(1001)
-    del open_to
 
 
 @on_each_loop
@@ -329,12 +325,3 @@ async def test_a_connection_counts_until_its_notices_are_given() -> None:
         both.client.abort("for the test")
         await both.served.wait_closed()
         assert counts == [0]
-
-
-def test_run_is_what_the_readme_says() -> None:
-    async def main() -> str:
-        async with pb.serve(Named("it"), HERE) as server:
-            name: str = await name_at(server.urls[0])
-            return name
-
-    assert pb.run(main()) == run(main()) == "it"

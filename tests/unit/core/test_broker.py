@@ -150,6 +150,16 @@ def test_answers_come_in_any_order() -> None:
     ]
 
 
+def test_positional_and_keyword_arguments_are_numbered_apart() -> None:
+    pair = Pair()
+    shared = [1]
+    pair.root.call("keep", shared, shared, key=shared)
+    pair.pump()
+    (message,) = pair.to_server.said()
+    assert message[5] == [b"tuple", [b"reference", 1, [b"list", 1]], [b"dereference", 1]]
+    assert message[6] == [b"dictionary", [[b"unicode", b"key"], [b"list", 1]]]
+
+
 def test_p11_keyword_names_of_python_2_peers_are_taken_as_text() -> None:
     class Named(Root):
         def remote_greet(self, name: object) -> object:
@@ -490,7 +500,7 @@ def test_p15_the_end_is_told_in_order_and_each_once() -> None:
     take_back = broker.books.notify_on_disconnect(lambda: told.append("taken back"))
     broker.books.notify_on_disconnect(lambda: told.append("second notice"))
     take_back()
-    call = Waiting(pair.client, pair.root.target, "echo")
+    call = Waiting()
     broker.call(call, pair.root.target, "echo", (), {}, one_way=False)
     pair.cut()
     assert told == ["call failed", "first notice", "second notice"]

@@ -63,20 +63,20 @@ class RemotePond(RemoteCache):
         raise Error("no ducks to be seen")
 
 
-def knowing() -> Settings:
+def knowing(receiver: type[RemoteCache] = RemotePond) -> Settings:
     registry = Registry()
-    registry.register(RemotePond, Pond)
+    registry.register(receiver, Pond)
     return Settings(registry=registry)
 
 
 class Shore:
     """A server's pond, and the client that is given copies of it."""
 
-    def __init__(self, pond: Pond | None = None) -> None:
+    def __init__(self, pond: Pond | None = None, receiver: type[RemoteCache] = RemotePond) -> None:
         self.pond = pond or Pond(2)
         self.desk = Desk()
         self.desk.kept = [self.pond]
-        self.pair = Pair(self.desk, server=knowing(), client=knowing())
+        self.pair = Pair(self.desk, client=knowing(receiver))
 
     def give(self) -> RemotePond:
         copy = self.pair.call(self.pair.root, "give")
@@ -283,8 +283,10 @@ def test_a_copy_that_nobody_holds_is_given_back_with_every_receipt_and_then_forg
 def test_once_dropped_it_can_not_be_updated_any_more() -> None:
     shore = Shore()
     shore.give()
+    assert shore.pair.client.knocks == 1
     observer = shore.observer
     shore.settle()
+    assert shore.pair.client.broker.books.cache_imports._ids == {}
     with pytest.raises(LocalProtocolError, match="can't update 'ducks': the peer has dropped its copy"):
         observer.call("ducks", 1)
 
@@ -352,6 +354,16 @@ def test_an_update_that_replaces_the_whole_state_is_kept_when_the_copy_is_droppe
     assert copy.ducks == 8
     del copy
     assert dropped_and_sent_again(shore).ducks == 8
+
+
+def test_a_copy_that_minds_its_own_state_keeps_it_when_it_is_dropped() -> None:
+    class Own(RemotePond):
+        def set_copyable_state(self, state: Any) -> None:
+            self.__dict__ = {"ducks": state["ducks"] * 10}
+
+    shore = Shore(receiver=Own)
+    shore.give()
+    assert dropped_and_sent_again(shore).ducks == 20
 
 
 def test_an_update_of_a_dropped_copy_may_return_the_copy() -> None:

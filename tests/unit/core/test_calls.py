@@ -6,13 +6,7 @@ from pellucid.core.calls import Admission, PendingCalls
 from pellucid.errors import RemoteProtocolError, TooManyCalls
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
-from tests.pair import Pair, Promise
-
-
-def promise() -> Promise:
-    result = Pair().root.call("echo", 1)
-    assert isinstance(result, Promise)
-    return result
+from tests.pair import Promise
 
 
 def method_call(number: int, size: int = 10) -> MethodCall:
@@ -33,7 +27,7 @@ def test_ids_count_up_from_1() -> None:
 
 def test_a_call_is_taken_once() -> None:
     pending = PendingCalls(Limits())
-    call = promise()
+    call = Promise()
     pending.add(pending.new_id(), call)
     assert pending.take(1) is call
     for unknown in (1, 2, -1, 2**447):
@@ -44,7 +38,7 @@ def test_a_call_is_taken_once() -> None:
 def test_all_calls_are_taken_in_the_order_made_and_none_is_left() -> None:
     pending = PendingCalls(Limits())
     for _ in range(3):
-        pending.add(pending.new_id(), promise())
+        pending.add(pending.new_id(), Promise())
     assert list(pending.take_all()) == [1, 2, 3]
     assert len(pending) == 0
     assert pending.take_all() == {}
@@ -53,7 +47,7 @@ def test_all_calls_are_taken_in_the_order_made_and_none_is_left() -> None:
 def test_there_is_room_for_as_many_calls_as_the_limit_says() -> None:
     pending = PendingCalls(Limits(calls_pending=1))
     pending.check_room()
-    pending.add(pending.new_id(), promise())
+    pending.add(pending.new_id(), Promise())
     with pytest.raises(TooManyCalls, match="calls_pending=1"):
         pending.check_room()
     pending.take(1)
@@ -64,7 +58,7 @@ def test_it_is_known_whether_an_early_call_is_still_unanswered() -> None:
     pending = PendingCalls(Limits())
     assert not pending.any_up_to(0)
     for _ in range(3):
-        pending.add(pending.new_id(), promise())
+        pending.add(pending.new_id(), Promise())
     pending.new_id()  # a one-way call is never unanswered
     pending.take(1)
     assert [pending.any_up_to(number) for number in (1, 2, 4)] == [False, True, True]

@@ -92,6 +92,8 @@ def test_the_end_empties_every_table() -> None:
     ledger.export(Referenceable())
     ledger.export_cache(Cacheable(), None)
     ledger.disown({3: 1}, {})
+    ledger.import_reference(4)
+    ledger.import_cache(5, RemoteCache)
     ledger.close()
     assert ledger.take_releases() == []
     tables = ledger.exports, ledger.cache_exports, ledger.imports, ledger.cache_imports, ledger.pending

@@ -11,12 +11,11 @@ from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
-from tests.pair import Pair, Settings, Stranger
+from tests.pair import Pair, Promise, Settings, Stranger
 
 
 def make_call(pending: PendingCalls) -> None:
-    promise: Any = Pair().root.call("echo", 1)
-    pending.add(pending.new_id(), promise)
+    pending.add(pending.new_id(), Promise())
 
 
 def parting(*, calls: int) -> tuple[Parting[str], PendingCalls]:
@@ -89,8 +88,12 @@ def test_r6_a_stock_peer_may_drop_a_copy_before_it_sends_it_home() -> None:
     stranger = Stranger(listens=True)
     pond = Cacheable()
     call: Any = stranger.side.root.call("echo", pond)
+    stranger.hear()
     stranger.say([b"decache", 1], [b"answer", 1, [b"lcache", 1]])
     assert call.result() is pond
+    assert stranger.hear() == [[b"uncache", 1]]
+    (message,) = stranger.call("anything", [b"lcache", 1])
+    assert "Invalid Object ID" in str(message)
 
 
 def test_r6_our_own_release_never_overtakes_the_answer() -> None:

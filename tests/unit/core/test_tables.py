@@ -26,8 +26,7 @@ def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceab
     """Exports with one object under the number 1, while some calls are under way."""
     pending = PendingCalls(Limits())
     for _ in range(calls):
-        promise: Any = Pair().root.call("echo", 1)
-        pending.add(pending.new_id(), promise)
+        pending.add(pending.new_id(), Promise())
     exports, obj = Exports(pending), Referenceable()
     exports.add(obj, 1)
     for _ in range(receipts):

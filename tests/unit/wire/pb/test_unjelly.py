@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,7 +8,6 @@ import pytest
 
 from pellucid.errors import Error, InsecureJelly, LimitExceeded, RemoteProtocolError
 from pellucid.flavors.copyable import RemoteCopy
-from pellucid.flavors.failures import FailureReport
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Unpersistable
@@ -201,6 +201,12 @@ def test_a_copy_in_one_go_is_made_though_there_are_gaps_elsewhere() -> None:
     assert value[1] == (1, 2)
 
 
+def test_a_gap_that_is_filled_is_forgotten() -> None:
+    cycle = [b"reference", 1, [b"tuple", [b"list", [b"dereference", 1], [b"dereference", 1]]]]
+    value = read([b"list", cycle, [b"factory", [b"list", [b"dereference", 1]]]])
+    assert value[1][0] is value[0]
+
+
 # Flavors.
 
 
@@ -275,9 +281,11 @@ def test_j9_a_persistent_object_arrives_as_a_placeholder() -> None:
     assert read([b"persistent", 5]).reason == "Persistent callback not found"
 
 
-def test_a_failure_is_a_report_and_nothing_that_runs() -> None:
-    told = read([b"twisted.spread.pb.CopyableFailure", state(type=b"zoo.Escaped", value=[b"unicode", b"the lion"])])
-    assert told == FailureReport("zoo.Escaped", "the lion")
+def test_a_failure_that_is_a_value_is_the_exception_that_a_caller_would_get() -> None:
+    told = read([b"list", [b"twisted.spread.pb.CopyableFailure", state(type=b"zoo.Escaped", value=b"the lion")]])[0]
+    assert repr(told) == "RemoteError('zoo.Escaped', 'the lion')"
+    told = read([b"twisted.spread.pb.CopyableFailure", state(type=b"twisted.spread.pb.Error", value=b"the lion")])
+    assert repr(told) == "Error('the lion')"
 
 
 # Size.
@@ -289,6 +297,23 @@ def doubling(levels: int) -> list[Any]:
     for number in range(1, levels):
         expression = [b"reference", number, [b"list", expression, [b"dereference", number - 1]]]
     return expression
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        lambda one, again: [b"tuple", one, again],
+        lambda one, again: [b"dictionary", [1, one], [2, again]],
+        lambda one, again: [b"copy", state(one=one, again=again)],
+    ],
+    ids=["tuple", "dictionary", "copy"],
+)
+def test_structure_of_any_kind_that_stands_for_too_much_is_refused(twice: Callable[[Any, Any], Any]) -> None:
+    expression: list[Any] = [b"reference", 0, [b"list", 1]]
+    for number in range(1, 40):
+        expression = [b"reference", number, twice(expression, [b"dereference", number - 1])]
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000000"):
+        read(expression)
 
 
 def test_structure_that_stands_for_too_much_is_refused() -> None:
