@@ -54,12 +54,10 @@ def test_an_application_may_call_its_attributes_what_it_likes() -> None:
         def __init_subclass__(cls, **kwargs: object) -> None:
             cls.seen.append(cls.__name__)
 
-    class ModelError(Error, Registering):
-        importable = False
-        limit = "the application's own"
-
+    own = {"__module__": "zoo", "importable": False, "limit": "its own"}
+    cls: type[Error] = type("ModelError", (Error, Registering), own)
     assert Registering.seen == ["ModelError"]
-    assert str(ModelError("text")) == "text"
+    assert str(cls("text")) == "text"
 
 
 def test_a_remote_error_tells_its_type_and_its_text() -> None:

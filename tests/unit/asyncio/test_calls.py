@@ -335,7 +335,7 @@ async def test_no_option_collides_with_a_keyword_of_the_method() -> None:
         root = both.client.root
         assert await root.call("keywords", **theirs) == theirs
         assert await root.call_with(timeout=5).call("keywords", **theirs) == theirs
-        assert await root.call("thing").call("itself").call("note", **{"value": 1}) == [1]
+        assert await root.call("thing").call("itself").call("note", value=1) == [1]
 
 
 # Calls of a call's result.
