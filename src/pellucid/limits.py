@@ -71,5 +71,9 @@ class Limits:
     handshake_seconds: float = 30.0
     """Seconds a newly accepted peer has for TLS and negotiation."""
 
+    silence_seconds: int = 60
+    """Seconds after which the system gives up a TCP peer that has vanished without a word. PB has no sign of life of
+    its own, so this is TCP's keep-alive, where the system lets a program set it."""
+
     close_seconds: float = 10.0
     """Seconds that closing waits for methods that run, and then for the peer to read what it was sent."""

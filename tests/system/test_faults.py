@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.unit.asyncio.door import (
     HERE,
     LOOPS,
     Gate,
+    NewLoop,
     RawPeer,
     call_message,
     encoded,
@@ -38,6 +39,17 @@ class Target(Gate):
 
     def remote_thing(self) -> pb.Referenceable:
         return pb.Referenceable()
+
+
+class Remembering(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 class Scene:
@@ -70,15 +82,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign]
+async def scene() -> AsyncGenerator[Scene]:
+    handler = Remembering()
     log = logging.getLogger("pellucid")
     log.addHandler(handler)
     try:
         async with pb.serve(Target(), HERE, limits=LIMITS) as server, pb.connect(server.urls[0]) as friend:
-            yield Scene(server, friend, records)
+            yield Scene(server, friend, handler.records)
     finally:
         log.removeHandler(handler)
 
@@ -271,7 +281,7 @@ KNOWN_WORDS = (" aborted: ", "did not understand", "Peer will receive following 
 """What may be logged of an attack: above all, it is said why its connection ended."""
 
 
-def an_attack_ends_where_it_began(attack: Callable[[Scene], Any], new_loop: Any) -> None:
+def an_attack_ends_where_it_began(attack: Callable[[Scene], Any], new_loop: NewLoop) -> None:
     async def play() -> None:
         async with scene() as stage:
             hostile = await attack(stage)
@@ -286,7 +296,7 @@ def an_attack_ends_where_it_began(attack: Callable[[Scene], Any], new_loop: Any)
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 @given(said=st.binary(max_size=200))
-def test_any_bytes_at_all_harm_nobody_else(new_loop: Any, said: bytes) -> None:
+def test_any_bytes_at_all_harm_nobody_else(new_loop: NewLoop, said: bytes) -> None:
     async def attack(stage: Scene) -> RawPeer:
         hostile = await stage.connect()
         hostile.send_bytes(said)
@@ -297,7 +307,7 @@ def test_any_bytes_at_all_harm_nobody_else(new_loop: Any, said: bytes) -> None:
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 @given(said=st.binary(max_size=50))
-def test_any_first_bytes_harm_nobody_else(new_loop: Any, said: bytes) -> None:
+def test_any_first_bytes_harm_nobody_else(new_loop: NewLoop, said: bytes) -> None:
     async def attack(stage: Scene) -> RawPeer:
         hostile = await stage.connect_silently()
         hostile.send_bytes(said)
@@ -308,7 +318,7 @@ def test_any_first_bytes_harm_nobody_else(new_loop: Any, said: bytes) -> None:
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 @given(expressions=st.lists(NEARLY_MESSAGES, max_size=8))
-def test_any_expressions_harm_nobody_else(new_loop: Any, expressions: list[object]) -> None:
+def test_any_expressions_harm_nobody_else(new_loop: NewLoop, expressions: list[object]) -> None:
     async def attack(stage: Scene) -> RawPeer:
         hostile = await stage.connect()
         hostile.send_bytes(b"".join(encoded(expression) for expression in expressions))
@@ -319,7 +329,7 @@ def test_any_expressions_harm_nobody_else(new_loop: Any, expressions: list[objec
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 @given(expressions=st.lists(NEARLY_MESSAGES, max_size=8))
-def test_a_hostile_server_harms_no_client(new_loop: Any, expressions: list[object]) -> None:
+def test_a_hostile_server_harms_no_client(new_loop: NewLoop, expressions: list[object]) -> None:
     async def play() -> None:
         async with raw_server() as (url, peers):
             connection = await pb.connect(url, limits=LIMITS)

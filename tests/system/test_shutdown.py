@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.unit.asyncio.door import (
     HERE,
     LOOPS,
     Gate,
+    NewLoop,
     Pair,
     RawPeer,
     Sink,
@@ -310,7 +310,7 @@ async def test_closing_after_the_peer_has_gone_leaves_no_timer_behind() -> None:
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 def test_what_was_sent_one_way_before_closing_arrives_though_the_loop_ends(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    new_loop: NewLoop,
 ) -> None:
     async def serve_it() -> list[int]:
         sink = Sink()
@@ -329,7 +329,7 @@ def test_what_was_sent_one_way_before_closing_arrives_though_the_loop_ends(
 
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 def test_what_a_closing_server_answers_arrives_though_its_loop_ends(
-    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    new_loop: NewLoop,
 ) -> None:
     async def call_it() -> list[bytes]:
         urls: asyncio.Queue[str] = asyncio.Queue()

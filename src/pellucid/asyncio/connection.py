@@ -184,9 +184,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
         self.peer = _address(transport)
-        sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _keep_alive(transport, self._settings.limits.silence_seconds)
         self._outbox.attach(self._transport)
         log.debug("connected", extra=self._fields("connection.made"))
         if self._on_made is not None:
@@ -333,6 +331,18 @@ class Connection(asyncio.Protocol):
 
     def _fields(self, event: str) -> dict[str, str]:
         return {"event": event, "connection": self.number, "peer": self.peer}
+
+
+def _keep_alive(transport: asyncio.BaseTransport, seconds: int) -> None:
+    """Have the system notice within `seconds` that the peer has vanished: half of them idle, then five probes."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ("TCP_KEEPIDLE", seconds // 2), ("TCP_KEEPINTVL", seconds // 10), ("TCP_KEEPCNT", 5):
+        option = getattr(socket, name, None)  # not every system has them
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, value))
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

@@ -8,7 +8,7 @@ import inspect
 import socket
 import ssl
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -19,18 +19,24 @@ import pellucid as pb
 from pellucid.limits import Limits
 from pellucid.wire.pb import banana
 
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
+
+LOOPS: dict[str, NewLoop] = {"asyncio": asyncio.new_event_loop}
+"""The kinds of event loop that there are here, by name."""
+
 try:
     import uvloop
-except ImportError:  # there is none for Windows
-    LOOPS = {"asyncio": asyncio.new_event_loop}
+except ImportError:
+    pass  # there is none for Windows
 else:
-    LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    LOOPS["uvloop"] = uvloop.new_event_loop
 
 __all__ = [
     "HERE",
     "LOOPS",
     "SECONDS",
     "Gate",
+    "NewLoop",
     "Pair",
     "RawPeer",
     "Sink",
@@ -55,7 +61,7 @@ SECONDS = 10
 """The longest that one test may take."""
 
 
-def run(main: Coroutine[Any, Any, T], new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> T:
+def run(main: Coroutine[Any, Any, T], new_loop: NewLoop = asyncio.new_event_loop) -> T:
     """Run `main` in a loop of its own, in bounded time; what the loop complains of is a failure."""
     complaints: list[dict[str, Any]] = []
 
@@ -79,7 +85,7 @@ def on_each_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[..., 
     """Decorator: a test that is a coroutine function runs once on each kind of event loop."""
 
     @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
-    def run_it(new_loop: Callable[[], asyncio.AbstractEventLoop], *args: P.args, **kwargs: P.kwargs) -> None:
+    def run_it(new_loop: NewLoop, *args: P.args, **kwargs: P.kwargs) -> None:
         run(test(*args, **kwargs), new_loop)
 
     functools.update_wrapper(run_it, test)
@@ -125,7 +131,7 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(root: Any, *, client: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Pair]:
+async def pair(root: Any, *, client: Mapping[str, Any] | None = None, **options: Any) -> AsyncGenerator[Pair]:
     """Serve `root` with `options`, and connect with those of `client`."""
     async with pb.serve(root, HERE, **options) as server, pb.connect(server.urls[0], **(client or {})) as connection:
         (served,) = server.connections
@@ -286,7 +292,7 @@ def call_message(
 
 
 @asynccontextmanager
-async def raw_server(*, greet: bool = True) -> AsyncIterator[tuple[str, asyncio.Queue[RawPeer]]]:
+async def raw_server(*, greet: bool = True) -> AsyncGenerator[tuple[str, asyncio.Queue[RawPeer]]]:
     """A server that says what it likes: its URL, and the peers that connect to it, greeted or not."""
     peers: asyncio.Queue[RawPeer] = asyncio.Queue()
     all_peers: list[RawPeer] = []

@@ -28,10 +28,13 @@ async def test_a_connection_can_be_awaited_or_entered() -> None:
 async def test_leaving_the_block_by_an_exception_closes_the_connection() -> None:
     async with pb.serve(Gate(), HERE) as server:
         connections: list[pb.Connection] = []
-        with pytest.raises(ZeroDivisionError):
+
+        async def fail() -> None:
             async with pb.connect(server.urls[0]) as connection:
                 connections.append(connection)
                 raise ZeroDivisionError
+
+        assert isinstance(await outcome(fail()), ZeroDivisionError)
         assert connections[0].is_closed
 
 

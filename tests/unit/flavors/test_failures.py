@@ -103,6 +103,18 @@ def test_an_exception_registered_here_arrives_as_itself(cls: type[Exception]) ->
     assert caught.value.args == ("not there",)
 
 
+def test_an_exception_that_can_not_be_built_from_its_text_arrives_as_a_remote_error() -> None:
+    class Insistent(OSError):
+        def __new__(cls, code: int, text: str) -> Insistent:
+            return super().__new__(cls, code, text)
+
+    registry = Registry()
+    registry.register_error(Insistent, "builtins.LookupError")
+    pair = Pair(Raising(LookupError("not there")), client=Settings(registry=registry))
+    with pytest.raises(RemoteError, match="LookupError: not there"):
+        pair.call(pair.root, "fail")
+
+
 def test_an_error_local_to_a_function_arrives_as_a_remote_error() -> None:
     class Local(Error):
         pass
