@@ -32,7 +32,7 @@ Whose fault an exception is shows in its type; facts are attributes; the text is
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 from weakref import WeakValueDictionary
 
 __all__ = [
@@ -69,13 +69,18 @@ class Error(Exception):
     class, others get `RemoteError`.
     """
 
-    importable: ClassVar[WeakValueDictionary[str, type[Error]]] = WeakValueDictionary()
-    """Subclasses by qualified name, the last defined of each; those local to a function are not among them."""
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "<locals>" not in cls.__qualname__:
-            cls.importable[f"{cls.__module__}.{cls.__name__}"] = cls
+            _importable[f"{cls.__module__}.{cls.__name__}"] = cls
+
+
+_importable: WeakValueDictionary[str, type[Error]] = WeakValueDictionary()
+
+
+def importable_error(name: str) -> type[Error] | None:
+    """The subclass of `Error` of that qualified name, the last defined of several; not one local to a function."""
+    return _importable.get(name)
 
 
 class RemoteError(Exception):

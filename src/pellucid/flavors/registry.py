@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-from pellucid.errors import Error
+from pellucid.errors import Error, importable_error
 from pellucid.flavors.copyable import PlainCopier, RemoteCopy
 from pellucid.flavors.serializable import qualified_name
 
@@ -82,7 +82,7 @@ class Registry:
         registered = self._errors.get(name)
         if registered is not None:
             return registered
-        expected = Error.importable.get(name)
+        expected = importable_error(name)
         # Of our own classes a dialect says which ones a peer's broker can mean.
         return None if expected is None or expected.__module__ == Error.__module__ else expected
 

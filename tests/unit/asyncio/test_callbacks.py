@@ -50,6 +50,9 @@ class Pond(pb.Root):
     def remote_keep(self, reference: pb.RemoteReference) -> None:
         self.kept.append(reference)
 
+    def remote_nest(self) -> pb.Referenceable:
+        return pb.Referenceable()
+
     def remote_ducks(self) -> Ducks:
         return self.ducks
 
@@ -252,8 +255,8 @@ async def test_a_notice_can_be_taken_back_by_an_earlier_one() -> None:
 @on_each_loop
 async def test_a_reference_tells_of_the_disconnect_with_itself() -> None:
     given: list[pb.RemoteReference] = []
-    async with pair(Things()) as both:
-        things = [await both.client.root.call("ducks_house"), await both.client.root.call("ducks_house")]
+    async with pair(Pond([])) as both:
+        things = [await both.client.root.call("nest"), await both.client.root.call("nest")]
         for thing in things:
             thing.notify_on_disconnect(given.append)
         things[0].notify_on_disconnect(given.append)()
@@ -264,8 +267,8 @@ async def test_a_reference_tells_of_the_disconnect_with_itself() -> None:
 
 @on_each_loop
 async def test_a_released_reference_tells_of_nothing_any_more() -> None:
-    async with pair(Things()) as both:
-        thing = await both.client.root.call("new")
+    async with pair(Pond([])) as both:
+        thing = await both.client.root.call("nest")
         thing.release()
         with pytest.raises(DeadReferenceError):
             thing.notify_on_disconnect(print)

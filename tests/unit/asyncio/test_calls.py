@@ -55,7 +55,7 @@ async def test_several_tasks_may_await_one_call() -> None:
 async def test_a_call_can_be_handed_to_asyncios_own_tools() -> None:
     async with pair(Things()) as both:
         root = both.client.root
-        assert await asyncio.gather(root.call("echo", 1), root.call("echo", 2)) == [1, 2]
+        assert list(await asyncio.gather(root.call("echo", 1), root.call("echo", 2))) == [1, 2]
         assert await asyncio.wait_for(root.call("echo", 3), 5) == 3
 
 

@@ -14,7 +14,6 @@ from pellucid.errors import ProtocolError, UnauthorizedLogin, UnhandledCredentia
 from tests.unit.asyncio.door import Gate, on_each_loop, outcome, pair
 from tests.unit.asyncio.hall import ALICE, BOB, REGISTRY, Hall, Sheet, portal
 
-
 # Who gets in.
 
 
