@@ -110,11 +110,6 @@ class Runner:
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
 
-    @property
-    def running(self) -> int:
-        """Methods that have not ended."""
-        return self._admission.running
-
     def arrive(self, call: MethodCall) -> None:
         """The peer made `call`: run it now, or when it is its turn, or refuse it."""
         try:

@@ -396,6 +396,16 @@ def test_a_copy_that_is_not_known_here_is_given_back_and_the_connection_lives() 
     assert pair.call(pair.root, "echo", 1) == 1
 
 
+def test_every_receipt_of_a_copy_is_given_back_where_its_message_can_not_be_decoded() -> None:
+    stranger = Stranger(settings=knowing())
+    whole = [f"{__name__}.Pond".encode(), 1, [b"dictionary", [b"ducks", [b"cached", 1]]]]
+    heard = stranger.call("keep", whole, [b"cached", 1], [b"bad.Tag", [b"list", [b"cached", 1]]])
+    gc.collect()
+    assert (heard + stranger.hear())[1:] == [[b"decache", 1]] * 4
+    stranger.say([b"uncache", 1])
+    assert stranger.side.is_empty()
+
+
 def test_a_copy_whose_class_can_not_be_made_is_given_back() -> None:
     class Broken(RemoteCache):
         def __init__(self) -> None:

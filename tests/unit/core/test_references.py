@@ -143,6 +143,7 @@ def test_a_release_gives_back_one_receipt_and_the_last_one_ends_the_reference() 
     reference = shelf.give()
     shelf.give()
     reference.release()
+    assert shelf.pair.client.knocks == 1
     shelf.pair.pump()
     assert reference.alive
     assert shelf.counts() == {1: 1}

@@ -54,6 +54,11 @@ def test_the_bases_of_an_error_are_told_nearest_first() -> None:
     )
 
 
+def test_a_refused_login_has_all_the_bases_that_twisteds_has() -> None:
+    theirs = [qualified_name(base) for base in twisted.cred.error.UnauthorizedLogin.__mro__]
+    assert list(names_of(errors.UnauthorizedLogin)) == theirs
+
+
 @pytest.mark.parametrize(
     "cls", [pb.Error, jelly.InsecureJelly, flavors.NoSuchMethod, twisted.cred.error.UnauthorizedLogin]
 )

@@ -170,6 +170,11 @@ def test_a_copy_may_contain_itself(tag: bytes) -> None:
     assert copy.things[0] is copy
 
 
+def test_a_set_may_contain_a_copy_that_refers_to_the_set() -> None:
+    (copy,) = value = read([b"reference", 1, [b"set", [b"copy", state(things=[b"dereference", 1])]]])
+    assert copy.things is value
+
+
 @pytest.mark.parametrize("tag", [b"copy", b"basket"])
 def test_a_copy_may_contain_a_tuple_that_it_is_in(tag: bytes) -> None:
     value = read([b"reference", 1, [b"tuple", [tag, state(things=[b"list", [b"dereference", 1]])]]])
