@@ -395,3 +395,36 @@ async def test_what_a_method_was_called_with_is_let_go_when_it_has_ended() -> No
         while len(both.client.broker.books.exports):
             await turns(1)
         assert len(both.served.broker.books.imports) == 0
+
+
+# Arguments that can't be read.
+
+
+class Refusing(pb.RemoteCopy):
+    def set_copyable_state(self, state: Any) -> None:
+        raise ValueError("this application takes no such thing")
+
+
+@on_each_loop
+async def test_what_an_applications_hook_raises_while_arguments_are_read_is_logged_and_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Thing(pb.Copyable):
+        pass
+
+    registry = pb.Registry()
+    registry.register(Refusing, Thing)
+    async with pair(Gate(), registry=registry, client={"registry": pb.Registry()}) as both:
+        error = await outcome(both.client.root.call("echo", Thing()))
+        assert isinstance(error, pb.RemoteError)
+        assert error.remote_type == "builtins.ValueError"
+        (record,) = (record for record in caplog.records if record.levelno == logging.ERROR)
+        assert "Peer will receive following PB traceback" in record.getMessage()
+        assert record.exc_info is not None
+
+
+@on_each_loop
+async def test_arguments_that_make_no_sense_are_told_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(Gate()) as both:
+        assert isinstance(await outcome(both.client.root.call("no_such_method")), pb.NoSuchMethod)
+        assert not [record for record in caplog.records if record.levelno > logging.INFO]

@@ -105,7 +105,7 @@ def test_an_exception_registered_here_arrives_as_itself(cls: type[Exception]) ->
 
 def test_an_exception_that_can_not_be_built_from_its_text_arrives_as_a_remote_error() -> None:
     class Insistent(OSError):
-        def __new__(cls, code: int, text: str) -> Insistent:
+        def __new__(cls, code: int, text: str) -> Insistent:  # pyright: ignore[reportInconsistentConstructor]
             return super().__new__(cls, code, text)
 
     registry = Registry()
