@@ -35,7 +35,8 @@ class Limits:
 
     odd_keys: int = 4096
     """Dictionary keys and set members in one message whose hash a peer can choose, counted with all that is in them:
-    ints beyond 64 bits, Decimals, tuples and frozensets of numbers. Enough of one hash make each look-up a search."""
+    ints beyond 64 bits, Decimals, tuples and frozensets of two or more numbers. Enough keys of one hash make each
+    look-up a search through all of them."""
 
     references_exported: int = 100_000
     """Our objects that the peer may hold references to, cacheables included. Twisted's PB has 1,024."""

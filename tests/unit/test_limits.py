@@ -39,16 +39,16 @@ def shared(copies: int) -> list[object]:
     return [[*range(8)]] * copies
 
 
-def tuples(number: int) -> set[object]:
-    return {(index,) for index in range(number)}
+def pairs(number: int) -> set[object]:
+    return {(index, index) for index in range(number)}
 
 
 BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
     ({"expanded_elements": 100}, shared, 9),
-    ({"odd_keys": 5}, tuples, 5),
+    ({"odd_keys": 11}, pairs, 5),
     ({"odd_keys": 5}, lambda number: {Decimal(index): index for index in range(number)}, 5),
     ({"odd_keys": 5}, lambda number: [{2**64 + index} for index in range(number)], 5),
-    ({"odd_keys": 5}, lambda number: [{frozenset([index])} for index in range(number)], 5),
+    ({"odd_keys": 5}, lambda number: [{frozenset([2**64 + index])} for index in range(number)], 5),
     ({"references_imported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
 ]
 
@@ -86,7 +86,8 @@ def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
 
 def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
     pair = Pair(server=limited(odd_keys=1))
-    plain: dict[Any, int] = dict.fromkeys([None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes"], 0)
+    keys = [None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes", ("text", b"bytes", None), ("text", (5,)), (2.5,)]
+    plain: dict[Any, int] = dict.fromkeys(keys, 0)
     assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]
 
 

@@ -108,6 +108,8 @@ def test_an_exception_that_can_not_be_built_from_its_text_arrives_as_a_remote_er
         def __new__(cls, code: int, text: str) -> Insistent:  # pyright: ignore[reportInconsistentConstructor]
             return super().__new__(cls, code, text)
 
+        def __init__(self, code: int, text: str) -> None: ...
+
     registry = Registry()
     registry.register_error(Insistent, "builtins.LookupError")
     pair = Pair(Raising(LookupError("not there")), client=Settings(registry=registry))

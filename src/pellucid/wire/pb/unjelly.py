@@ -193,23 +193,23 @@ class Unjellier:
     def _check_key(self, key: Any) -> None:
         """Count `key` where the peer can choose its hash, and so make every look-up slow."""
         cls = type(key)
-        if cls in _SAFE_KEYS or (cls is int and -(2**63) <= key < 2**63):
-            return
         if cls is _Unfinished:
             raise RemoteProtocolError("a dictionary key directly contains itself")
+        if cls is not tuple and cls is not frozenset and _freedom(key) < 2:
+            return
         # All that is in it counts too, for comparing two keys of one hash walks through that.
-        limit, leaves, salted = self._ledger.limits.odd_keys, 0, 0
+        limit, leaves, freedom = self._ledger.limits.odd_keys, 0, 0
         waiting = [key]
         for part in waiting:
             if isinstance(part, tuple | frozenset):
                 waiting.extend(part)
                 continue
             leaves += 1
-            salted += type(part) in _SALTED
-            if self._odd_keys + leaves > limit and leaves > salted:
+            freedom += _freedom(part)
+            if freedom > 1 and self._odd_keys + leaves > limit:
                 raise LimitExceeded("odd_keys", limit)
         self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
-        if leaves > salted:
+        if freedom > 1:
             self._odd_keys += leaves
 
     # Shared objects.
@@ -403,11 +403,7 @@ _ALWAYS: Decoders = {
     FAILURE: Unjellier._failure,
 }
 
-# A peer can't choose their hashes, nor in practice those of tuples of nothing else.
 _SALTED = frozenset({str, bytes, bool, type(None), datetime.datetime, datetime.date, datetime.time})
-
-# Of these too few collide to matter.
-_SAFE_KEYS = _SALTED | {float}
 
 _FILLED_LATER = (Unjellier._list, Unjellier._dictionary, Unjellier._set)
 
@@ -417,6 +413,17 @@ def find_decoders(types: frozenset[str]) -> Decoders:
     """The decoders of all but what the registry knows, plain values being of these `types`; don't change it."""
     known: dict[bytes, tuple[str, Decoder]] = {**READERS, **_CONTAINERS}
     return _ALWAYS | {tag: decoder for tag, (kind, decoder) in known.items() if kind in types}
+
+
+def _freedom(key: Any) -> int:
+    """How many numbers a peer is free to choose without changing the hash of `key`, as far as it matters."""
+    cls = type(key)
+    if cls in _SALTED:
+        return 0
+    # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more.
+    if cls is float or (cls is int and -(2**63) <= key < 2**63):
+        return 1
+    return 2
 
 
 def _text(value: Any) -> str:
