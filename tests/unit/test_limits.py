@@ -48,7 +48,7 @@ BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
     ({"odd_keys": 11}, pairs, 5),
     ({"odd_keys": 5}, lambda number: {Decimal(index): index for index in range(number)}, 5),
     ({"odd_keys": 5}, lambda number: [{2**64 + index} for index in range(number)], 5),
-    ({"odd_keys": 5}, lambda number: [{frozenset([2**64 + index])} for index in range(number)], 5),
+    ({"odd_keys": 11}, lambda number: [{frozenset([2**64 + index])} for index in range(number)], 5),
     ({"references_imported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
 ]
 
