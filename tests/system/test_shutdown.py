@@ -254,6 +254,28 @@ async def test_a_peer_that_does_not_read_holds_up_closing_no_longer_than_allowed
 
 
 @on_each_loop
+async def test_a_peer_that_reads_and_never_hangs_up_holds_up_closing_no_longer_than_allowed() -> None:
+    heard, closed = asyncio.Event(), asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(encoded([b"none"]))
+        while await reader.read(1000):
+            pass
+        heard.set()
+        await closed.wait()  # asyncio's streams stay open on this side
+        writer.transport.abort()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    connection = await pb.connect(f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}", limits=QUICK)
+    async with asyncio.timeout(SOON):
+        await connection.close()
+    assert heard.is_set()
+    closed.set()
+    server.close()
+    await turns()
+
+
+@on_each_loop
 async def test_a_peer_that_neither_reads_nor_sends_holds_up_a_server_no_longer_than_allowed() -> None:
     root = Gate()
     root.opened.set()
@@ -303,6 +325,49 @@ async def test_closing_after_the_peer_has_gone_leaves_no_timer_behind() -> None:
     loop: Any = asyncio.get_running_loop()
     timers = [timer for timer in getattr(loop, "_scheduled", []) if not timer.cancelled()]
     assert len(timers) <= 1  # the test's own
+
+
+# Peers that go on sending: a system that closes a socket with something unread drops what was not yet delivered.
+
+
+@on_each_loop
+async def test_what_was_sent_before_closing_arrives_though_the_peer_goes_on_sending() -> None:
+    calls = 16
+    async with raw_server() as (url, peers):
+        connection = await pb.connect(url, limits=pb.Limits(queued_bytes=100_000_000))
+        peer = await peers.get()
+        for number in range(calls):
+            await connection.root.call_with(one_way=True).call("take", bytes([number]) * 500_000)
+        closing = asyncio.ensure_future(connection.close())
+        await turns()
+        peer.send(*call_message(1, b"still_there"))
+        await turns()
+        assert [(await peer.receive())[5][1][0] for _ in range(calls)] == list(range(calls))
+        assert await peer.receive_until_closed() == []
+        await peer.hang_up()
+        await closing
+
+
+@on_each_loop
+async def test_answers_of_a_closing_server_arrive_though_their_caller_goes_on_calling() -> None:
+    gate = Gate()
+    calls = 16
+    server = await pb.serve(gate, HERE, limits=pb.Limits(queued_bytes=100_000_000))
+    peer = await RawPeer.connect(server.urls[0])
+    for call_id in range(calls):
+        peer.send(*call_message(call_id, b"wait", bytes(500_000)))
+        await gate.entered.get()
+    closing = asyncio.ensure_future(server.close())
+    gate.opened.set()
+    for _ in range(calls):
+        await gate.left.get()
+    await turns()
+    peer.send(*call_message(calls, b"wait", b"too late"))
+    await turns()
+    assert sorted([(await peer.receive())[1] for _ in range(calls)]) == list(range(calls))
+    assert await peer.receive_until_closed() == []
+    await peer.hang_up()
+    await closing
 
 
 # A loop that ends right after.

@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
         self._outbox.flush()
 
     def eof_received(self) -> None:
-        self._shut("the peer closed the connection")
+        self._shut("the peer closed the connection", peer_has_ended=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
@@ -296,16 +296,21 @@ class Connection(asyncio.Protocol):
 
     # The end.
 
-    def _shut(self, reason: str) -> None:
+    def _shut(self, reason: str, *, peer_has_ended: bool = False) -> None:
         """Send what waits to be sent, and end the connection, however little the peer reads."""
         self._outbox.flush()
         self._lose(reason)
-        if self._transport is None:
-            if not self._disconnected.done():
-                self._disconnected.set_result(None)
-        elif self._giving_up is None and not self._disconnected.done():
-            self._giving_up = self.loop.call_later(self._settings.limits.close_seconds, self._transport.abort)
-            self._transport.close()
+        transport = self._transport
+        if transport is None or self._disconnected.done():
+            return
+        if self._giving_up is None:
+            self._giving_up = self.loop.call_later(self._settings.limits.close_seconds, transport.abort)
+        if peer_has_ended or not transport.can_write_eof():
+            transport.close()
+        elif not transport.is_closing():
+            # What a peer sends to a socket that is closed for reading, too, has the system throw away what the peer
+            # has not read yet. So the end is announced, and the transport closed when the peer answers in kind.
+            transport.write_eof()
 
     def _lose(self, reason: str) -> None:
         """The connection ends: fail what is under way now, give the notices once those who waited have run."""

@@ -175,6 +175,19 @@ class Sink(pb.Root):
         self.taken.put_nowait(value)
 
 
+class _Streams(asyncio.StreamReaderProtocol):
+    """Ends the connection when the other side has ended its half, as every PB peer does."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+
+def _small_reader() -> asyncio.StreamReader:
+    """A reader that soon stops reading by itself where nobody reads from it."""
+    return asyncio.StreamReader(limit=1024)
+
+
 class RawPeer:
     """A peer that sends exactly what it is told, in dialect "none", and reads only when it is told."""
 
@@ -198,8 +211,11 @@ class RawPeer:
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, (host, int(port)))
-        return cls(*await asyncio.open_connection(sock=sock, limit=1024))
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, (host, int(port)))
+        reader = _small_reader()
+        transport, protocol = await loop.create_connection(lambda: _Streams(reader), sock=sock)
+        return cls(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on inside TLS, as a client. Raises OSError where that fails."""
@@ -304,7 +320,8 @@ async def raw_server(*, greet: bool = True) -> AsyncGenerator[tuple[str, asyncio
             await peer.welcome()
         peers.put_nowait(peer)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1024)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Streams(_small_reader(), accept), "127.0.0.1", 0)
     try:
         yield f"pb://127.0.0.1:{server.sockets[0].getsockname()[1]}", peers
     finally:

@@ -73,6 +73,15 @@ async def test_a_call_tells_whether_it_is_done() -> None:
         assert (call.done, repr(call)) == (True, "<Call wait answered>")
 
 
+@on_each_loop
+async def test_a_call_can_not_be_an_argument_before_it_is_awaited() -> None:
+    async with pair(Things()) as both:
+        call = both.client.root.call("echo", 1)
+        with pytest.raises(pb.InsecureJelly, match="await it first"):
+            await both.client.root.call("echo", [call])
+        assert await both.client.root.call("echo", [await call]) == [1]
+
+
 # Not awaiting.
 
 
@@ -108,6 +117,19 @@ async def test_a_failure_that_was_awaited_is_not_logged(caplog: pytest.LogCaptur
     async with pair(Things()) as both:
         await outcome(both.client.root.call("fail"))
     assert not unnoticed(caplog)
+
+
+@on_each_loop
+async def test_a_failure_that_is_awaited_after_the_event_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(Things()) as both:
+        failed = both.client.root.call("fail")
+        unsendable = both.client.root.call("echo", object())
+        await both.client.root.call("echo")
+        assert failed.done
+        assert isinstance(await outcome(failed), Broken)
+        assert isinstance(await outcome(unsendable), pb.InsecureJelly)
+        del failed, unsendable
+        assert not unnoticed(caplog)
 
 
 @on_each_loop

@@ -250,6 +250,21 @@ async def test_a_connection_says_what_it_is() -> None:
 
 
 @on_each_loop
+async def test_what_the_peer_does_not_understand_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with raw_server() as (url, peers), pb.connect(url) as connection:
+        peer = await peers.get()
+        peer.send(b"didNotUnderstand", b"message")
+        call = connection.root.call("echo")
+        peer.send(b"answer", (await peer.receive())[1], 1)
+        await call
+        (record,) = caplog.records
+        assert record.getMessage() == "the peer did not understand 'message'"
+        told = vars(record)
+        assert told["event"] == "peer.confused"
+        assert (told["connection"], told["peer"]) == (connection.number, connection.peer)
+
+
+@on_each_loop
 async def test_the_dialect_is_one_that_both_sides_allow() -> None:
     async with pair(Gate(), client={"dialects": ["none"]}) as both:
         assert both.client.dialect == both.served.dialect == "none"

@@ -385,9 +385,15 @@ async def test_what_a_method_was_called_with_is_let_go_when_it_has_ended() -> No
     class Thing(pb.Referenceable): ...
 
     class Taking(pb.Root):
-        def remote_plain(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None: ...
+        def remote_plain(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None:
+            # What goes on in the background knows the call it came from, and that may not keep the arguments.
+            background.append(asyncio.ensure_future(ended.wait()))
 
-        async def remote_coroutine(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None: ...
+        async def remote_coroutine(self, thing: pb.RemoteReference, keyword: pb.RemoteReference) -> None:
+            background.append(asyncio.ensure_future(ended.wait()))
+
+    background: list[asyncio.Future[Any]] = []
+    ended = asyncio.Event()
 
     async with pair(Taking()) as both:
         for method in "plain", "coroutine", "no_such_method":
@@ -395,6 +401,8 @@ async def test_what_a_method_was_called_with_is_let_go_when_it_has_ended() -> No
         while len(both.client.broker.books.exports):
             await turns(1)
         assert len(both.served.broker.books.imports) == 0
+        ended.set()
+        await asyncio.gather(*background)
 
 
 # Arguments that can't be read.

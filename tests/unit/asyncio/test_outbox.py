@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import pellucid as pb
+from pellucid.asyncio.connection import Settings
 from pellucid.errors import CallCancelled, DeadlineExceeded, Overloaded, PBConnectionLost
 from tests.unit.asyncio.door import (
     HERE,
@@ -24,6 +25,33 @@ from tests.unit.asyncio.door import (
     turns,
 )
 
+
+class Ears(asyncio.Transport):
+    """A transport that keeps each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.heard.append(bytes(data))
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None: ...
+
+
+def listening_to(connection: pb.Connection) -> Ears:
+    """What `connection`, which is made by this, writes from now on."""
+    ears = Ears()
+    connection.connection_made(ears)
+    ears.heard.clear()
+    return ears
+
+
 QUEUED = 200_000
 CHUNK = bytes(20_000)
 LIMITS = pb.Limits(queued_bytes=QUEUED, close_seconds=0.01)
@@ -37,6 +65,30 @@ def until_overloaded(send: Callable[[], object]) -> tuple[int, Overloaded]:
         except Overloaded as error:
             return sent, error
     raise AssertionError("nothing was ever too much")
+
+
+@on_each_loop
+async def test_the_first_of_some_calls_goes_out_at_once_and_the_others_go_together() -> None:
+    connection = pb.Connection(Settings(), listens=False)
+    ears = listening_to(connection)
+    connection.data_received(encoded([b"none"]))
+    ears.heard.clear()
+    calls = [connection.root.call("echo", number) for number in range(10)]
+    assert ears.heard == [encoded(call_message(1, b"echo", 0))]
+    await turns(2)
+    assert ears.heard[1:] == [b"".join(encoded(call_message(number + 1, b"echo", number)) for number in range(1, 10))]
+    for call in calls:
+        call.cancel()
+
+
+@on_each_loop
+async def test_answers_to_calls_that_arrive_together_go_out_together() -> None:
+    connection = pb.Connection(Settings(), listens=True, root_for=lambda _: Gate())
+    ears = listening_to(connection)
+    connection.data_received(encoded(b"none") + encoded([b"version", 6]))
+    ears.heard.clear()
+    connection.data_received(b"".join(encoded(call_message(number, b"echo", number)) for number in range(10)))
+    assert ears.heard == [b"".join(encoded([b"answer", number, number]) for number in range(10))]
 
 
 @on_each_loop

@@ -39,6 +39,15 @@ async def test_port_0_takes_a_free_port_and_urls_say_which() -> None:
         assert [await name_at(first), await name_at(second)] == ["it", "it"]
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+@on_each_loop
+async def test_a_server_listens_at_an_ipv6_address() -> None:
+    async with pb.serve(Named("it"), "pb://[::1]:0") as server, pb.connect(server.urls[0]) as connection:
+        assert server.urls[0].startswith("pb://[::1]:")
+        assert connection.peer == server.urls[0].removeprefix("pb://")
+        assert await connection.root.call("name") == "it"
+
+
 @on_each_loop
 async def test_a_server_listens_at_a_unix_socket(tmp_path: Path) -> None:
     url = f"pb+unix:{tmp_path}/a socket"
