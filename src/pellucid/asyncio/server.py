@@ -50,7 +50,8 @@ def serve(
     The other parameters are those of `connect`.
 
     Raises:
-        ValueError: a URL is none, `tls` is missing or not needed, or `dialects` has an unknown name.
+        ValueError: a URL is none, or none is given; `tls` is missing or not needed; `dialects` or `on_disconnect` is
+            unknown.
 
     Entering or awaiting it raises:
         OSError: a URL can't be listened at.
@@ -60,6 +61,10 @@ def serve(
     if any(secure) and tls is None:
         raise ValueError("a pbs:// URL needs tls=, an ssl.SSLContext with the server's certificate")
     sockets = (sock,) if isinstance(sock, socket.socket) else tuple(sock)
+    if not parsed and not sockets:
+        raise ValueError('say where to listen, as in serve(root, "pb://localhost:8787")')
+    if on_disconnect not in ("cancel", "finish"):
+        raise ValueError(f'on_disconnect is "cancel" or "finish", not {on_disconnect!r}')
     if tls is not None and not any(secure) and not sockets:
         raise ValueError("tls= is given, but no pbs:// URL to use it for")
     settings = Settings(

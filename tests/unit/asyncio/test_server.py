@@ -334,3 +334,13 @@ async def test_a_connection_counts_until_its_notices_are_given() -> None:
         both.client.abort("for the test")
         await both.served.wait_closed()
         assert counts == [0]
+
+
+def test_a_server_is_told_where_to_listen() -> None:
+    with pytest.raises(ValueError, match="say where to listen"):
+        pb.serve(pb.Root())
+
+
+def test_what_happens_to_methods_at_a_disconnect_is_one_of_two_things() -> None:
+    with pytest.raises(ValueError, match="on_disconnect is"):
+        pb.serve(pb.Root(), HERE, on_disconnect="stop")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
