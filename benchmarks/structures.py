@@ -24,7 +24,9 @@ from twisted.spread import pb as twisted_pb  # noqa: TID251 - the peer to compar
 
 import pellucid as pb
 from pellucid.core.broker import Broker
-from pellucid.core.calls import Call
+from pellucid.core.calls import Call, Maker
+from pellucid.core.references import CallOptions
+from pellucid.flavors.dispatch import DECODED
 from pellucid.wire.messages import Answer, MethodCall
 
 
@@ -63,27 +65,22 @@ STRUCTURES: dict[str, Any] = {
 }
 
 
-class Promise(Call):
-    """A call that nobody awaits."""
+class Door:
+    """The least that a broker needs: nobody awaits its calls, and it is asked for what it has to send."""
 
-    @property
-    def done(self) -> bool:
-        raise NotImplementedError
+    translator = DECODED
 
-    def succeed(self, value: Any) -> None:
+    def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
+        return Call(maker, name)
+
+    def check_room(self) -> None:
         pass
 
-    def fail(self, error: Exception) -> None:
-        raise error
+    def call_was_made(self, call: Call, *, one_way: bool) -> None:
+        pass
 
-    def cancel(self) -> None:
-        raise NotImplementedError
-
-    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
-        raise NotImplementedError
-
-    def __await__(self) -> Any:
-        raise NotImplementedError
+    def knock(self) -> None:
+        pass
 
 
 class Sink(pb.Root):
@@ -109,7 +106,9 @@ class Pellucid:
         self._root = self._client.root()
 
     def send(self, value: object) -> bytes:
-        self._client.call(Promise(), self._root.target, "take", (value,), {}, one_way=False)
+        error = self._root.call("take", value).error
+        if error is not None:
+            raise error
         return self._client.data_to_send()
 
     def take_in(self, data: bytes) -> bytes:
@@ -126,17 +125,7 @@ class Pellucid:
 
     @staticmethod
     def _broker(*, listens: bool) -> Broker:
-        def no_caller(*_: object) -> Call:
-            raise NotImplementedError
-
-        return Broker(
-            listens=listens,
-            registry=pb.Registry(),
-            policy=pb.Policy(),
-            limits=pb.Limits(),
-            caller=no_caller,
-            knock=lambda: None,
-        )
+        return Broker(listens=listens, registry=pb.Registry(), policy=pb.Policy(), limits=pb.Limits(), door=Door())
 
 
 class Twisted:

@@ -16,15 +16,16 @@ from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from inspect import iscoroutine
 from itertools import repeat
-from typing import Any, assert_never
+from typing import Any, assert_never, cast
 
 from pellucid.core.broker import Broker
-from pellucid.core.calls import Call
+from pellucid.core.calls import Call, Maker
 from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
-from pellucid.core.references import CallOptions, RemoteReference, Target
+from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.core.states import State
-from pellucid.errors import CallCancelled, ConnectFailed, ProtocolError
+from pellucid.errors import ConnectFailed, Overloaded, ProtocolError
+from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable, Root
@@ -47,44 +48,24 @@ ROUNDS = 1_000
 class Promise(Call):
     """The answer of a call, as a test looks at it."""
 
-    def __init__(self, name: str = "a call") -> None:
-        self.name = name
-        self._done = False
-        self._value: Any = None
-        self._error: Exception | None = None
-
-    @property
-    def done(self) -> bool:
-        return self._done
+    def __init__(self, maker: Maker | None = None, name: str = "a call") -> None:
+        super().__init__(cast("Maker", maker), name)  # one on which no other call depends needs none
 
     def result(self) -> Any:
         """What the method returned; raises what the call ended in."""
-        assert self._done, f"{self.name} is not answered yet"
-        if self._error is not None:
-            raise self._error.with_traceback(None)
-        return self._value
-
-    def succeed(self, value: Any) -> None:
-        self._end(value, None)
+        assert self.done, f"{self.name} is not answered yet"
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        return super().result()
 
     def fail(self, error: Exception) -> None:
         # Its traceback would keep alive all that the broker was at, arguments included.
-        self._end(None, error.with_traceback(None))
-
-    def cancel(self) -> None:
-        self.fail(CallCancelled(f"{self.name} was cancelled"))
-
-    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Promise:
-        raise NotImplementedError("a pair's calls are not pipelined: that is a matter of doors")
+        super().fail(error.with_traceback(None))
 
     def __await__(self) -> Generator[Any, None, Any]:
-        while not self._done:
+        while not self.done:
             yield
         return self.result()
-
-    def _end(self, value: Any, error: Exception | None) -> None:
-        if not self._done:
-            self._done, self._value, self._error = True, value, error
 
 
 @dataclass(frozen=True)
@@ -101,19 +82,22 @@ class Settings:
 class Side:
     """A broker, and the smallest door it can have: plain methods run at once, coroutines when the pair is pumped."""
 
+    translator = DECODED
+
     def __init__(self, root: Referenceable, settings: Settings, *, listens: bool) -> None:
         self.broker = Broker(
             listens=listens,
             registry=settings.registry,
             policy=settings.policy,
             limits=settings.limits,
-            caller=self._call,
-            knock=self._knock,
+            door=self,
             dialects=settings.dialects,
         )
         self.published = root
         self.ended_by: Exception | None = None
         """Why this side ended the connection, where it did."""
+        self.is_crowded = False
+        """Whether no call can be made, as too much waits to be sent."""
         self.knocks = 0
         """How often it was asked to send releases."""
         self.calls: list[str] = []
@@ -186,16 +170,18 @@ class Side:
         while (notice := self.broker.take_notice()) is not None:
             notice()
 
-    def _call(
-        self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
-    ) -> Promise:
-        promise = Promise(name)
-        call_id = self.broker.call(promise, target, name, args, kwargs, one_way=options.one_way)
-        if call_id is not None and options.one_way:
-            promise.succeed(None)
-        return promise
+    def make_call(self, maker: Maker, name: str, options: CallOptions) -> Promise:
+        return Promise(maker, name)
 
-    def _knock(self) -> None:
+    def check_room(self) -> None:
+        if self.is_crowded:
+            raise Overloaded("queued_bytes", 0)
+
+    def call_was_made(self, call: Call, *, one_way: bool) -> None:
+        if one_way:
+            call.succeed(None)
+
+    def knock(self) -> None:
         self.knocks += 1
 
     def _settle(self, event: Event) -> None:

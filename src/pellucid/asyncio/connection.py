@@ -15,10 +15,12 @@ from pellucid.asyncio.calls import Call
 from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
+from pellucid.core import calls
 from pellucid.core.broker import Broker
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
-from pellucid.core.references import CallOptions, RemoteReference, Target
+from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.errors import ConnectFailed, ProtocolError
+from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -70,8 +72,7 @@ class Connection(asyncio.Protocol):
             registry=settings.registry,
             policy=settings.policy,
             limits=settings.limits,
-            caller=self._call,
-            knock=lambda: self._outbox.knock(),  # it is made below
+            door=self,
             dialects=settings.dialects,
         )
         self.ready: asyncio.Future[None] = self.loop.create_future()
@@ -262,27 +263,28 @@ class Connection(asyncio.Protocol):
         for event in self.broker.take_unsent():
             self._settle(event)
 
-    # Calls.
+    # What its broker needs.
 
-    def _call(
-        self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
-    ) -> Call:
-        call = Call(self, name)
-        self.start(call, target, args, kwargs, options)
-        return call
+    translator = DECODED
 
-    def start(
-        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
-    ) -> None:
-        """Send `call`. Raises DeadReferenceError and Overloaded at once."""
-        self.broker.check_alive()
-        self._outbox.check_room()
-        call.call_id = self.broker.call(call, target, call.name, args, kwargs, one_way=options.one_way)
-        if call.done:
-            return  # it could not be sent
+    def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
+        """The promise of a call that begins now."""
+        call = Call(maker, name, self)
         if options.timeout is not None:
             call.set_timeout(options.timeout)
-        self._outbox.call_was_made(call, one_way=options.one_way)
+        return call
+
+    def check_room(self) -> None:
+        """Raise Overloaded where so much waits to be sent that no call can be made."""
+        self._outbox.check_room()
+
+    def call_was_made(self, call: calls.Call, *, one_way: bool) -> None:
+        """There is a call to send."""
+        self._outbox.call_was_made(call, one_way=one_way)
+
+    def knock(self) -> None:
+        """There are releases to send."""
+        self._outbox.knock()
 
     # For the runner of the peer's calls.
 

@@ -6,8 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 
-from pellucid.asyncio.calls import Call
 from pellucid.core.broker import Broker
+from pellucid.core.calls import Call
 from pellucid.errors import Overloaded, PBConnectionLost
 
 __all__ = ["Outbox"]

@@ -8,19 +8,21 @@ one at a time and each settled before the next is read::
         ...
     transport.write(broker.data_to_send())
 
-The door runs the methods of a `MethodCall` and gives back what came of it with `answer` or `fail`; it makes calls of
-its own with `call`. When the connection ends it takes what is left behind with `close`.
+The door runs the methods of a `MethodCall` and gives back what came of it with `answer` or `fail`. Calls are made with
+`RemoteReference.call`; the door is told when there is one to send. When the connection ends it takes what is left
+behind with `close`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
-from pellucid.core.calls import Call
+from pellucid.core.calls import Call, Maker
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
-from pellucid.core.references import Caller, RemoteReference, Target
+from pellucid.core.promises import Promises
+from pellucid.core.references import CallOptions, RemoteReference, Target
 from pellucid.core.states import Input, State, step
 from pellucid.errors import (
     DeadReferenceError,
@@ -30,8 +32,9 @@ from pellucid.errors import (
     PBConnectionLost,
     told_without_traceback,
 )
+from pellucid.flavors.dispatch import Translator
 from pellucid.flavors.policy import Policy
-from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Dialect, DialectClass
@@ -49,7 +52,7 @@ from pellucid.wire.messages import (
 )
 from pellucid.wire.negotiation import Negotiation
 
-__all__ = ["Broker", "is_expected"]
+__all__ = ["Broker", "Door", "is_expected"]
 
 
 ROOT = b"root"
@@ -61,11 +64,35 @@ def is_expected(error: BaseException) -> bool:
     return isinstance(error, Error | LoginFailed)
 
 
+class Door(Protocol):
+    """What a broker needs of what stands between it and the world."""
+
+    @property
+    def translator(self) -> Translator:
+        """What methods get that take a whole call in PB's way; `DECODED`, unless a door has more to give them."""
+        ...
+
+    def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
+        """The promise of a call that begins now."""
+        ...
+
+    def check_room(self) -> None:
+        """Raise Overloaded where so much waits to be sent that no call can be made."""
+        ...
+
+    def call_was_made(self, call: Call, *, one_way: bool) -> None:
+        """There is a call to send. No answer will come to a one-way call: the door says when it is done."""
+        ...
+
+    def knock(self) -> None:
+        """There are releases to send: soon ask for `data_to_send`. Called in any thread, in the middle of anything."""
+        ...
+
+
 class Broker:
     """One end of one connection: it keeps the tables and speaks a dialect.
 
-    `listens` tells the side that offers dialects from the one that chooses. `caller` is how the door makes a call, and
-    `knock` how it is told, from any thread, that there are releases to send: it should soon ask for `data_to_send`.
+    `listens` tells the side that offers dialects from the one that chooses.
     """
 
     def __init__(
@@ -75,13 +102,14 @@ class Broker:
         registry: Registry,
         policy: Policy,
         limits: Limits,
-        caller: Caller,
-        knock: Callable[[], None],
+        door: Door,
         dialects: Sequence[DialectClass] = DIALECTS,
     ) -> None:
         self.state = State.NEGOTIATING
         self.limits = limits
-        self.books = Books(registry, policy, limits, caller=caller, knock=knock)
+        self.promises = Promises(make=door.make_call, check=self._check_callable, send=self._send_call)
+        self.books = Books(registry, policy, limits, caller=self.promises.call, knock=door.knock)
+        self._door = door
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._negotiation = Negotiation(tuple(self._dialects), limits, listens=listens)
         self._dialect: Dialect | None = None
@@ -179,10 +207,11 @@ class Broker:
         try:
             if call.to_cache:
                 assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
-                call.method = self.books.cache_imports.target(call.target).method_for(call.name)
+                cache = self.books.cache_imports.target(call.target)
+                call.method = method_of(cache, call.name, self._door.translator)
             else:
                 target = self.books.exports.target(call.target)
-                call.method = target.method_for(call.name)
+                call.method = method_of(target, call.name, self._door.translator)
                 call.perspective = target.perspective
         except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
             call.error = told_without_traceback(error)
@@ -197,33 +226,6 @@ class Broker:
         self._handed_over = self.books.pending.last_id
         out, self._out, self.queued_bytes = self._out, [], 0
         return b"".join(out)
-
-    def call(
-        self, call: Call, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, one_way: bool
-    ) -> int | None:
-        """Send a call whose promise is `call`, and return its id.
-
-        Where it can't be sent `call` fails, nothing was sent, and there is no id. No answer will come to a one-way
-        call: the door says when it is done.
-
-        Raises:
-            DeadReferenceError: the connection has ended.
-        """
-        self.check_alive()
-        pending = self.books.pending
-        try:
-            pending.check_room()
-            call_id = pending.new_id()
-            message = MethodCall(
-                call_id, target.id, name, args, kwargs, not one_way, target.to_cache, target.perspective
-            )
-            self._send(message)
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            call.fail(told_without_traceback(error))
-            return None
-        if not one_way:
-            pending.add(call_id, call)
-        return call_id
 
     def answer(self, call: MethodCall, value: Any) -> Exception | None:
         """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned."""
@@ -291,13 +293,12 @@ class Broker:
         """
         self.state = step(self.state, Input.CLOSE)
         books = self.books
-        lost = Lost(
-            calls=[
-                (call, PBConnectionLost(reason, sent=call_id <= self._handed_over))
-                for call_id, call in books.pending.take_all().items()
-            ],
-            observers=[_stopped(export) for export in books.cache_exports.take_all()],
-        )
+        calls: list[tuple[Call, Exception]] = [
+            (call, PBConnectionLost(reason, sent=call_id <= self._handed_over))
+            for call_id, call in books.pending.take_all().items()
+        ]
+        calls += [(call, PBConnectionLost(reason, sent=False)) for call in self.promises.take_all()]
+        lost = Lost(calls, observers=[_stopped(export) for export in books.cache_exports.take_all()])
         books.close()
         self._out.clear()
         self.queued_bytes = 0
@@ -307,6 +308,30 @@ class Broker:
         """The next of those who asked to be told of the end and did not take that back, in the order of asking."""
         notices = self.books.notices
         return notices.pop(next(iter(notices))) if notices else None
+
+    def _check_callable(self) -> None:
+        self.check_alive()
+        self._door.check_room()
+
+    def _send_call(
+        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> None:
+        """Send a call. Where that can't be done it fails, and nothing was sent."""
+        pending = self.books.pending
+        try:
+            pending.check_room()
+            call_id = pending.new_id()
+            message = MethodCall(
+                call_id, target.id, call.name, args, kwargs, not options.one_way, target.to_cache, target.perspective
+            )
+            self._send(message)
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            call.fail(told_without_traceback(error))
+            return
+        call.call_id = call_id
+        if not options.one_way:
+            pending.add(call_id, call)
+        self._door.call_was_made(call, one_way=options.one_way)
 
     def _send(self, message: Any) -> None:
         if self.state is not State.READY:

@@ -22,6 +22,8 @@ from pellucid.flavors.serializable import identity
 
 __all__ = ["CacheExport", "CacheExports", "CacheImports", "CacheObserver"]
 
+_ONE_WAY = CallOptions(one_way=True)
+
 
 class CacheObserver:
     """The peer's copy of a cacheable of ours. Each cacheable has one for each connection that holds a copy.
@@ -44,17 +46,18 @@ class CacheObserver:
             DeadReferenceError: the connection has ended.
             LocalProtocolError: the peer does not have the copy yet, or not any more.
         """
-        return self._call(name, args, kwargs, NO_OPTIONS)
+        return self._caller(self, name, args, kwargs, NO_OPTIONS)
 
     def update(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
-        return self._call(name, args, kwargs, CallOptions(one_way=True))
+        return self._caller(self, name, args, kwargs, _ONE_WAY)
 
-    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> Call:
+    def live_target(self) -> Target:
+        """What an update is aimed at. Raises LocalProtocolError where the peer does not have the copy."""
         if not self.observing:
             when = "has not been sent its copy yet" if self.observing is None else "has dropped its copy"
-            raise LocalProtocolError(f"can't update {name!r}: the peer {when}")
-        return self._caller(self._target, name, args, kwargs, options)
+            raise LocalProtocolError(f"{self!r} can't be told: the peer {when}")
+        return self._target
 
     def __repr__(self) -> str:
         return f"<CacheObserver {self._cache_id} observing={self.observing}>"

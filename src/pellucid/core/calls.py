@@ -2,45 +2,133 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Protocol
 
-from pellucid.errors import RemoteProtocolError, TooManyCalls
+from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["Admission", "Call", "PendingCalls"]
+__all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls"]
 
 
-class Call(ABC):
+class Call:
     """One invocation of a peer's method, and the promise of its answer. A door says how it is awaited."""
 
+    __slots__ = ("_dependants", "_done", "_error", "_maker", "_noticed", "_value", "call_id", "name")
+
+    def __init__(self, maker: Maker, name: str) -> None:
+        self.name = name
+        """The name that is called, without prefix."""
+        self.call_id: int | None = None
+        """Stands for the call on its connection; None where it was not sent."""
+        self._maker = maker
+        self._done = False
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._noticed = False
+        self._dependants: list[Dependant] = []
+
     @property
-    @abstractmethod
     def done(self) -> bool:
         """Whether the call has ended, in one way or another."""
+        return self._done
 
-    @abstractmethod
+    @property
+    def error(self) -> Exception | None:
+        """What the call ended in, where that is no result."""
+        return self._error
+
     def succeed(self, value: Any) -> None:
-        """The answer came."""
+        """The answer came. Too late it counts for nothing."""
+        if not self._done:
+            self._value = value
+            self._end()
 
-    @abstractmethod
     def fail(self, error: Exception) -> None:
-        """The call ended without a result."""
+        """The call ended without a result. Too late that counts for nothing."""
+        if not self._done:
+            self._error = error
+            self._end()
 
-    @abstractmethod
     def cancel(self) -> None:
-        """Give the call up: whoever waits for it gets `CallCancelled`. Over PB the method may run all the same."""
+        """Give the call up: whoever waits for it, or whose call does, gets `CallCancelled`.
 
-    @abstractmethod
+        Over the PB dialects the method runs all the same, and its answer is thrown away.
+        """
+        self._noticed = True
+        self.fail(CallCancelled(f"the call of {self.name!r} was cancelled here"))
+
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
-        """Call a method of this call's result, as soon as there is one."""
+        """Call a method of the object that this call results in.
 
-    @abstractmethod
+        Over the PB dialects it is sent when that object is known. Calls made this way go out in the order made, and
+        before any that is made once the result has been awaited. An error of this call is the error of those, too.
+        """
+        return self._maker.call_result(self, name, args, kwargs)
+
     def __await__(self) -> Generator[Any, None, Any]:
         """The result, or the error, of the method."""
+        raise NotImplementedError
+
+    @property
+    def needed(self) -> bool:
+        """Whether another call waits for the result of this one."""
+        return any(dependant.call is not self and not dependant.call.done for dependant in self._dependants)
+
+    def result(self) -> Any:
+        """What the method returned, once the call is done; raises what the call ended in."""
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def notice(self) -> None:
+        """Somebody asks for the outcome: a failure is theirs now."""
+        self._noticed = True
+
+    def add_dependant(self, dependant: Dependant) -> None:
+        """Have `dependant` told when this call, which is not done, has ended; before those who await it run."""
+        self._dependants.append(dependant)
+
+    def take_dependants(self) -> list[Dependant]:
+        """Those to be told, in the order in which they came; none is left."""
+        dependants, self._dependants = self._dependants, []
+        return dependants
+
+    def _end(self) -> None:
+        self._done = True
+        if self._dependants:
+            self._maker.settle(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let those who await the call run: a door says how."""
+
+
+class Dependant(Protocol):
+    """A call that waits for another one to end."""
+
+    @property
+    def call(self) -> Call:
+        """The one that waits."""
+        ...
+
+    def go_on(self, promise: Call) -> None:
+        """`promise` has ended."""
+        ...
+
+
+class Maker(Protocol):
+    """What makes the calls of one connection."""
+
+    def call_result(self, promise: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Call a method of what `promise` results in."""
+        ...
+
+    def settle(self, promise: Call) -> None:
+        """`promise` has ended: tell its dependants."""
+        ...
 
 
 class PendingCalls:

@@ -12,7 +12,7 @@ from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
 from pellucid.wire.messages import ExportId
 
-__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "RemoteReference", "Target"]
+__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "RemoteReference", "Right", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,19 @@ class Target:
     perspective: Any = None
 
 
+class Right(Protocol):
+    """The right to call something of the peer's: a reference, or the observer of a cacheable."""
+
+    def live_target(self) -> Target:
+        """What a call is aimed at. Raises DeadReferenceError, or LocalProtocolError, where it can't be called now."""
+        ...
+
+
 class Caller(Protocol):
-    """How a door makes a call."""
+    """How calls are made."""
 
     def __call__(
-        self, target: Target, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
+        self, right: Right, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
     ) -> Call: ...
 
 
@@ -78,7 +86,9 @@ class RemoteReference(Held):
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """Call the method `name`; await the result for what it returns.
 
-        The call is sent now, whether or not it is awaited.
+        The call is sent now, whether or not it is awaited. An argument may be a `Call` that is still under way: then
+        this one is sent once that has its result, which takes its place, and later calls of the same object wait for
+        their turn behind it.
 
         Raises:
             DeadReferenceError: at once, where the reference is dead.
@@ -89,8 +99,9 @@ class RemoteReference(Held):
             LimitExceeded: an argument is too large; nothing was sent.
             PBConnectionLost: the connection ended before the answer came.
             RemoteError: the method raised an exception of a class unknown here; a known class arrives as itself.
+            The error of a call that is an argument.
         """
-        return self.keeper.caller(self.live_target(), name, args, kwargs, NO_OPTIONS)
+        return self.keeper.caller(self, name, args, kwargs, NO_OPTIONS)
 
     def call_with(self, *, timeout: float | None = None, one_way: bool = False) -> Configured:
         """The same reference with options: ``await reference.call_with(timeout=2.0).call("name", ...)``.
@@ -152,5 +163,4 @@ class Configured:
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `RemoteReference.call`, with the options."""
-        reference = self._reference
-        return reference.keeper.caller(reference.live_target(), name, args, kwargs, self._options)
+        return self._reference.keeper.caller(self._reference, name, args, kwargs, self._options)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pellucid.flavors.copyable import Copyable, RemoteCopy
+from pellucid.flavors.dispatch import Translator, receive
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Held, find_method
 
@@ -45,3 +46,7 @@ class RemoteCache(RemoteCopy, Held):
     def method_for(self, name: str) -> Callable[..., Any]:
         """What the owner's update `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "observe_", name)
+
+    def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
+        """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
+        return receive(self.method_for(message), broker, message, args, kw)

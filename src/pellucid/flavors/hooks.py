@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, cast
 
-__all__ = ["SPELLINGS", "hook"]
+__all__ = ["SPELLINGS", "hook", "nearest"]
 
 SPELLINGS = {
     "process_unique_id": "processUniqueID",
@@ -33,13 +33,23 @@ def hook(obj: object, name: str) -> Any:
     return getattr(obj, _spelling(cast(Hashable, type(obj)), name))
 
 
+def nearest(cls: type, *names: str) -> str | None:
+    """Which of `names` the nearest ancestor of `cls` defines that defines any; the first, where it defines several."""
+    return _nearest(cast(Hashable, cls), names)
+
+
+@lru_cache(maxsize=4096)
+def _nearest(cls: Any, names: tuple[str, ...]) -> str | None:
+    for ancestor in cls.__mro__:
+        for name in names:
+            if name in vars(ancestor):
+                return name
+    return None
+
+
 @lru_cache(maxsize=4096)
 def _spelling(cls: Any, name: str) -> str:
-    other = SPELLINGS[name]
-    for ancestor in cls.__mro__:
-        defined = vars(ancestor)
-        if name in defined:
-            return name
-        if other in defined:
-            return other
-    raise TypeError(f"{cls.__qualname__} defines neither {name} nor {other}")
+    found = nearest(cls, name, SPELLINGS[name])
+    if found is None:
+        raise TypeError(f"{cls.__qualname__} defines neither {name} nor {SPELLINGS[name]}")
+    return found

@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, ClassVar
 
+from pellucid.flavors.dispatch import DECODED, Translator, dispatched, receive
 from pellucid.flavors.serializable import Serializable, find_method
 
-__all__ = ["Avatar", "AvatarReference", "Referenceable", "Root", "Viewable", "Viewpoint"]
+__all__ = ["Avatar", "AvatarReference", "Referenceable", "Root", "Viewable", "Viewpoint", "method_of"]
 
 
 class Referenceable(Serializable):
@@ -31,6 +32,10 @@ class Referenceable(Serializable):
             NoSuchMethod: the peer may call nothing of that name.
         """
         return find_method(self, "remote_", name)
+
+    def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
+        """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
+        return receive(self.method_for(message), broker, message, args, kw, self.perspective)
 
 
 class Root(Referenceable):
@@ -69,6 +74,10 @@ class Avatar:
         """What a peer's call of `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "perspective_", name)
 
+    def perspectiveMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
+        """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
+        return receive(self.method_for(message), broker, message, args, kw, self)
+
 
 class AvatarReference(Referenceable):
     """An avatar as the peer that logged in holds it."""
@@ -80,6 +89,17 @@ class AvatarReference(Referenceable):
         return "avatar", id(self.perspective)
 
     def method_for(self, name: str) -> Callable[..., Any]:
-        if isinstance(self.perspective, Avatar):
-            return self.perspective.method_for(name)
-        return find_method(self.perspective, "perspective_", name)
+        return method_of(self, name, DECODED)
+
+
+def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
+    """What a peer's call of `name` on `obj` runs: whatever its class says, in either way to dispatch.
+
+    Raises:
+        NoSuchMethod: the peer may call nothing of that name.
+    """
+    prefix, received = "remote_", "remoteMessageReceived"
+    if isinstance(obj, AvatarReference):
+        obj, prefix, received = obj.perspective, "perspective_", "perspectiveMessageReceived"
+    found = dispatched(obj, name, translator, received)
+    return found if found is not None else find_method(obj, prefix, name)

@@ -74,7 +74,7 @@ async def test_a_call_tells_whether_it_is_done() -> None:
 
 
 @on_each_loop
-async def test_a_call_can_not_be_an_argument_before_it_is_awaited() -> None:
+async def test_a_call_can_not_be_part_of_an_argument_before_it_is_awaited() -> None:
     async with pair(Things()) as both:
         call = both.client.root.call("echo", 1)
         with pytest.raises(pb.InsecureJelly, match="await it first"):

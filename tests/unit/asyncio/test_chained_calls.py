@@ -1,14 +1,15 @@
-"""Calls of a result that has not come yet."""
+"""Calls of a result, and with a result, that has not come yet."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
 import pellucid as pb
-from pellucid.errors import DeadReferenceError, NotAReference, PBConnectionLost
+from pellucid.errors import DeadlineExceeded, DeadReferenceError, NotAReference, PBConnectionLost
 from tests.unit.asyncio.door import RawPeer, on_each_loop, outcome, pair, raw_server
 from tests.unit.asyncio.things import Broken, Thing, Things
 
@@ -122,3 +123,83 @@ async def test_the_calls_of_a_result_that_never_came_were_certainly_not_sent() -
         errors = [await outcome(first), await outcome(second)]
         assert [type(error) for error in errors] == [PBConnectionLost, PBConnectionLost]
         assert [error.sent for error in errors] == [True, False]
+
+
+# As an argument.
+
+
+@on_each_loop
+async def test_a_call_with_a_result_is_sent_once_that_is_known_and_later_ones_of_that_object_behind_it() -> None:
+    async with raw_server() as (url, peers), pb.connect(url) as connection:
+        peer = await peers.get()
+        first = connection.root.call("first")
+        calls = [connection.root.call("second", first), connection.root.call("third")]
+        await answer(peer, b"first", 7)
+        received = [await peer.receive(), await peer.receive()]
+        assert [(message[3], message[5]) for message in received] == [
+            (b"second", [b"tuple", 7]),
+            (b"third", [b"tuple"]),
+        ]
+        for call in calls:
+            call.cancel()
+
+
+@on_each_loop
+async def test_results_can_be_combined_without_awaiting_any() -> None:
+    async with pair(Things()) as both:
+        root = both.client.root
+        thing = root.call("thing")
+        combined = root.call("keywords", number=root.call("echo", 1), thing=thing, noted=thing.call("note", "x"))
+        assert await combined == {"number": 1, "thing": await thing, "noted": ["x"]}
+
+
+@on_each_loop
+async def test_cancelling_the_last_awaiter_leaves_a_call_whose_result_is_an_argument() -> None:
+    gate = Things()
+    async with pair(gate) as both:
+        call = both.client.root.call("thing_later")
+        dependant = both.client.root.call("echo", call)
+        task = asyncio.ensure_future(outcome(call))
+        await gate.entered.get()
+        task.cancel()
+        await asyncio.wait([task])
+        gate.opened.set()
+        assert await dependant is await call
+
+
+@on_each_loop
+async def test_a_timeout_counts_from_when_the_call_is_made_and_lets_others_go_on() -> None:
+    async with pair(Things()) as both:
+        root = both.client.root
+        late = root.call("thing_later")
+        waiting = root.call_with(timeout=0.01).call("echo", late)
+        behind = root.call("echo", "behind")
+        assert isinstance(await outcome(waiting), DeadlineExceeded)
+        assert await behind == "behind"
+        late.cancel()
+
+
+@on_each_loop
+async def test_a_failure_passed_on_to_a_call_that_it_is_an_argument_of_is_logged_for_that_one_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with pair(Things()) as both:
+        both.client.root.call("echo", both.client.root.call("fail"))
+        await both.client.root.call("echo")
+        gc.collect()
+        (record,) = [record for record in caplog.records if vars(record).get("event") == "call.unnoticed"]
+        assert "'echo'" in record.getMessage()
+
+
+@on_each_loop
+async def test_a_method_that_takes_the_whole_call_may_be_a_coroutine() -> None:
+    class Logged(pb.Root):
+        async def remoteMessageReceived(self, broker: Any, message: str, args: Any, kw: Any) -> Any:
+            result = super().remoteMessageReceived(broker, message, args, kw)
+            return message, await result
+
+        async def remote_echo(self, value: Any) -> Any:
+            return value
+
+    async with pair(Logged()) as both:
+        assert await both.client.root.call("echo", 1) == ("echo", 1)

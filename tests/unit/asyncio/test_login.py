@@ -79,7 +79,7 @@ async def test_a_root_without_a_portal_has_no_login() -> None:
 @on_each_loop
 async def test_a_login_that_gives_no_reference_is_a_protocol_error() -> None:
     class Impostor(pb.Root):
-        def remote_loginAnonymous(self, mind: Any) -> str:  # noqa: N802 - the name on the wire
+        def remote_loginAnonymous(self, mind: Any) -> str:
             return "come in"
 
     async with pair(Impostor()) as both:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pellucid.core.broker import is_expected
+from pellucid.core.calls import Call
 from pellucid.core.references import RemoteReference
 from pellucid.core.states import State
 from pellucid.errors import (
@@ -491,8 +492,10 @@ def test_p15_the_end_is_told_in_order_and_each_once() -> None:
     pair = Pair()
     told: list[str] = []
 
-    class Waiting(Promise):
-        def fail(self, error: Exception) -> None:
+    class Dependant:
+        call = Promise()
+
+        def go_on(self, promise: Call) -> None:
             told.append("call failed")
 
     broker = pair.client.broker
@@ -500,8 +503,7 @@ def test_p15_the_end_is_told_in_order_and_each_once() -> None:
     take_back = broker.books.notify_on_disconnect(lambda: told.append("taken back"))
     broker.books.notify_on_disconnect(lambda: told.append("second notice"))
     take_back()
-    call = Waiting()
-    broker.call(call, pair.root.target, "echo", (), {}, one_way=False)
+    pair.root.call("echo").add_dependant(Dependant())
     pair.cut()
     assert told == ["call failed", "first notice", "second notice"]
     pair.cut()

@@ -196,7 +196,7 @@ def test_an_update_without_an_answer_is_a_message_less() -> None:
 def test_f9_before_the_copy_is_sent_there_is_nothing_to_update() -> None:
     class Hasty(Pond):
         def get_state_to_cache_and_observe_for(self, perspective: Any, observer: Any) -> Any:
-            with pytest.raises(LocalProtocolError, match="can't update 'ducks': the peer has not been sent its copy"):
+            with pytest.raises(LocalProtocolError, match="can't be told: the peer has not been sent its copy"):
                 observer.call("ducks", 5)
             return super().get_state_to_cache_and_observe_for(perspective, observer)
 
@@ -287,7 +287,7 @@ def test_once_dropped_it_can_not_be_updated_any_more() -> None:
     observer = shore.observer
     shore.settle()
     assert shore.pair.client.broker.books.cache_imports._ids == {}
-    with pytest.raises(LocalProtocolError, match="can't update 'ducks': the peer has dropped its copy"):
+    with pytest.raises(LocalProtocolError, match="can't be told: the peer has dropped its copy"):
         observer.call("ducks", 1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.core.references import Caller, CallOptions, RemoteReference, Target
+from pellucid.core.references import Caller, CallOptions, RemoteReference, Right
 from pellucid.errors import DeadReferenceError, InsecureJelly, NoSuchMethod, RemoteError
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.limits import Limits
@@ -359,8 +359,8 @@ class Recorder:
         self.closed = False
         self.limits = Limits()
 
-    def note(self, target: Target, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
-        self.calls.append((target.id, name, args, kwargs, options))
+    def note(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
+        self.calls.append((right.live_target().id, name, args, kwargs, options))
 
     def release(self, reference: RemoteReference) -> bool:
         return True

@@ -31,7 +31,7 @@ class RemotePond(RemoteCache):
 
 def test_the_state_that_is_cached_is_the_one_that_would_be_copied() -> None:
     class OldPond(Pond):
-        def getStateToCopy(self) -> object:  # noqa: N802 - PB's spelling
+        def getStateToCopy(self) -> object:
             return "old state"
 
     assert Pond().get_state_to_cache_and_observe_for(None, OBSERVER) == {"ducks": 2}

@@ -167,19 +167,19 @@ def test_a_tag_is_a_str_or_bytes(tag: str | bytes) -> None:
 
 def test_classes_written_for_pb_are_copied_by_their_camel_case_hooks() -> None:
     class Old(Copyable):
-        def getStateToCopyFor(self, perspective: object) -> object:  # noqa: N802 - PB's spelling
+        def getStateToCopyFor(self, perspective: object) -> object:
             return {"n": 1}
 
-        def getTypeToCopy(self) -> str:  # noqa: N802 - PB's spelling
+        def getTypeToCopy(self) -> str:
             return "old"
 
     class OldCopy(RemoteCopy):
         n: int
 
-        def setCopyableState(self, state: dict[str, int]) -> None:  # noqa: N802 - PB's spelling
+        def setCopyableState(self, state: dict[str, int]) -> None:
             self.n = state["n"] + 1
 
-        def postUnjelly(self) -> None:  # noqa: N802 - PB's spelling
+        def postUnjelly(self) -> None:
             self.n *= 10
 
     registry = Registry()

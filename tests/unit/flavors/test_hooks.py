@@ -14,12 +14,12 @@ class Modern(Copyable):
 
 
 class Old(Copyable):
-    def getStateToCopy(self) -> str:  # noqa: N802 - PB's spelling
+    def getStateToCopy(self) -> str:
         return "old"
 
 
 class OldChildOfModern(Modern):
-    def getStateToCopy(self) -> str:  # noqa: N802 - PB's spelling
+    def getStateToCopy(self) -> str:
         return "old child"
 
 

@@ -70,7 +70,7 @@ def test_a_long_name_is_cut_in_the_error() -> None:
 
 def test_an_object_is_itself_unless_its_class_says_otherwise() -> None:
     class ByName(Serializable):
-        def processUniqueID(self) -> Hashable:  # noqa: N802 - PB's spelling
+        def processUniqueID(self) -> Hashable:
             return "the one"
 
     one, other = Serializable(), Serializable()

@@ -1,0 +1,236 @@
+"""Making calls, some of which wait for the result of others.
+
+A call's target, or an argument, can be a call that is still under way. Such a call waits for those alone. Calls of one
+object go out in the order made all the same, so that those made later wait behind it; nobody else does.
+
+Every call waits only for calls that were made before it, and in the queue of its target only behind such: so there is
+always one that can go on, and no two wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Protocol, TypeGuard
+
+from pellucid.core.calls import Call, Maker
+from pellucid.core.references import NO_OPTIONS, CallOptions, RemoteReference, Right, Target
+from pellucid.errors import (
+    DeadReferenceError,
+    ForeignReference,
+    LocalProtocolError,
+    NotAReference,
+    Overloaded,
+    PBConnectionLost,
+)
+
+__all__ = ["Promises"]
+
+
+class Make(Protocol):
+    """How a door makes the promise of a call that begins now."""
+
+    def __call__(self, maker: Maker, name: str, options: CallOptions, /) -> Call: ...
+
+
+class Send(Protocol):
+    """How a call is sent whose target and arguments are known; where that can't be done, it fails."""
+
+    def __call__(
+        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
+    ) -> None: ...
+
+
+class Promises:
+    """The calls that one connection makes; `check` raises where none can be made now."""
+
+    def __init__(self, *, make: Make, check: Callable[[], None], send: Send) -> None:
+        self._make = make
+        self._check = check
+        self._send = send
+        self._numbers = count()
+        # By target, calls that know it and can't be sent yet: heaps, in the order made.
+        self._queues: dict[_Key, list[tuple[int, _Waiting]]] = {}
+        self._ended: deque[Call] = deque()
+
+    def call(
+        self, right: Right, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
+    ) -> Call:
+        """Make a call: see `pellucid.core.references.Caller`.
+
+        Raises:
+            DeadReferenceError: at once, where what is called is dead.
+            LocalProtocolError: at once, where the peer has no copy to be told.
+            Overloaded: at once, where too much waits to be sent already.
+        """
+        self._check()
+        target = right.live_target()
+        call = self._make(self, name, options)
+        if _promised(args, kwargs) or (self._queues and _key(target) in self._queues):
+            waiting = _Waiting(self, next(self._numbers), call, args, kwargs, options)
+            waiting.aim(right)
+            waiting.start()
+        else:
+            self._send(call, target, args, kwargs, options)
+        return call
+
+    def call_result(self, promise: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """Call a method of what `promise` results in."""
+        call = self._make(self, name, NO_OPTIONS)
+        _Waiting(self, next(self._numbers), call, args, kwargs, NO_OPTIONS, promise).start()
+        return call
+
+    def settle(self, promise: Call) -> None:
+        """`promise` has ended: tell its dependants, and those of whichever of them that ends, one after another."""
+        self._ended.append(promise)
+        if len(self._ended) > 1:
+            return  # further out in this thread somebody is at it: a long chain must not nest
+        try:
+            while self._ended:
+                for dependant in self._ended[0].take_dependants():
+                    dependant.go_on(self._ended[0])
+                self._ended.popleft()
+        finally:
+            self._ended.clear()
+
+    def take_all(self) -> list[Call]:
+        """Every call that knows its target and waits, in the order made: the connection has ended."""
+        queues, self._queues = self._queues, {}
+        waiting = sorted(entry for queue in queues.values() for entry in queue)
+        return [each.call for _, each in waiting]
+
+    def enter(self, key: _Key, waiting: _Waiting) -> None:
+        """`waiting` knows its target: it goes out in its turn."""
+        heappush(self._queues.setdefault(key, []), (waiting.number, waiting))
+
+    def advance(self, key: _Key) -> None:
+        """Send those calls of one target whose turn it is."""
+        queue = self._queues.get(key)
+        if queue is None:
+            return
+        while queue and queue[0][1].is_ready():
+            waiting = heappop(queue)[1]
+            if not waiting.call.done:
+                self._send_late(waiting)
+        if not queue and self._queues.get(key) is queue:  # sending one may have sent the rest, and begun a new queue
+            del self._queues[key]
+
+    def owns(self, reference: RemoteReference) -> bool:
+        """Whether calls through `reference` are made here."""
+        return reference.keeper.caller == self.call
+
+    def _send_late(self, waiting: _Waiting) -> None:
+        try:
+            self._check()
+            self._send(waiting.call, *waiting.take(), waiting.options)
+        except (DeadReferenceError, LocalProtocolError, Overloaded) as error:
+            waiting.call.fail(error)
+
+
+_Key = tuple[bool, int | bytes]
+
+
+class _Waiting:
+    """A call that waits for others: for its target, for arguments, or for its turn behind calls that do."""
+
+    __slots__ = ("_args", "_key", "_kwargs", "_missing", "_promises", "_right", "_target", "call", "number", "options")
+
+    def __init__(
+        self,
+        promises: Promises,
+        number: int,
+        call: Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        target: Call | None = None,
+    ) -> None:
+        self.number = number
+        """Calls of one connection that wait are numbered in the order made."""
+        self.call = call
+        self.options = options
+        # What is called, once it is known: it stays alive until the call is sent.
+        self._right: Right | None = None
+        self._key: _Key | None = None
+        self._promises = promises
+        self._target = target
+        self._args = args
+        self._kwargs = kwargs
+        self._missing = 0
+
+    def start(self) -> None:
+        """Wait for whatever there is to wait for."""
+        awaited = {id(value): value for value in (self._target, *self._args, *self._kwargs.values()) if _is_call(value)}
+        self._missing = len(awaited)
+        for promise in awaited.values():
+            promise.notice()
+            if promise.done:
+                self.go_on(promise)
+            else:
+                promise.add_dependant(self)
+        if not awaited and self._key is not None:
+            self._promises.advance(self._key)
+
+    def aim(self, right: Right) -> None:
+        """This is what is called."""
+        self._right = right
+        self._key = _key(right.live_target())
+        self._promises.enter(self._key, self)
+        self.call.add_dependant(self)  # nobody is to wait behind a call that was given up
+
+    def go_on(self, promise: Call) -> None:
+        """`promise`, which this call waits for, has ended; or this call itself has, before its turn."""
+        self._missing -= 1
+        if not self.call.done:
+            error = promise.error
+            if error is None and promise is self._target:
+                error = self._found(promise)
+            if isinstance(error, PBConnectionLost):
+                error = PBConnectionLost(str(error), sent=False)
+            if error is not None:
+                self.call.fail(error)
+        if self._key is not None:
+            self._promises.advance(self._key)
+
+    def is_ready(self) -> bool:
+        """Whether it waits for nothing any more, or nobody for it."""
+        return not self._missing or self.call.done
+
+    def take(self) -> tuple[Target, tuple[Any, ...], dict[str, Any]]:
+        """Whom to call, and with what, now that everything is there; it is kept no longer."""
+        right, args, kwargs = self._right, self._args, self._kwargs
+        self._right, self._args, self._kwargs = None, (), {}
+        assert right is not None  # it stands in the queue of its target
+        return (
+            right.live_target(),
+            tuple(value.result() if _is_call(value) else value for value in args),
+            {name: value.result() if _is_call(value) else value for name, value in kwargs.items()},
+        )
+
+    def _found(self, promise: Call) -> Exception | None:
+        """The target is what `promise` results in; returns why it can't be called, where that is so."""
+        value = promise.result()
+        if not isinstance(value, RemoteReference):
+            kind = type(value).__name__
+            return NotAReference(f"{promise.name!r} returned a {kind}: it has no remote {self.call.name!r}")
+        if not self._promises.owns(value):
+            return ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
+        try:
+            self.aim(value)
+        except DeadReferenceError as error:
+            return error
+        return None
+
+
+def _key(target: Target) -> _Key:
+    return target.to_cache, target.id
+
+
+def _is_call(value: object) -> TypeGuard[Call]:
+    return isinstance(value, Call)
+
+
+def _promised(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(map(_is_call, args)) or (bool(kwargs) and any(map(_is_call, kwargs.values())))

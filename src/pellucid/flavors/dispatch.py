@@ -1,0 +1,81 @@
+"""What a peer's call runs: what the object's class says, in pellucid's way or in Perspective Broker's.
+
+pellucid asks ``method_for(name)`` for something to call. PB hands the whole call to ``remoteMessageReceived(broker,
+message, args, kw)`` of the object, or ``perspectiveMessageReceived`` of the avatar; an override has its `broker` turn
+wire forms into objects and back. Of a class's ancestors, the nearest that defines either decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from pellucid.flavors.hooks import nearest
+
+__all__ = ["DECODED", "Translator", "dispatched", "receive"]
+
+
+class Translator(Protocol):
+    """The part of PB's broker that an overridden ``remoteMessageReceived`` needs."""
+
+    def unserialize(self, value: Any, perspective: Any = None, /) -> Any:
+        """The object that `value` stands for."""
+        ...
+
+    def serialize(
+        self,
+        value: Any,
+        perspective: Any = None,
+        method: str | None = None,
+        args: Any = None,
+        kw: Any = None,
+    ) -> Any:
+        """What stands for the object `value`."""
+        ...
+
+
+class _Decoded:
+    """A translator for values that are decoded before they get to a method, and encoded after."""
+
+    def unserialize(self, value: Any, perspective: Any = None, /) -> Any:
+        return value
+
+    def serialize(
+        self, value: Any, perspective: Any = None, method: str | None = None, args: Any = None, kw: Any = None
+    ) -> Any:
+        return value
+
+
+DECODED: Translator = _Decoded()
+"""What an override gets for its broker where nothing is left to translate."""
+
+
+def dispatched(obj: Any, name: str, translator: Translator, received: str) -> Callable[..., Any] | None:
+    """What the class of `obj` says that a call of `name` runs; None where it says nothing.
+
+    `received` is what PB calls the method that takes the whole call.
+
+    Raises:
+        NoSuchMethod: it says that a peer may call nothing of that name.
+    """
+    match nearest(type(obj), "method_for", received):
+        case None:
+            return None
+        case "method_for":
+            found: Callable[..., Any] = obj.method_for(name)
+            return found
+        case _:
+            return partial(_whole, getattr(obj, received), translator, name)
+
+
+def _whole(received: Callable[..., Any], translator: Translator, name: str, *args: Any, **kwargs: Any) -> Any:
+    return received(translator, name, args, kwargs)
+
+
+def receive(
+    method: Callable[..., Any], translator: Translator, name: str, args: Any, kwargs: Any, perspective: Any = None
+) -> Any:
+    """Do what PB's ``remoteMessageReceived`` does unless it is overridden: overrides go on with that."""
+    args, kwargs = translator.unserialize(args, perspective), translator.unserialize(kwargs, perspective)
+    return translator.serialize(method(*args, **kwargs), perspective, name, args, kwargs)
