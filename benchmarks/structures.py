@@ -24,8 +24,9 @@ from twisted.spread import pb as twisted_pb  # noqa: TID251 - the peer to compar
 
 import pellucid as pb
 from pellucid.core.broker import Broker
+from pellucid.core.caches import CacheObserver
 from pellucid.core.calls import Call, Maker
-from pellucid.core.references import CallOptions
+from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.flavors.dispatch import DECODED
 from pellucid.wire.messages import Answer, MethodCall
 
@@ -69,6 +70,8 @@ class Door:
     """The least that a broker needs: nobody awaits its calls, and it is asked for what it has to send."""
 
     translator = DECODED
+    reference_class = RemoteReference
+    observer_class = CacheObserver
 
     def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
         return Call(maker, name)

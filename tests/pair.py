@@ -19,6 +19,7 @@ from itertools import repeat
 from typing import Any, assert_never, cast
 
 from pellucid.core.broker import Broker
+from pellucid.core.caches import CacheObserver
 from pellucid.core.calls import Call, Maker
 from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
@@ -56,7 +57,7 @@ class Promise(Call):
         assert self.done, f"{self.name} is not answered yet"
         if self.error is not None:
             raise self.error.with_traceback(None)
-        return super().result()
+        return self.outcome()
 
     def fail(self, error: Exception) -> None:
         # Its traceback would keep alive all that the broker was at, arguments included.
@@ -83,6 +84,8 @@ class Side:
     """A broker, and the smallest door it can have: plain methods run at once, coroutines when the pair is pumped."""
 
     translator = DECODED
+    reference_class = RemoteReference
+    observer_class = CacheObserver
 
     def __init__(self, root: Referenceable, settings: Settings, *, listens: bool) -> None:
         self.broker = Broker(

@@ -17,6 +17,7 @@ from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
 from pellucid.core import calls
 from pellucid.core.broker import Broker
+from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.errors import ConnectFailed, ProtocolError
@@ -266,6 +267,8 @@ class Connection(asyncio.Protocol):
     # What its broker needs.
 
     translator = DECODED
+    reference_class = RemoteReference
+    observer_class = CacheObserver
 
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""

@@ -16,9 +16,11 @@ behind with `close`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
-from pellucid.core.calls import Call, Maker
+from pellucid.core.caches import CacheExport
+from pellucid.core.calls import Call
+from pellucid.core.door import Door
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.promises import Promises
@@ -32,7 +34,6 @@ from pellucid.errors import (
     PBConnectionLost,
     told_without_traceback,
 )
-from pellucid.flavors.dispatch import Translator
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.flavors.registry import Registry
@@ -52,7 +53,7 @@ from pellucid.wire.messages import (
 )
 from pellucid.wire.negotiation import Negotiation
 
-__all__ = ["Broker", "Door", "is_expected"]
+__all__ = ["Broker", "is_expected"]
 
 
 ROOT = b"root"
@@ -62,31 +63,6 @@ ROOT = b"root"
 def is_expected(error: BaseException) -> bool:
     """Whether a method raised `error` to be understood by its caller, so that it is no news on this side."""
     return isinstance(error, Error | LoginFailed)
-
-
-class Door(Protocol):
-    """What a broker needs of what stands between it and the world."""
-
-    @property
-    def translator(self) -> Translator:
-        """What methods get that take a whole call in PB's way; `DECODED`, unless a door has more to give them."""
-        ...
-
-    def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
-        """The promise of a call that begins now."""
-        ...
-
-    def check_room(self) -> None:
-        """Raise Overloaded where so much waits to be sent that no call can be made."""
-        ...
-
-    def call_was_made(self, call: Call, *, one_way: bool) -> None:
-        """There is a call to send. No answer will come to a one-way call: the door says when it is done."""
-        ...
-
-    def knock(self) -> None:
-        """There are releases to send: soon ask for `data_to_send`. Called in any thread, in the middle of anything."""
-        ...
 
 
 class Broker:
@@ -108,7 +84,7 @@ class Broker:
         self.state = State.NEGOTIATING
         self.limits = limits
         self.promises = Promises(make=door.make_call, check=self._check_callable, send=self._send_call)
-        self.books = Books(registry, policy, limits, caller=self.promises.call, knock=door.knock)
+        self.books = Books(registry, policy, limits, caller=self.promises.call, door=door)
         self._door = door
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._negotiation = Negotiation(tuple(self._dialects), limits, listens=listens)
@@ -117,6 +93,7 @@ class Broker:
         self.queued_bytes = 0
         """Bytes of messages that wait for `data_to_send`."""
         self._handed_over = 0
+        self._dropped: CacheExport | None = None
         self._unknown = 0
 
     def __repr__(self) -> str:
@@ -148,6 +125,8 @@ class Broker:
         """
         if self.state is State.NEGOTIATING:
             return self._negotiate()
+        if self._dropped is not None:
+            self._drop(self._dropped)
         while self.state is State.READY and self._dialect is not None:
             message = self._dialect.next_message()
             if message is None:
@@ -184,7 +163,7 @@ class Broker:
                 dropped = self.books.cache_exports.release(message.cache_id, message.count)
                 if dropped is None:
                     return None
-                self._send(DropCache(message.cache_id))
+                self._dropped = dropped
                 return _stopped(dropped)
             case DropCache():
                 self.books.cache_imports.forget(message.cache_id)
@@ -199,6 +178,13 @@ class Broker:
                 return None
             case _:
                 assert_never(message)
+
+    def _drop(self, dropped: CacheExport) -> None:
+        """The owner of a cacheable was told that the peer drops its copy, and could say a last word to it."""
+        self._dropped = None
+        dropped.observer.observing = False
+        if self.state is State.READY:
+            self._send(DropCache(dropped.observer.cache_id))
 
     def _find_method(self, call: MethodCall) -> None:
         """Say in `call` what to run, or why there is nothing."""
@@ -271,13 +257,17 @@ class Broker:
         unsent: list[StoppedObserving | Released] = [_stopped(export) for export in caches]
         return [*unsent, Released(cleanups)] if cleanups else unsent
 
-    def publish(self, root: Referenceable) -> None:
-        """Make `root` the object that the peer can get hold of without being given it."""
-        self.books.exports.publish(ROOT, root)
+    def publish(self, obj: Referenceable, name: bytes = ROOT) -> None:
+        """Let the peer get hold of `obj`, by `name`, without being given it."""
+        self.books.exports.publish(name, obj)
+
+    def reference(self, name: bytes) -> RemoteReference:
+        """A reference to what the peer publishes under `name`. Nothing is asked of the peer for it."""
+        return self.books.door.reference_class(self.books, name)
 
     def root(self) -> RemoteReference:
         """A reference to the object that the peer publishes. PB asks nothing of the peer for it."""
-        return RemoteReference(self.books, ROOT)
+        return self.reference(ROOT)
 
     def check_alive(self) -> None:
         """Raise DeadReferenceError where the connection has ended."""

@@ -36,7 +36,8 @@ class CacheObserver:
         self.observing: bool | None = None
         """Whether the peer has the copy: None before it is sent, False after it was dropped."""
         self._caller = caller
-        self._cache_id = cache_id
+        self.cache_id = cache_id
+        """By which the peer knows its copy."""
         self._target = Target(cache_id, to_cache=True, perspective=perspective)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
@@ -60,7 +61,7 @@ class CacheObserver:
         return self._target
 
     def __repr__(self) -> str:
-        return f"<CacheObserver {self._cache_id} observing={self.observing}>"
+        return f"<CacheObserver {self.cache_id} observing={self.observing}>"
 
 
 @dataclass(slots=True)
@@ -76,10 +77,10 @@ class CacheExport:
 class CacheExports:
     """Our cacheables of which the peer has copies."""
 
-    def __init__(self, caller: Caller, pending: PendingCalls) -> None:
+    def __init__(self, observer: Callable[[int, Any], CacheObserver], pending: PendingCalls) -> None:
         self.parting: Parting[Cacheable] = Parting(pending)
         """Cacheables just dropped by the peer: see `original`."""
-        self._caller = caller
+        self._observer = observer
         self._by_id: dict[int, CacheExport] = {}
         self._ids: dict[Hashable, int] = {}
 
@@ -96,7 +97,7 @@ class CacheExports:
     def add(self, obj: Cacheable, cache_id: int, perspective: Any) -> CacheObserver:
         """Enter `obj` with its first receipt."""
         key = identity(obj)
-        observer = CacheObserver(self._caller, cache_id, perspective)
+        observer = self._observer(cache_id, perspective)
         self._by_id[cache_id] = CacheExport(obj, key, observer)
         self._ids[key] = cache_id
         return observer
@@ -131,7 +132,6 @@ class CacheExports:
             return None
         del self._by_id[cache_id]
         del self._ids[export.key]
-        export.observer.observing = False
         self.parting.add(cache_id, export.obj)
         return export
 

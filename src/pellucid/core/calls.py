@@ -77,7 +77,7 @@ class Call:
         """Whether another call waits for the result of this one."""
         return any(dependant.call is not self and not dependant.call.done for dependant in self._dependants)
 
-    def result(self) -> Any:
+    def outcome(self) -> Any:
         """What the method returned, once the call is done; raises what the call ended in."""
         if self._error is not None:
             raise self._error

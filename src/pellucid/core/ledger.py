@@ -7,6 +7,7 @@ from typing import Any
 
 from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
 from pellucid.core.calls import PendingCalls
+from pellucid.core.door import Door
 from pellucid.core.references import Caller, RemoteReference
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
@@ -28,17 +29,16 @@ class Books(Ledger):
     It is the `pellucid.wire.dialect.Ledger` of its broker, and what references know of their connection.
     """
 
-    def __init__(
-        self, registry: Registry, policy: Policy, limits: Limits, *, caller: Caller, knock: Callable[[], None]
-    ) -> None:
+    def __init__(self, registry: Registry, policy: Policy, limits: Limits, *, caller: Caller, door: Door) -> None:
         self.registry = registry
         self.policy = policy
         self.limits = limits
         self.caller = caller
+        self.door = door
         self.closed = False
         self.pending = PendingCalls(limits)
         self.exports = Exports(self.pending)
-        self.cache_exports = CacheExports(caller, self.pending)
+        self.cache_exports = CacheExports(self._observer, self.pending)
         self.imports = Imports(self._noted)
         self.cache_imports = CacheImports(self._noted)
         self.notices: dict[object, Callable[[], object]] = {}
@@ -47,7 +47,6 @@ class Books(Ledger):
         """Cacheables that were given an observer and then not sent after all."""
         self.unsent_cleanups: list[Callable[[], object]] = []
         """What was to be run on the release of objects that were not sent after all."""
-        self._knock = knock
         self._knocked = False
         self._last_id = 0
         self._releases: list[Release | ReleaseCache] = []
@@ -92,11 +91,12 @@ class Books(Ledger):
 
     # What a dialect does while it decodes: see Ledger.
 
-    def import_reference(self, export_id: int) -> RemoteReference:
+    def import_reference(self, export_id: int, cls: type[Held] | None = None) -> RemoteReference:
         reference = self.imports.receive(export_id)
         if reference is None:
             self._check_imports()
-            reference = RemoteReference(self, export_id)
+            made_as = cls if cls is not None and issubclass(cls, RemoteReference) else self.door.reference_class
+            reference = made_as(self, export_id)
             self.imports.add(export_id, reference)
         return reference
 
@@ -166,6 +166,9 @@ class Books(Ledger):
         self.cache_imports.clear()
         self._releases.clear()
 
+    def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
+        return self.door.observer_class(self.caller, cache_id, perspective)
+
     def _new_id(self) -> int:
         held = len(self.exports) + len(self.cache_exports)
         if held >= self.limits.references_exported:
@@ -190,4 +193,4 @@ class Books(Ledger):
         # Any thread, in the middle of anything: once a batch is enough.
         if not self._knocked and not self.closed:
             self._knocked = True
-            self._knock()
+            self.door.knock()

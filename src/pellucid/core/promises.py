@@ -205,13 +205,13 @@ class _Waiting:
         assert right is not None  # it stands in the queue of its target
         return (
             right.live_target(),
-            tuple(value.result() if _is_call(value) else value for value in args),
-            {name: value.result() if _is_call(value) else value for name, value in kwargs.items()},
+            tuple(value.outcome() if _is_call(value) else value for value in args),
+            {name: value.outcome() if _is_call(value) else value for name, value in kwargs.items()},
         )
 
     def _found(self, promise: Call) -> Exception | None:
         """The target is what `promise` results in; returns why it can't be called, where that is so."""
-        value = promise.result()
+        value = promise.outcome()
         if not isinstance(value, RemoteReference):
             kind = type(value).__name__
             return NotAReference(f"{promise.name!r} returned a {kind}: it has no remote {self.call.name!r}")

@@ -57,6 +57,7 @@ class Keeper(Protocol):
     """What a reference needs of its connection: the books that count it, and the door's way to call."""
 
     caller: Caller
+    door: Any
     closed: bool
     limits: Limits
 

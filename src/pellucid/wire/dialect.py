@@ -50,8 +50,11 @@ class Ledger(Protocol):
         """The id by which the peer knows its own object. Raises ForeignReference, DeadReferenceError."""
         ...
 
-    def import_reference(self, export_id: int) -> Held:
-        """The one reference to that object of the peer's, with one more receipt. Raises TooManyReferences."""
+    def import_reference(self, export_id: int, cls: type[Held] | None = None) -> Held:
+        """The one reference to that object of the peer's, with one more receipt.
+
+        It is made as a `cls` where there is none yet, and a `cls` is given. Raises TooManyReferences.
+        """
         ...
 
     def exported(self, export_id: ExportId) -> object:

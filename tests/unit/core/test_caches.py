@@ -18,6 +18,7 @@ from pellucid.errors import (
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
+from pellucid.flavors.serializable import qualified_name
 from tests.pair import Desk, Pair, Settings, Stranger
 
 
@@ -276,6 +277,26 @@ def test_a_copy_that_nobody_holds_is_given_back_with_every_receipt_and_then_forg
     shore.settle()
     assert shore.said() == [b"uncache", b"decache", b"decache"]
     assert shore.pond.stopped == [(None, observer)]
+    assert shore.pair.server.is_empty()
+    assert shore.pair.client.is_empty()
+
+
+def test_its_owner_may_send_a_last_word_when_it_is_told_of_the_drop() -> None:
+    class Polite(Pond):
+        def get_type_to_copy(self) -> str:
+            return qualified_name(Pond)
+
+        def stopped_observing(self, perspective: Any, observer: Any) -> None:
+            observer.update("ducks", 0)
+            super().stopped_observing(perspective, observer)
+
+    shore = Shore(Polite())
+    shore.give()
+    observer = shore.observer
+    shore.settle()
+    assert shore.said() == [b"cachemessage", b"uncache", b"decache"]
+    assert observer.observing is False
+    assert shore.pair.client.ended_by is None
     assert shore.pair.server.is_empty()
     assert shore.pair.client.is_empty()
 

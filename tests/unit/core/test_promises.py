@@ -109,7 +109,7 @@ class Scene:
         """What a call gave or ended in."""
         self.pair.pump()
         assert call.done
-        return call.error or call.result()
+        return call.error or call.outcome()
 
 
 def test_a_call_waits_for_its_arguments_and_is_given_their_results() -> None:
@@ -127,7 +127,7 @@ def test_one_that_is_done_is_as_good_as_its_result() -> None:
     promise = scene.root.call("notes")
     assert isinstance(scene.outcome(promise), RemoteReference)
     call = scene.root.call("note", promise)
-    assert scene.outcome(call) is promise.result()
+    assert scene.outcome(call) is promise.outcome()
 
 
 def test_the_same_call_can_be_several_arguments_and_the_target_too() -> None:
@@ -173,7 +173,7 @@ def test_calls_of_a_result_that_wait_for_arguments_keep_their_place_among_its_ca
     target.call("note", value)
     target.call("note", 3)
     scene.give(scene.hall.notes, "target")
-    target.result().call("note", 4)
+    target.outcome().call("note", 4)
     assert scene.noted == [1]
     scene.give(2, "value")
     assert scene.noted == [1, 2, 3, 4]
@@ -236,7 +236,7 @@ def test_inside_another_argument_a_call_may_not_stand() -> None:
     scene = Scene()
     call = scene.root.call("note", [scene.later()])
     with pytest.raises(InsecureJelly, match=r"await it first.*\[0\]|\[0\].*await it first"):
-        call.result()
+        call.outcome()
 
 
 def test_a_call_that_waits_keeps_its_target_alive() -> None:
@@ -311,7 +311,7 @@ def test_a_reference_of_another_connection_can_be_neither_argument_nor_target() 
     assert isinstance(scene.outcome(call), ForeignReference)
     mixed = scene.root.call("note", 1)
     dependant = mixed.call("note", 2)
-    mixed.succeed(foreign.result())  # no answer can do that, but an application's own classes might
+    mixed.succeed(foreign.outcome())  # no answer can do that, but an application's own classes might
     assert isinstance(dependant.error, ForeignReference)
 
 
