@@ -5,11 +5,10 @@ PYTHON ?= python3
 VENV ?= .venv
 GROUP ?= dev
 PYTEST_ARGS ?=
-PEER_TWISTED ?= 26.10.0
+RELEASES ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
-PEER := .cache/peers/twisted-$(PEER_TWISTED)
 BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -38,15 +37,8 @@ demo: $(READY) ## run the demonstration
 test: $(READY) ## run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-interop: $(READY) $(PEER)/.ready ## run the tests against stock Twisted, in an environment without pellucid
-	PELLUCID_PEER_PYTHON=$(CURDIR)/$(PEER)/bin/python $(BIN)/python -m pytest tests/interop $(PYTEST_ARGS)
-
-$(PEER)/.ready: constraints.txt
-	@echo 'setting up $(PEER)'
-	@$(PYTHON) -m venv $(PEER)
-	@grep -iv '^twisted==' constraints.txt > $(PEER)/constraints.txt
-	@$(PEER)/bin/python -m pip install -qq --constraint $(PEER)/constraints.txt pip 'twisted==$(PEER_TWISTED)'
-	@touch $@
+interop: $(READY) ## run the tests against stock Twisted of every age, or of RELEASES='24.3.0 20.3.0'
+	$(BIN)/python tests/interop/environments.py $(RELEASES) -- $(PYTEST_ARGS)
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .

@@ -430,11 +430,11 @@ class Jelly:
 
     def write(self, value: object, perspective: object = None) -> Any:
         """`value` as an expression."""
-        return Jellier(self.books, find_encoders(self.settings.policy.types), perspective).jelly(value)
+        return Jellier(self.books, find_encoders(self.settings.policy.types), perspective).write(value)
 
     def read(self, expression: object, *, placeholders: bool = True) -> Any:
         """What `expression` stands for."""
-        return Unjellier(self.books, find_decoders(self.settings.policy.types), placeholders=placeholders).unjelly(
+        return Unjellier(self.books, find_decoders(self.settings.policy.types), placeholders=placeholders).read(
             expression
         )
 

@@ -23,6 +23,9 @@ class Limits:
     message_bytes: int = 16 * 1024 * 1024
     """Bytes in one message. PB itself has no bound; without one a peer could make us buffer for ever."""
 
+    negotiation_bytes: int = 4096
+    """Bytes in what a peer says before a dialect is agreed on: names of dialects. So far nothing is known of it."""
+
     nesting: int = 256
     """Levels of list inside list in one message. Deeper input would spend our stack, not theirs."""
 
@@ -73,8 +76,8 @@ class Limits:
     """Seconds a newly accepted peer has for TLS and negotiation."""
 
     silence_seconds: int = 60
-    """Seconds after which the system gives up a TCP peer that has vanished without a word. PB has no sign of life of
-    its own, so this is TCP's keep-alive, where the system lets a program set it."""
+    """Seconds after which the system gives up a TCP peer that has vanished without a word, where nothing is on its way
+    to it. PB has no sign of life of its own, so this is TCP's keep-alive, where the system lets a program set it."""
 
     close_seconds: float = 10.0
     """Seconds that closing waits for methods that run, and then for the peer to read what it was sent."""

@@ -1,17 +1,15 @@
 """Stock Twisted peers in processes of their own, and how tests run coroutines.
 
-The peers run in the interpreter that PELLUCID_PEER_PYTHON names, so that other versions can be tried; without it in
-the one that runs the tests.
+The peers run in the interpreter that PELLUCID_PEER_PYTHON names, so that other releases can be tried (releases.py);
+without it in the one that runs the tests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import select
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +19,7 @@ from typing import IO, Any, TypeVar
 import pytest
 
 import pellucid as pb
+from tests.interop.releases import PEER_PYTHON
 
 __all__ = ["PEERS", "SECONDS", "Ask", "Connect", "Peer", "StockClient", "StockServer", "run"]
 
@@ -53,7 +52,7 @@ class Peer:
     def __init__(self, program: str) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self.process = subprocess.Popen(
-            [os.environ.get("PELLUCID_PEER_PYTHON", sys.executable), str(PEERS / program)],
+            [PEER_PYTHON, str(PEERS / program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -90,13 +89,11 @@ class Peer:
 
 
 class StockServer(Peer):
-    """peers/server.py: its version, and its ports by dialect and service."""
+    """peers/server.py: its ports by dialect and service."""
 
     def __init__(self) -> None:
         super().__init__("server.py")
-        greeting = self.hear()
-        self.version: str = greeting["version"]
-        self.ports: dict[str, dict[str, int]] = greeting["ports"]
+        self.ports: dict[str, dict[str, int]] = self.hear()
 
 
 class StockClient(Peer):

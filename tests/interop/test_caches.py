@@ -24,7 +24,7 @@ def test_a_twisted_client_holds_a_cacheable_of_the_servers(ask_either: Ask, numb
         "answers": ["saw ducks"],
         "updated": f"PondCache(ducks=int 3, name=str {name})",
         "shared": True,
-        "pair shared": [True, True],
+        "pair shared": True,
         "home": True,
         "observers": 1,
         "stopped": 1,

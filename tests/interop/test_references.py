@@ -9,6 +9,7 @@ import pytest
 
 import pellucid as pb
 from tests.interop.harness import Ask, Connect, run
+from tests.interop.releases import modern
 from tests.interop.twin import Document, Thing, table_sizes
 
 NOTHING_HELD = {"local": 0, "cached by the peer": 0, "cached here": 0, "unanswered": 0}
@@ -72,16 +73,11 @@ def test_a_server_calls_and_releases_objects_of_a_twisted_client(ask_either: Ask
 
 
 def test_viewpoints_of_a_server_tell_a_twisted_client_who_it_is(ask_either: Ask) -> None:
-    ann, bob, equal, reader, missing = ask_either("viewpoints")
-    assert (ann, bob) == (["ann", [], {}], ["bob", [1], {"two": 2}])
+    seen, equal, reader, missing = ask_either("viewpoints")
+    assert seen == [["ann", [], {}], ["bob", [1], {"two": 2}]]
     assert not equal
     assert reader == "ann"
-    assert missing["parents"][-4:] == [
-        "builtins.AttributeError",
-        "builtins.Exception",
-        "builtins.BaseException",
-        "builtins.object",
-    ]
+    assert "builtins.AttributeError" in map(modern, missing["parents"])
 
 
 def test_answers_reach_a_twisted_client_in_any_order(ask_either: Ask) -> None:

@@ -114,11 +114,11 @@ class PondCache(pb.RemoteCache):
     described = True
     not_described = ("updates",)
 
-    def __init__(self) -> None:
-        self.updates: list[tuple[str, object]] = []
+    updates: list[tuple[str, object]]
 
-    def set_copyable_state(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
+    def set_copyable_state(self, state: object) -> None:
+        super().set_copyable_state(state)
+        self.updates = []
 
     def observe_set(self, key: str, value: object) -> str:
         setattr(self, key, value)
@@ -242,7 +242,10 @@ class Session(pb.Referenceable):
         return samples.describe(value)
 
     def remote_keywords(self, *args: object, **kw: object) -> str:
-        return samples.describe([list(args), dict(sorted(kw.items()))])
+        return samples.describe([list(args), kw])
+
+    def remote_order(self, value: dict[str, object]) -> list[str]:
+        return list(value)
 
     def remote_point(self) -> Point:
         return Point(1, [2.5, "y"])

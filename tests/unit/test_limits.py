@@ -1,4 +1,7 @@
-"""Each limit that the core enforces: what stands at it passes, and what goes one past it is refused."""
+"""Each limit: what stands at it passes, and what goes one past it is refused.
+
+Here are those that the core enforces. `HELD_BY` says where every other is held, and no field of `Limits` may lack.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,19 @@ from typing import Any
 import pytest
 
 from pellucid.core.references import RemoteReference
-from pellucid.errors import LimitBroken, LimitExceeded, TooManyCalls, TooManyReferences
+from pellucid.errors import LimitBroken, LimitExceeded, PBConnectionLost, TooManyCalls, TooManyReferences
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.limits import Limits
-from tests.pair import Desk, Pair, Settings, Stranger
+from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
+from tests.unit.asyncio import (
+    test_keep_alive,
+    test_limits_of_sending,
+    test_limits_of_time,
+    test_methods,
+    test_paging,
+)
+from tests.unit.core import test_calls
+from tests.unit.wire import test_limits_on_the_wire
 
 
 def limited(**limits: Any) -> Settings:
@@ -41,6 +53,14 @@ def shared(copies: int) -> list[object]:
 
 def pairs(number: int) -> set[object]:
     return {(index, index) for index in range(number)}
+
+
+def test_what_is_shared_counts_each_time_it_is_met_up_to_the_limit() -> None:
+    shared = [b"reference", 1, [b"list", 1, 1]]  # 3 elements
+    expression = [b"list", shared, [b"dereference", 1], [b"dereference", 1]]  # 4, and 3 for each
+    assert Jelly(limited(expanded_elements=13)).read(expression) == [[1, 1]] * 3
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=12"):
+        Jelly(limited(expanded_elements=12)).read(expression)
 
 
 BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
@@ -89,6 +109,83 @@ def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
     keys = [None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes", ("text", b"bytes", None), ("text", (5,)), (2.5,)]
     plain: dict[Any, int] = dict.fromkeys(keys, 0)
     assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]
+
+
+# A whole message, to the byte, the level and the element; in both directions.
+
+
+def nested(depth: int) -> Any:
+    """So many lists inside each other."""
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def message_with(argument: object) -> list[object]:
+    """What `call("keep", ...)` sends, first of all."""
+    return [b"message", 1, b"root", b"keep", 1, [b"tuple", argument], [b"dictionary"]]
+
+
+WHOLE: list[tuple[dict[str, int], Callable[[int], Any]]] = [
+    ({"string_bytes": 300}, lambda number: b"x" * number),
+    ({"list_elements": 50}, lambda number: [1] * (number - 1)),  # and its tag
+    ({"prefix_digits": 9}, lambda number: 2 ** (7 * number) - 1),
+    ({"message_bytes": 1_000}, lambda number: bytes(number - len(write(message_with(bytes(200)), "pb")) + 200)),
+    ({"nesting": 20}, lambda number: nested(number - 2)),
+    ({"elements": 100}, lambda number: [1] * (number - 12)),  # 11 around it, and its tag
+]
+each_whole = pytest.mark.parametrize(("limits", "make"), WHOLE, ids=[next(iter(limits)) for limits, _ in WHOLE])
+
+
+@each_whole
+def test_a_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the_connection(
+    limits: dict[str, int], make: Callable[[int], Any]
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    assert pair.call(pair.root, "keep", make(value)) is None
+    with pytest.raises(PBConnectionLost):
+        pair.call(pair.root, "keep", make(value + 1))
+    error = pair.server.ended_by
+    assert isinstance(error, LimitBroken)
+    assert (error.limit, error.value) == (name, value)
+
+
+@each_whole
+def test_a_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not(
+    limits: dict[str, int], make: Callable[[int], Any]
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(client=limited(**limits))
+    assert pair.call(pair.root, "keep", make(value)) is None
+    sent = pair.to_server.said()
+    with pytest.raises(LimitExceeded) as caught:
+        pair.call(pair.root, "keep", make(value + 1))
+    assert (caught.value.limit, caught.value.value, caught.value.asked) == (name, value, value + 1)
+    assert pair.to_server.said() == sent
+    assert pair.call(pair.root, "keep", make(value)) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "result"),
+    [
+        ({"message_bytes": 1_000}, bytes(1_000)),
+        ({"nesting": 20}, nested(20)),
+        ({"elements": 200}, [1] * 200),
+    ],
+    ids=["message_bytes", "nesting", "elements"],
+)
+def test_a_result_that_makes_a_message_too_large_is_answered_with_the_limit(
+    limits: dict[str, int], result: object
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    desk: Any = pair.server.published
+    desk.kept = [result]
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "give")
+    assert not pair.server.is_closed
 
 
 SENT: list[tuple[dict[str, int], Callable[[int], object], int]] = [
@@ -183,3 +280,46 @@ def test_a_peer_may_be_misunderstood_as_often_as_the_limit_says(message: object)
     stranger.say(message)
     assert isinstance(stranger.side.ended_by, LimitBroken)
     assert str(stranger.side.ended_by) == "over Limits.unknown_messages=3"
+
+
+# Nothing is left out.
+
+HELD_BY: dict[str, list[Callable[..., None]]] = {
+    "negotiation_bytes": [test_limits_on_the_wire.test_what_a_stranger_says_is_bounded],
+    "unknown_messages": [test_a_peer_may_be_misunderstood_as_often_as_the_limit_says],
+    "calls_pending": [test_as_many_calls_may_be_unanswered_as_the_limit_says],
+    "running_calls": [test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order],
+    "waiting_calls": [
+        test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order,
+        test_methods.test_calls_beyond_those_that_may_wait_are_answered_too_many_calls_and_the_connection_lives,
+    ],
+    "waiting_bytes": [
+        test_calls.test_waiting_calls_may_take_as_many_bytes_as_the_limit_says,
+        test_methods.test_calls_that_wait_are_bounded_in_bytes_too,
+    ],
+    "queued_bytes": [
+        test_limits_of_sending.test_a_one_way_call_waits_for_room_where_more_waits_than_the_limit_says,
+        test_limits_of_sending.test_a_peers_further_calls_wait_where_more_waits_than_the_limit_says,
+        test_limits_of_sending.test_a_call_raises_overloaded_where_more_waits_than_twice_the_limit,
+        test_limits_of_sending.test_a_peer_that_goes_on_calling_is_cut_off_where_more_waits_than_twice_the_limit,
+    ],
+    "paged_bytes": [
+        test_paging.test_a_transfer_may_have_as_many_bytes_as_the_limit_says_and_not_one_more,
+        test_paging.test_the_limit_is_the_connections_unless_another_is_given,
+    ],
+    "connect_seconds": [test_limits_of_time.test_a_server_may_take_connect_seconds_to_agree_and_no_longer],
+    "handshake_seconds": [test_limits_of_time.test_a_client_may_take_handshake_seconds_to_agree_and_no_longer],
+    "silence_seconds": [test_keep_alive.test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit],
+    "close_seconds": [
+        test_limits_of_time.test_closing_waits_close_seconds_for_a_peer_that_reads_and_never_hangs_up,
+        test_limits_of_time.test_closing_a_server_waits_close_seconds_for_methods_that_run,
+    ],
+}
+"""The tests of the limits that no table above has."""
+
+
+def test_every_limit_is_held_by_a_test() -> None:
+    rows = [row[0] for row in BY_CALL] + [row[0] for row in WHOLE] + [row[0] for row in SENT]
+    in_tables = {name for limits in rows for name in limits}
+    assert in_tables | HELD_BY.keys() == {limit.name for limit in fields(Limits)}
+    assert not in_tables & HELD_BY.keys()

@@ -14,7 +14,14 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
-from pellucid.errors import SELF_EXPLANATORY, CallCancelled, LoginFailed, RemoteProtocolError, TooManyCalls
+from pellucid.errors import (
+    SELF_EXPLANATORY,
+    CallCancelled,
+    LimitExceeded,
+    LoginFailed,
+    RemoteProtocolError,
+    TooManyCalls,
+)
 from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread"]
@@ -182,7 +189,7 @@ class Runner:
                 task.add_done_callback(functools.partial(self._ended, call, result))
                 return
         except asyncio.CancelledError:
-            self._broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
@@ -198,7 +205,7 @@ class Runner:
         try:
             value = await result
         except asyncio.CancelledError:
-            self._broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
             raise
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
@@ -232,7 +239,11 @@ class Runner:
             self._idle.set()
 
     def _answer(self, call: MethodCall, value: Any) -> None:
-        failed = self._broker.answer(call, value)
+        try:
+            failed = self._broker.answer(call, value)
+        except LimitExceeded as hindrance:
+            self._host.abort(f"not even an error can be sent: {hindrance}")
+            return
         if failed is not None:
             self._log("the result of %r can't be sent: %s", call, failed)
 
@@ -241,15 +252,22 @@ class Runner:
             log.warning("login from %s refused: %s", self._host.peer, error, extra=self._fields("login.refused", call))
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
-        self._broker.fail(call, error, with_traceback=self._host.unsafe_tracebacks)
+        self._tell(call, error, with_traceback=self._host.unsafe_tracebacks)
 
     def _refuse(self, call: MethodCall, error: Exception) -> None:
         """Answer a call that did not run. Its caller is at fault, as a rule: that is no news."""
         if self._host.drowning():
-            self._host.abort("the peer calls and does not read the answers")
+            most = self._broker.limits.queued_bytes
+            self._host.abort(f"the peer calls and does not read: over twice Limits.queued_bytes={most} wait for it")
             return
         log.debug("call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
-        self._broker.fail(call, error)
+        self._tell(call, error)
+
+    def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False) -> None:
+        try:
+            self._broker.fail(call, error, with_traceback=with_traceback)
+        except LimitExceeded as hindrance:
+            self._host.abort(f"not even an error can be sent: {hindrance}")
 
     def _log(self, text: str, call: MethodCall, error: Exception, exc_info: Exception | None = None) -> None:
         log.error(text, call.name, error, exc_info=exc_info, extra=self._fields("call.failed", call))

@@ -182,8 +182,9 @@ class Server:
             return
         self.connections.add(connection)
         connection.notify_on_disconnect(lambda: self.connections.discard(connection))
+        seconds = self._settings.limits.handshake_seconds
         hurry = connection.loop.call_later(
-            self._settings.limits.handshake_seconds, connection.abort, "the peer was too slow to agree on a dialect"
+            seconds, connection.abort, f"no dialect was agreed on within Limits.handshake_seconds={seconds}"
         )
         connection.ready.add_done_callback(lambda _: hurry.cancel())
 

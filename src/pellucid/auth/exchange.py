@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from pellucid.auth.challenge import CHALLENGE_BYTES, respond
 from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
-from pellucid.auth.portal import Login, Portal
+from pellucid.auth.portal import Login
 from pellucid.errors import RemoteProtocolError, UnauthorizedLogin, UnhandledCredentials
 from pellucid.flavors.referenceable import Referenceable
 
@@ -33,10 +33,18 @@ class Admit(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """What decides on logins: a `Portal`, or something that stands for another kind of portal."""
+
+    async def login(self, credentials: object, mind: object) -> Login:
+        """Grant a login. Raises UnauthorizedLogin or UnhandledCredentials where there is to be none."""
+        ...
+
+
 class PortalRoot(Referenceable):
     """What one connection publishes in place of a root object where a portal guards it."""
 
-    def __init__(self, portal: Portal, random_bytes: Callable[[int], bytes], admit: Admit) -> None:
+    def __init__(self, portal: Guard, random_bytes: Callable[[int], bytes], admit: Admit) -> None:
         self._portal = portal
         self._random_bytes = random_bytes
         self._admit = admit
@@ -62,7 +70,7 @@ class PortalRoot(Referenceable):
 class _Challenger(Referenceable):
     """Takes the response to one challenge, once."""
 
-    def __init__(self, portal: Portal, admit: Admit, username: str, challenge: bytes) -> None:
+    def __init__(self, portal: Guard, admit: Admit, username: str, challenge: bytes) -> None:
         self._portal = portal
         self._admit = admit
         self._username = username
@@ -122,7 +130,7 @@ async def login(root: Callee, credentials: object, mind: object = None) -> objec
             return await root.call("loginAnonymous", mind)
         case Password(username, password):
             # Bytes: Twisted's own checkers hold usernames as bytes, and refuse the same name as text.
-            answer = await root.call("login", username.encode())
+            answer = await root.call("login", username.encode() if isinstance(username, str) else username)
             challenge, challenger = _parse_challenge(answer)
             return await challenger.call("respond", respond(challenge, password), mind)
         case _:

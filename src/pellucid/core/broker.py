@@ -214,7 +214,11 @@ class Broker:
         return b"".join(out)
 
     def answer(self, call: MethodCall, value: Any) -> Exception | None:
-        """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned."""
+        """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
+
+        Raises:
+            LimitExceeded: not even that can be sent; see `fail`.
+        """
         if not call.wants_answer or self.state is State.CLOSED:
             return None
         try:
@@ -227,7 +231,11 @@ class Broker:
         return None
 
     def fail(self, call: MethodCall, error: BaseException, *, with_traceback: bool = False) -> None:
-        """Answer `call` with `error`; where that can't be sent, as when it is a copyable, with what hinders it."""
+        """Answer `call` with `error`; where that can't be sent, as when it is a copyable, with what hinders it.
+
+        Raises:
+            LimitExceeded: the limits leave no room for that either; the connection is of no use.
+        """
         if not call.wants_answer or self.state is State.CLOSED:
             return
         try:

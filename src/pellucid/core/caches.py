@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, ItemsView
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,17 @@ class CacheExports:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def items(self) -> ItemsView[int, CacheExport]:
+        """What the peer has copies of, by id."""
+        return self._by_id.items()
+
+    def find(self, obj: Cacheable) -> int | None:
+        """The id of `obj`, where the peer has a copy."""
+        return self._ids.get(identity(obj))
+
     def count_up(self, obj: Cacheable) -> int | None:
         """Count one more receipt of `obj` and return its id, where the peer has a copy."""
-        cache_id = self._ids.get(identity(obj))
+        cache_id = self.find(obj)
         if cache_id is not None:
             self._by_id[cache_id].count += 1
         return cache_id
@@ -179,6 +187,11 @@ class CacheImports:
         copy = make()
         self._enter(cache_id, copy, receipts=1)
         return copy
+
+    def items(self) -> dict[int, RemoteCache]:
+        """The copies that the application holds now, by id."""
+        held = {cache_id: entry() for cache_id, entry in self._by_id.items()}
+        return {cache_id: copy for cache_id, copy in held.items() if copy is not None}
 
     def receive(self, cache_id: int) -> RemoteCache:
         """The copy, with one more receipt. Raises Error where there is none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, ItemsView, Mapping
 from dataclasses import dataclass
 
 from pellucid.core.calls import PendingCalls
@@ -46,6 +46,15 @@ class Exports:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    def items(self) -> ItemsView[int, Export]:
+        """What the peer holds, by number."""
+        return self._by_id.items()
+
+    @property
+    def named(self) -> Mapping[bytes, Referenceable]:
+        """What is published, by name."""
+        return self._named
 
     def publish(self, name: bytes, obj: Referenceable) -> None:
         """Let the peer call `obj` by `name`, uncounted."""

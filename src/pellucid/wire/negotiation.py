@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pellucid.errors import NoCommonDialect, RemoteProtocolError
+from pellucid.errors import LimitBroken, NoCommonDialect, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.pb import banana
 
 __all__ = ["Negotiation"]
+
+# A list of names; what is deeper is none, whatever the limit on messages.
+_NESTING = 2
 
 
 class Negotiation:
@@ -22,7 +25,8 @@ class Negotiation:
 
     def __init__(self, names: Sequence[str], limits: Limits, *, listens: bool) -> None:
         self._names = [name.encode() for name in names]
-        self._limits = replace(limits, message_bytes=min(limits.message_bytes, 4096), elements=64, nesting=2)
+        self._most = min(limits.message_bytes, limits.negotiation_bytes)
+        self._limits = replace(limits, message_bytes=self._most, nesting=_NESTING)
         self._listens = listens
         self._decoder = banana.Decoder(self._limits, None)
 
@@ -39,9 +43,15 @@ class Negotiation:
 
         Raises:
             NoCommonDialect: there is none; the connection is of no use.
+            LimitBroken: it says more than `Limits.negotiation_bytes`.
             RemoteProtocolError: the peer does not speak PB.
         """
-        said = self._decoder.next_expression()
+        try:
+            said = self._decoder.next_expression()
+        except LimitBroken as error:
+            if error.limit == "message_bytes":
+                raise LimitBroken("negotiation_bytes", self._most, error.asked) from None
+            raise RemoteProtocolError(f"the peer does not speak of dialects: {error}") from None
         if said is banana.NEED_DATA:
             return None
         if self._listens:

@@ -1,18 +1,16 @@
 """Named sample values, and a text that describes any value exactly: what both ends of an interop test agree on.
 
-It imports neither Twisted nor pellucid, so that either side can say what it got without the other's help.
+It imports neither Twisted nor pellucid, so that either side can say what it got without the other's help, and runs on
+Python 2.7 as well, where text is `unicode` and bytes are `str`. Its types are in samples.pyi.
 """
 
-from __future__ import annotations
+from __future__ import unicode_literals
 
-from collections.abc import Callable
+from binascii import hexlify
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 
-__all__ = ["SAMPLES", "UNORDERED", "USERS", "WORDS", "describe", "pages_are_whole", "pages_of"]
-
-USERS = {name: f"{name}'s password" for name in ("alice", "bob", *(f"user{number}" for number in range(200)))}
+USERS = {name: name + "'s password" for name in ["alice", "bob"] + ["user%d" % number for number in range(200)]}
 """Who may log in, at either server. Tests that count logins take a user of their own."""
 
 WORDS = (
@@ -23,59 +21,59 @@ WORDS = (
 """The words that dialect pb sends as tokens (twisted.spread.banana.Banana.outgoingVocabulary, 26.10)."""
 
 
-def shared_list() -> list[object]:
+def shared_list():
     inner = [1]
     return [inner, inner, inner]
 
 
-def shared_everything() -> list[object]:
-    shared: list[object] = [["list"], {"a": 1}, {7}, (1, 2, 3), frozenset([8])]
+def shared_everything():
+    shared = [["list"], {"a": 1}, {7}, (1, 2, 3), frozenset([8])]
     return [shared, list(shared), list(reversed(shared))]
 
 
-def two_groups_shared() -> list[object]:
+def two_groups_shared():
     first, second = [1], [2]
     return [first, second, second, first]
 
 
-def equal_but_apart() -> list[object]:
+def equal_but_apart():
     return [[1], [1], (5,), tuple([5])]  # noqa: C409  # a literal (5,) twice would be one object
 
 
-def cyclic_list() -> list[object]:
-    cycle: list[object] = [1]
+def cyclic_list():
+    cycle = [1]
     cycle.append(cycle)
     return cycle
 
 
-def cyclic_dict() -> dict[str, object]:
-    cycle: dict[str, object] = {"n": 1}
+def cyclic_dict():
+    cycle = {"n": 1}
     cycle["self"] = cycle
     return cycle
 
 
-def cyclic_tuple() -> tuple[object, ...]:
-    inside: list[object] = []
+def cyclic_tuple():
+    inside = []
     cycle = (inside, "tail")
     inside.append(cycle)
     return cycle
 
 
-def mutual_cycle() -> list[object]:
-    left: list[object] = ["left"]
-    right: dict[str, object] = {"left": left}
+def mutual_cycle():
+    left = ["left"]
+    right = {"left": left}
     left.append(right)
     return [left, right]
 
 
-def nested(depth: int) -> list[object]:
-    value: list[object] = []
+def nested(depth):
+    value = []
     for _ in range(depth):
         value = [value]
     return value
 
 
-SAMPLES: dict[str, Callable[[], object]] = {
+SAMPLES = {
     "none": lambda: None,
     "true": lambda: True,
     "false": lambda: False,
@@ -105,7 +103,7 @@ SAMPLES: dict[str, Callable[[], object]] = {
     "str unicode": lambda: "na\u00efve \u4f60\u597d \U0001f600 e\u0301 \ufeff\u202e\x00\n\uffff\U0010ffff",
     "bytes": lambda: b"hello network",
     "bytes empty": lambda: b"",
-    "bytes of every value": lambda: bytes(range(256)),
+    "bytes of every value": lambda: bytes(bytearray(range(256))),
     "bytes of a word": lambda: b"list",
     "bytes of every word": lambda: list(WORDS),
     "bytes near a word": lambda: [b"lis", b"lists", b"LIST", b"unicode", b"set", b"boolean"],
@@ -166,20 +164,23 @@ UNORDERED = {"set of mixed"}
 """Samples whose bytes depend on the order in which a set happens to be walked."""
 
 
-def pages_of(size: int) -> bytes:
+def pages_of(size):
     """What is paged out in tests: bytes that tell if any is missing or out of place."""
-    return bytes(place % 251 for place in range(size))
+    return bytes(bytearray(place % 251 for place in range(size)))
 
 
-def pages_are_whole(pages: list[bytes]) -> bool:
+def pages_are_whole(pages):
     whole = b"".join(pages)
     return whole == pages_of(len(whole))
 
 
 CONTAINERS = (list, tuple, dict, set, frozenset)
 
+KINDS = {type(""): "str", bytes: "bytes", int: "int", type(2**64): "int"}
+"""What Python 3 calls the types that have other names on Python 2."""
 
-def describe(value: object) -> str:
+
+def describe(value):
     """A text that two values share only if they have the same types, contents and sharing all the way down.
 
     A container met more than once is written ``#1=[...]`` the first time and ``#1`` after that. Instances are written
@@ -189,13 +190,13 @@ def describe(value: object) -> str:
 
 
 class Description:
-    def __init__(self, value: object) -> None:
-        self.met: dict[int, int] = {}
-        self.numbers: dict[int, int] = {}
-        self.kept: list[object] = []  # so that no id is used twice
+    def __init__(self, value):
+        self.met = {}
+        self.numbers = {}
+        self.kept = []  # so that no id is used twice
         self.count(value)
 
-    def count(self, value: object) -> None:
+    def count(self, value):
         if not self.can_be_shared(value):
             return
         self.kept.append(value)
@@ -204,14 +205,14 @@ class Description:
             for part in self.parts(value):
                 self.count(part)
 
-    def can_be_shared(self, value: object) -> bool:
+    def can_be_shared(self, value):
         if isinstance(value, (tuple, frozenset)) and not value:
             return False  # there is one empty tuple and one empty frozenset in a process, so sharing says nothing
         return isinstance(value, CONTAINERS) or has_state(value)
 
-    def parts(self, value: Any) -> list[object]:
+    def parts(self, value):
         if isinstance(value, dict):
-            return [part for pair in value.items() for part in pair]
+            return [part for pair in self.pairs(value) for part in pair]
         if isinstance(value, (set, frozenset)):
             # In an order that both sides share: that of what each element would be alone.
             return sorted(value, key=describe)
@@ -219,40 +220,49 @@ class Description:
             return [part for _, part in public_state(value)]
         return list(value)
 
-    def text(self, value: object) -> str:
+    def pairs(self, value):
+        # As with sets: Python 2's dicts have no order, so a test asks for it by itself.
+        return sorted(value.items(), key=lambda pair: describe(pair[0]))
+
+    def text(self, value):
         if id(value) in self.numbers:
-            return f"#{self.numbers[id(value)]}"
+            return "#%d" % self.numbers[id(value)]
         mark = ""
         if self.met.get(id(value), 0) > 1:
             self.numbers[id(value)] = len(self.numbers) + 1
-            mark = f"#{self.numbers[id(value)]}="
+            mark = "#%d=" % self.numbers[id(value)]
         return mark + self.plain_text(value)
 
-    def plain_text(self, value: Any) -> str:
-        kind = type(value).__name__
+    def plain_text(self, value):
+        kind = KINDS.get(type(value), value.__class__.__name__)
         if value is None:
             return "None"
         if isinstance(value, (list, tuple, set, frozenset)):
-            return f"{kind}[{', '.join(self.text(part) for part in self.parts(value))}]"
+            return "%s[%s]" % (kind, ", ".join(self.text(part) for part in self.parts(value)))
         if isinstance(value, dict):
-            return f"{kind}{{{', '.join(f'{self.text(key)}: {self.text(part)}' for key, part in value.items())}}}"
-        if isinstance(value, str):
-            return f"{kind} {value.encode('unicode_escape').decode()}"
+            pairs = ["%s: %s" % (self.text(key), self.text(part)) for key, part in self.pairs(value)]
+            return "%s{%s}" % (kind, ", ".join(pairs))
+        if isinstance(value, type("")):
+            return "%s %s" % (kind, value.encode("unicode_escape").decode("ascii"))
         if isinstance(value, bytes):
-            return f"{kind} {value.hex()}"
-        if isinstance(value, (bool, int, float, Decimal, datetime, date, time, timedelta)):
-            return f"{kind} {value!r}"
+            return "%s %s" % (kind, hexlify(value).decode("ascii"))
+        if isinstance(value, (bool, int, type(2**64))):
+            return "%s %s" % (kind, value)
+        if isinstance(value, (float, Decimal, datetime, date, time)):
+            return "%s %r" % (kind, value)
+        if isinstance(value, timedelta):
+            return "%s %d days %d s %d us" % (kind, value.days, value.seconds, value.microseconds)
         if isinstance(value, type):
-            return f"class {value.__module__}.{value.__qualname__}"
+            return "class %s.%s" % (value.__module__, value.__name__)
         if has_state(value):
-            return f"{kind}({', '.join(f'{name}={self.text(part)}' for name, part in public_state(value))})"
+            return "%s(%s)" % (kind, ", ".join("%s=%s" % (name, self.text(part)) for name, part in public_state(value)))
         return kind
 
 
-def has_state(value: object) -> bool:
-    return getattr(type(value), "described", False) is True
+def has_state(value):
+    return getattr(value.__class__, "described", False) is True
 
 
-def public_state(value: object) -> list[tuple[str, object]]:
-    hidden = getattr(type(value), "not_described", ())
+def public_state(value):
+    hidden = getattr(value, "not_described", ())
     return sorted((name, part) for name, part in vars(value).items() if name[0] != "_" and name not in hidden)

@@ -1,10 +1,13 @@
-"""What the stock Twisted peers send and receive: one module, so that both peers know the classes by the same names."""
+"""What the stock Twisted peers send and receive: one module, so that both peers know the classes by the same names.
 
-from __future__ import annotations
+It runs on Python 2.7 as well, where attributes and keywords are named by bytes.
+"""
+
+from __future__ import unicode_literals
 
 import collections
-from typing import Any
 
+from compat import text
 from twisted.internet import defer
 from twisted.spread import jelly, pb
 
@@ -12,30 +15,34 @@ DIALECTS = {"pb": [b"pb", b"none"], "none": [b"none"]}
 """What a peer offers and understands, by the name of the dialect that it shall end up with."""
 
 
-def speaking(dialect: str, broker: type[pb.Broker]) -> type[pb.Broker]:
+def speaking(dialect, broker):
     """The same kind of broker, knowing only what ends in `dialect`."""
-    return type(broker.__name__, (broker,), {"knownDialects": DIALECTS[dialect]})
+
+    class Speaking(broker):
+        knownDialects = DIALECTS[dialect]  # noqa: N815  # Twisted's name
+
+    return Speaking
 
 
 class Signal:
     """Counts what happens, and tells when it has happened often enough."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.count = 0
-        self.waiting: list[tuple[int, defer.Deferred[int]]] = []
+        self.waiting = []
 
-    def happened(self) -> None:
+    def happened(self):
         self.count += 1
         due = [waiter for times, waiter in self.waiting if times <= self.count]
         self.waiting = [(times, waiter) for times, waiter in self.waiting if times > self.count]
         for waiter in due:
             waiter.callback(self.count)
 
-    def when(self, times: int) -> defer.Deferred[int]:
+    def when(self, times):
         """Fires with the count once it is at least `times`."""
         if self.count >= times:
             return defer.succeed(self.count)
-        waiter: defer.Deferred[int] = defer.Deferred()
+        waiter = defer.Deferred()
         self.waiting.append((times, waiter))
         return waiter
 
@@ -45,11 +52,11 @@ class Point(pb.Copyable, pb.RemoteCopy):
 
     described = True
 
-    def __init__(self, x: object, y: object) -> None:
+    def __init__(self, x, y):
         self.x = x
         self.y = y
 
-    def getTypeToCopy(self) -> bytes:
+    def getTypeToCopy(self):
         return b"interop.Point"
 
 
@@ -58,7 +65,7 @@ class Circle(pb.Copyable, pb.RemoteCopy):
 
     described = True
 
-    def __init__(self, centre: object, radius: object) -> None:
+    def __init__(self, centre, radius):
         self.centre = centre
         self.radius = radius
 
@@ -68,20 +75,20 @@ class Letter(pb.Copyable, pb.RemoteCopy):
 
     described = True
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text):
         self.text = text
 
-    def getTypeToCopy(self) -> bytes:
+    def getTypeToCopy(self):
         return b"interop.Letter"
 
-    def getStateToCopyFor(self, perspective: Any) -> dict[str, object]:
-        return {"text": self.text, "reader": getattr(perspective, "name", None)}
+    def getStateToCopyFor(self, perspective):
+        return dict(text=self.text, reader=getattr(perspective, "name", None))  # noqa: C408  # names, not text
 
 
 class Unregistered(pb.Copyable):
     """Copied under a tag that no receiver knows."""
 
-    def getTypeToCopy(self) -> bytes:
+    def getTypeToCopy(self):
         return b"interop.Unregistered"
 
 
@@ -90,7 +97,7 @@ class Plain:
 
     described = True
 
-    def __init__(self, value: object = 1) -> None:
+    def __init__(self, value=1):
         self.value = value
 
 
@@ -98,26 +105,26 @@ class Pond(pb.Cacheable):
     """Cached by whoever receives it. Observers are told apart by their brokers, because the comparison of two
     observers raises TypeError in stock PB as soon as their brokers differ."""
 
-    def __init__(self, **state: object) -> None:
+    def __init__(self, **state):
         self.state = dict(state)
-        self.observers: list[Any] = []
-        self.perspectives: list[Any] = []
+        self.observers = []
+        self.perspectives = []
         self.stopped = Signal()
 
-    def getTypeToCopy(self) -> bytes:
+    def getTypeToCopy(self):
         return b"interop.Pond"
 
-    def getStateToCacheAndObserveFor(self, perspective: Any, observer: Any) -> dict[str, object]:
+    def getStateToCacheAndObserveFor(self, perspective, observer):
         self.observers.append(observer)
         self.perspectives.append(perspective)
         return dict(self.state)
 
-    def set(self, key: str, value: object) -> defer.Deferred[list[object]]:
+    def set(self, key, value):
         """Change the state and tell every observer; fires with their answers."""
         self.state[key] = value
         return defer.gatherResults([observer.callRemote("set", key, value) for observer in self.observers])
 
-    def stoppedObserving(self, perspective: Any, observer: Any) -> None:
+    def stoppedObserving(self, perspective, observer):
         self.observers = [kept for kept in self.observers if kept.broker is not observer.broker]
         self.stopped.happened()
 
@@ -128,16 +135,16 @@ class PondCache(pb.RemoteCache):
     described = True
     not_described = ("broker", "luid", "updates")
 
-    def __init__(self) -> None:
-        self.updates: list[tuple[str, object]] = []
+    def __init__(self):
+        self.updates = []
 
-    def setCopyableState(self, state: dict[str, object]) -> None:
+    def setCopyableState(self, state):
         self.__dict__.update(state)
 
-    def observe_set(self, key: str, value: object) -> str:
+    def observe_set(self, key, value):
         setattr(self, key, value)
         self.updates.append((key, value))
-        return f"saw {key}"
+        return "saw " + key
 
 
 class OutOfStock(pb.Error):
@@ -149,42 +156,42 @@ class RichError(pb.Error, pb.Copyable, pb.RemoteCopy):
 
     described = True
 
-    def __init__(self, code: int) -> None:
-        super().__init__(f"code {code}")
+    def __init__(self, code):
+        pb.Error.__init__(self, "code %d" % code)
         self.code = code
 
-    def getTypeToCopy(self) -> bytes:
+    def getTypeToCopy(self):
         return b"interop.RichError"
 
 
 class Thing(pb.Referenceable):
     """Something to hold a reference to."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.total = 0
 
-    def remote_ping(self) -> str:
+    def remote_ping(self):
         return "pong"
 
-    def remote_add(self, number: int) -> int:
+    def remote_add(self, number):
         self.total += number
         return self.total
 
-    def remote_itself(self) -> Thing:
+    def remote_itself(self):
         return self
 
 
 class Document(pb.Viewable):
     """Seen by each caller through its own perspective."""
 
-    def view_reader(self, perspective: Any, *args: object, **kw: object) -> list[object]:
-        return [getattr(perspective, "name", None), list(args), kw]
+    def view_reader(self, perspective, *args, **kw):
+        return [getattr(perspective, "name", None), list(args), {text(name): value for name, value in kw.items()}]
 
-    def view_letter(self, perspective: Any) -> Letter:
+    def view_letter(self, perspective):
         return Letter("seen through a viewpoint")
 
 
-def trusting_security() -> jelly.SecurityOptions:
+def trusting_security():
     """Rules that let some classes, functions and modules through, and the instances of `Plain`."""
     security = jelly.SecurityOptions()
     security.allowInstancesOf(Plain)
@@ -196,7 +203,7 @@ def trusting_security() -> jelly.SecurityOptions:
     return security
 
 
-def table_sizes(broker: pb.Broker) -> dict[str, int]:
+def table_sizes(broker):
     """How much a broker remembers of its peer."""
     return {
         "local": sum(isinstance(name, int) for name in broker.localObjects),

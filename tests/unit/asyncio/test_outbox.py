@@ -287,6 +287,7 @@ async def test_a_peer_that_floods_calls_and_reads_nothing_is_cut_off_and_others_
         await flooded.wait_closed()
         assert await other.root.call("echo", "alive") == "alive"
         assert [record.getMessage() for record in caplog.records] == [
-            f"connection with {flooded.peer} aborted: the peer calls and does not read the answers"
+            f"connection with {flooded.peer} aborted: the peer calls and does not read:"
+            " over twice Limits.queued_bytes=20000 wait for it"
         ]
         await peer.close()

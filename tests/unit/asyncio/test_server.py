@@ -313,7 +313,7 @@ async def test_a_client_that_never_speaks_is_cut_off_in_time_and_others_are_serv
         assert await silent.receive_until_closed() == []
         await silent.close()
         (record,) = caplog.records
-        assert "too slow to agree on a dialect" in record.getMessage()
+        assert "no dialect was agreed on within Limits.handshake_seconds=" in record.getMessage()
         assert vars(record)["event"] == "connection.aborted"
 
 

@@ -357,6 +357,7 @@ class Recorder:
         self.calls: list[tuple[Any, ...]] = []
         self.caller: Caller = self.note
         self.closed = False
+        self.door: Any = None
         self.limits = Limits()
 
     def note(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:

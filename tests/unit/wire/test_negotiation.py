@@ -88,8 +88,8 @@ def test_another_protocol_is_an_error(data: bytes, listens: bool) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [write([b"x"] * 65, None), write([[[]]], None), write(b"x" * 5_000, None)],
-    ids=["long offer", "deep offer", "long name"],
+    [write([b"x"] * 5_000, None), write(b"x" * 5_000, None)],
+    ids=["long offer", "long name"],
 )
 def test_a_stranger_can_not_make_us_hold_much(said: bytes) -> None:
     with pytest.raises(LimitBroken):
