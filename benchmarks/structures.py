@@ -3,7 +3,9 @@
 Both run in this process, on the same bytes, in turn; no sockets and no event loop are involved. For each structure the
 table shows medians in milliseconds, and the median of the ratios of the paired runs (above 1: pellucid is faster).
 
-    python benchmarks/structures.py [--repeats 15]
+    python benchmarks/structures.py [--repeats 15] [--door]
+
+With `--door` it is the Twisted door that is measured, Deferreds and all; without, the core.
 
 Twisted takes in quadratic time what is large (parity: twisted.spread.banana re-slices its buffer for each element), so
 the larger structures take it a while.
@@ -20,7 +22,7 @@ from statistics import median
 from typing import Any
 
 from twisted.internet.testing import StringTransport
-from twisted.spread import pb as twisted_pb  # noqa: TID251 - the peer to compare with
+from twisted.spread import pb as stock_pb  # noqa: TID251 - the peer to compare with
 
 import pellucid as pb
 from pellucid.core.broker import Broker
@@ -28,6 +30,7 @@ from pellucid.core.caches import CacheObserver
 from pellucid.core.calls import Call, Maker
 from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.flavors.dispatch import DECODED
+from pellucid.twisted import pb as door_pb
 from pellucid.wire.messages import Answer, MethodCall
 
 
@@ -91,13 +94,13 @@ class Sink(pb.Root):
         pass
 
 
-class TwistedSink(twisted_pb.Root):  # type: ignore[misc]  # no annotations there
+class StockSink(stock_pb.Root):  # type: ignore[misc]  # no annotations there
     def remote_take(self, value: object) -> None:
         pass
 
 
-class Pellucid:
-    """Two brokers of ours."""
+class Core:
+    """Two brokers of our core, without a door."""
 
     def __init__(self) -> None:
         self._server = self._broker(listens=True)
@@ -132,11 +135,11 @@ class Pellucid:
 
 
 class Twisted:
-    """Two brokers of Twisted's, as shipped."""
+    """Two brokers for Twisted: those of Twisted itself, or of our door for it."""
 
-    def __init__(self) -> None:
-        self._client = twisted_pb.PBClientFactory().buildProtocol(None)
-        self._server = twisted_pb.PBServerFactory(TwistedSink()).buildProtocol(None)
+    def __init__(self, module: Any, root: Any) -> None:
+        self._client = module.PBClientFactory().buildProtocol(None)
+        self._server = module.PBServerFactory(root).buildProtocol(None)
         self._to_client, self._to_server = StringTransport(), StringTransport()
         self._server.makeConnection(self._to_client)
         self._client.makeConnection(self._to_server)
@@ -172,10 +175,13 @@ def timed(function: Callable[..., bytes], *args: object) -> tuple[float, bytes]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Structures in the pb dialect, beside Twisted PB.")
     parser.add_argument("--repeats", type=int, default=15, help="paired runs of each structure (default: 15)")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--door", action="store_true", help="measure the Twisted door, rather than the core alone")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
     print(f"CPython {platform.python_version()}, Twisted {version('twisted')}, {repeats} paired runs; ms\n")
     print(f"{'structure':26}{'bytes':>9}{'send':>9}{'Twisted':>9}{'ratio':>7}{'take in':>10}{'Twisted':>9}{'ratio':>7}")
-    ours, theirs = Pellucid(), Twisted()
+    ours: Core | Twisted = Twisted(door_pb, Sink()) if arguments.door else Core()
+    theirs = Twisted(stock_pb, StockSink())
     for name, value in STRUCTURES.items():
         sends: list[tuple[float, float]] = []
         takes: list[tuple[float, float]] = []

@@ -41,25 +41,27 @@ class Running:
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(map(str, [path or SRC, SRC])),
                 "PYTHONIOENCODING": "utf-8",
+                "PYTHONUNBUFFERED": "1",  # so that `line` hears of what was said so far
             },
         )
 
-    def line(self) -> str:
-        """What it prints next; nothing once it has ended."""
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().decode().rstrip("\n")
+    def line(self, *, err: bool = False) -> str:
+        """What it prints next, or says next on stderr; nothing once it has ended."""
+        pipe = self.process.stderr if err else self.process.stdout
+        assert pipe is not None
+        return pipe.readline().decode().rstrip("\n")
 
-    def urls(self) -> list[str]:
+    def urls(self, *, err: bool = False) -> list[str]:
         """Where it listens, of which a server's first line tells."""
-        line = self.line()
+        line = self.line(err=err)
         said, _, urls = line.partition("listening at ")
         assert not said, line
         assert urls, self.wait()
         return urls.split()
 
-    def port(self) -> int:
+    def port(self, *, err: bool = False) -> int:
         """The port that it listens at, where that is one."""
-        (url,) = self.urls()
+        (url,) = self.urls(err=err)
         return int(url.rpartition(":")[2])
 
     def wait(self) -> Ended:

@@ -19,9 +19,8 @@ class Anonymous:
 class Password:
     """A username and its password, for a client. The password is never sent, and `repr()` hides it."""
 
-    username: str | bytes
-    """Text travels as UTF-8."""
-    password: str | bytes = field(repr=False)
+    username: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pellucid.auth.portal import Login
 from pellucid.errors import RemoteProtocolError, UnauthorizedLogin, UnhandledCredentials
 from pellucid.flavors.referenceable import Referenceable
 
-__all__ = ["Admit", "Callee", "PortalRoot", "login"]
+__all__ = ["Admit", "Callee", "Guard", "PortalRoot", "login", "parse_challenge"]
 
 # Ours and Twisted's servers send CHALLENGE_BYTES; no server has reason to send more than this.
 _MAX_CHALLENGE_BYTES = 64
@@ -130,15 +130,20 @@ async def login(root: Callee, credentials: object, mind: object = None) -> objec
             return await root.call("loginAnonymous", mind)
         case Password(username, password):
             # Bytes: Twisted's own checkers hold usernames as bytes, and refuse the same name as text.
-            answer = await root.call("login", username.encode() if isinstance(username, str) else username)
-            challenge, challenger = _parse_challenge(answer)
+            answer = await root.call("login", username.encode())
+            challenge, challenger = parse_challenge(answer)
             return await challenger.call("respond", respond(challenge, password), mind)
         case _:
             kind = type(credentials).__name__
             raise UnhandledCredentials(f"PB's login can send Anonymous() or Password(username, password), not {kind}")
 
 
-def _parse_challenge(answer: object) -> tuple[bytes, Callee]:
+def parse_challenge(answer: object) -> tuple[bytes, Callee]:
+    """The challenge, and the object to respond to, in a peer's answer to ``login``.
+
+    Raises:
+        RemoteProtocolError: it is something else.
+    """
     match answer:
         case (bytes() as challenge, Callee() as challenger):
             if CHALLENGE_BYTES <= len(challenge) <= _MAX_CHALLENGE_BYTES:

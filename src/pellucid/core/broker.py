@@ -94,6 +94,8 @@ class Broker:
         """Bytes of messages that wait for `data_to_send`."""
         self._handed_over = 0
         self._dropped: CacheExport | None = None
+        # Calls made before a dialect was agreed on.
+        self._early: list[tuple[Call, Target, tuple[Any, ...], dict[str, Any], CallOptions]] = []
         self._unknown = 0
 
     def __repr__(self) -> str:
@@ -145,6 +147,10 @@ class Broker:
         self._out += [reply, self._dialect.greeting()]
         self._dialect.receive_data(self._negotiation.take_rest())
         self.state = step(self.state, Input.DIALECT)
+        early, self._early = self._early, []
+        for call in early:
+            if not call[0].done:
+                self._send_call(*call)
         return Ready(name)
 
     def _take(self, message: Message) -> Event | None:
@@ -295,7 +301,9 @@ class Broker:
             (call, PBConnectionLost(reason, sent=call_id <= self._handed_over))
             for call_id, call in books.pending.take_all().items()
         ]
-        calls += [(call, PBConnectionLost(reason, sent=False)) for call in self.promises.take_all()]
+        early, self._early = self._early, []
+        unsent = [call for call, *_ in early] + self.promises.take_all()
+        calls += [(call, PBConnectionLost(reason, sent=False)) for call in unsent]
         lost = Lost(calls, observers=[_stopped(export) for export in books.cache_exports.take_all()])
         books.close()
         self._out.clear()
@@ -314,7 +322,10 @@ class Broker:
     def _send_call(
         self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> None:
-        """Send a call. Where that can't be done it fails, and nothing was sent."""
+        """Send a call, once there is a language. Where that can't be done it fails, and nothing was sent."""
+        if self.state is State.NEGOTIATING:
+            self._early.append((call, target, args, kwargs, options))
+            return
         pending = self.books.pending
         try:
             pending.check_room()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pellucid.flavors.copyable import Copyable, RemoteCopy
-from pellucid.flavors.dispatch import Translator, receive
+from pellucid.flavors.dispatch import Translator, built_in, method_by, receive
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Held, find_method
 
@@ -32,8 +32,12 @@ class Cacheable(Copyable):
         """The state to send now to `perspective`; keep `observer` and tell it of every change from here on."""
         return hook(self, "get_state_to_copy_for")(perspective)
 
+    getStateToCacheAndObserveFor = get_state_to_cache_and_observe_for
+
     def stopped_observing(self, perspective: Any, observer: Observer) -> None:
         """The holder dropped its copy or its connection ended: forget `observer`, the one you were given."""
+
+    stoppedObserving = stopped_observing
 
 
 class RemoteCache(RemoteCopy, Held):
@@ -43,10 +47,11 @@ class RemoteCache(RemoteCopy, Held):
     ``observe_*`` methods.
     """
 
+    @built_in(lambda cache, name: find_method(cache, "observe_", name, dynamic=True))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What the owner's update `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "observe_", name)
 
     def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(self.method_for(message), broker, message, args, kw)
+        return receive(method_by(self, message, broker), broker, message, args, kw)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.serializable import Serializable, qualified_name
+from pellucid.flavors.serializable import Serializable, Unjellyable, qualified_name
 
 __all__ = ["Copyable", "PlainCopier", "RemoteCopy"]
 
@@ -25,21 +25,29 @@ class Copyable(Serializable):
         """The state to send to `perspective` (None outside a login): a dict, unless the receiver expects otherwise."""
         return hook(self, "get_state_to_copy")()
 
+    getStateToCopyFor = get_state_to_copy_for
+
     def get_state_to_copy(self) -> Any:
         """The state to send to anyone: the object's attributes, unless you override it."""
         return self.__dict__
+
+    getStateToCopy = get_state_to_copy
 
     def get_type_to_copy_for(self, perspective: Any) -> str | bytes:
         """The tag to send to `perspective`."""
         tag: str | bytes = hook(self, "get_type_to_copy")()
         return tag
 
+    getTypeToCopyFor = get_type_to_copy_for
+
     def get_type_to_copy(self) -> str | bytes:
         """The tag to send to anyone: the qualified name of the class, unless you override it."""
         return qualified_name(type(self))
 
+    getTypeToCopy = get_type_to_copy
 
-class RemoteCopy:
+
+class RemoteCopy(Unjellyable):
     """The copy of a peer's `Copyable`; register a subclass for the sender's tag.
 
     An instance is made without calling ``__init__``, then given the state that was sent.
@@ -58,6 +66,8 @@ class RemoteCopy:
         attributes = _by_name(state) if state else {}
         self.__dict__.clear()
         self.__dict__.update(attributes)
+
+    setCopyableState = set_copyable_state
 
 
 class PlainCopier:

@@ -9,15 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pellucid.flavors.hooks import nearest
 
-__all__ = ["DECODED", "Translator", "dispatched", "receive"]
+__all__ = ["DECODED", "Translator", "built_in", "dispatched", "is_dynamic", "method_by", "receive"]
+
+MethodFor = TypeVar("MethodFor", bound=Callable[..., Any])
+
+Finder = Callable[[Any, str], Callable[..., Any]]
+"""Finds what a call runs, given the object and the name."""
 
 
 class Translator(Protocol):
-    """The part of PB's broker that an overridden ``remoteMessageReceived`` needs."""
+    """The part of PB's broker that an overridden ``remoteMessageReceived`` needs.
+
+    Where it says ``dynamic = True``, a peer may call by PB's rule: methods of the instance too; see `find_method`.
+    """
 
     def unserialize(self, value: Any, perspective: Any = None, /) -> Any:
         """The object that `value` stands for."""
@@ -63,14 +71,41 @@ def dispatched(obj: Any, name: str, translator: Translator, received: str) -> Ca
         case None:
             return None
         case "method_for":
-            found: Callable[..., Any] = obj.method_for(name)
-            return found
+            return method_by(obj, name, translator)
         case _:
             return partial(_whole, getattr(obj, received), translator, name)
 
 
 def _whole(received: Callable[..., Any], translator: Translator, name: str, *args: Any, **kwargs: Any) -> Any:
     return received(translator, name, args, kwargs)
+
+
+def is_dynamic(translator: Translator) -> bool:
+    """Whether calls go by PB's rule."""
+    return getattr(translator, "dynamic", False)  # a program may bring a translator of its own
+
+
+_by_pbs_rule: dict[object, Finder] = {}
+
+
+def built_in(by_pbs_rule: Finder) -> Callable[[MethodFor], MethodFor]:
+    """Mark a flavor's own ``method_for``: where PB's rule is in force, `by_pbs_rule` finds what a call runs."""
+
+    def mark(method_for: MethodFor) -> MethodFor:
+        _by_pbs_rule[method_for] = by_pbs_rule
+        return method_for
+
+    return mark
+
+
+def method_by(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
+    """What `obj` says that a call of `name` runs. Raises NoSuchMethod."""
+    if is_dynamic(translator):
+        by_pbs_rule = _by_pbs_rule.get(type(obj).method_for)
+        if by_pbs_rule is not None:
+            return by_pbs_rule(obj, name)
+    found: Callable[..., Any] = obj.method_for(name)
+    return found
 
 
 def receive(

@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.errors import InsecureJelly
 from pellucid.flavors.serializable import qualified_name
 
-__all__ = ["BASIC_TYPES", "Policy"]
+__all__ = ["BASIC_TYPES", "Policy", "kind_and_name"]
 
 BASIC_TYPES = frozenset(
     "None boolean str list tuple dictionary set frozenset decimal datetime date time timedelta".split()
@@ -37,7 +37,7 @@ class Policy:
     ) -> None:
         self.types = frozenset(types)
         self.accept_placeholders = accept_placeholders
-        self._named = {_kind_and_name(thing): thing for thing in named}
+        self._named = {kind_and_name(thing): thing for thing in named}
         self._instances = {qualified_name(cls): cls for cls in instances}
         unknown = self.types - BASIC_TYPES
         if unknown:
@@ -49,7 +49,7 @@ class Policy:
         Raises:
             InsecureJelly: it is not listed.
         """
-        key = _kind_and_name(thing)
+        key = kind_and_name(thing)
         if self._named.get(key) is not thing:
             raise InsecureJelly(f"the {key[0]} {key[1]} may not cross; allow it with Policy(named=[...])")
         return key
@@ -74,7 +74,8 @@ class Policy:
         return self._instances.get(name)
 
 
-def _kind_and_name(thing: object) -> tuple[str, str]:
+def kind_and_name(thing: object) -> tuple[str, str]:
+    """The kind ("class", "function" or "module") and the name of what can cross by name. Raises TypeError."""
     if isinstance(thing, type):
         return "class", qualified_name(thing)
     if isinstance(thing, ModuleType):

@@ -6,10 +6,19 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, ClassVar
 
-from pellucid.flavors.dispatch import DECODED, Translator, dispatched, receive
+from pellucid.flavors.dispatch import DECODED, Translator, built_in, dispatched, is_dynamic, method_by, receive
 from pellucid.flavors.serializable import Serializable, find_method
 
-__all__ = ["Avatar", "AvatarReference", "Referenceable", "Root", "Viewable", "Viewpoint", "method_of"]
+__all__ = [
+    "AsReferenceable",
+    "Avatar",
+    "AvatarReference",
+    "Referenceable",
+    "Root",
+    "Viewable",
+    "Viewpoint",
+    "method_of",
+]
 
 
 class Referenceable(Serializable):
@@ -25,6 +34,7 @@ class Referenceable(Serializable):
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
 
+    @built_in(lambda obj, name: find_method(obj, "remote_", name, dynamic=True))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Override it to dispatch in another way.
 
@@ -35,7 +45,7 @@ class Referenceable(Serializable):
 
     def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(self.method_for(message), broker, message, args, kw, self.perspective)
+        return receive(method_by(self, message, broker), broker, message, args, kw, self.perspective)
 
 
 class Root(Referenceable):
@@ -44,6 +54,8 @@ class Root(Referenceable):
     def root_object(self, connection: Any) -> Referenceable:
         """The object to publish on `connection`: this one, unless you override it to give each peer its own."""
         return self
+
+    rootObject = root_object
 
 
 class Viewpoint(Referenceable):
@@ -56,6 +68,9 @@ class Viewpoint(Referenceable):
     def process_unique_id(self) -> Hashable:
         return id(self.perspective), id(self.object)
 
+    processUniqueID = process_unique_id
+
+    @built_in(lambda view, name: partial(find_method(view.object, "view_", name, dynamic=True), view.perspective))
     def method_for(self, name: str) -> Callable[..., Any]:
         return partial(find_method(self.object, "view_", name), self.perspective)
 
@@ -70,26 +85,42 @@ class Avatar:
     Any class can be an avatar; deriving from this one lets you override how calls are dispatched.
     """
 
+    @built_in(lambda avatar, name: find_method(avatar, "perspective_", name, dynamic=True))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "perspective_", name)
 
     def perspectiveMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(self.method_for(message), broker, message, args, kw, self)
+        return receive(method_by(self, message, broker), broker, message, args, kw, self)
 
 
-class AvatarReference(Referenceable):
-    """An avatar as the peer that logged in holds it."""
+class AsReferenceable(Referenceable):
+    """Another object, made callable: a call of ``name`` runs the method that `messageType` and an underscore lead in.
 
-    def __init__(self, avatar: object) -> None:
-        self.perspective = avatar
+    The object need not be of any flavor. It may take whole calls in PB's way, in a method such as
+    ``remoteMessageReceived``.
+    """
 
-    def process_unique_id(self) -> Hashable:
-        return "avatar", id(self.perspective)
+    def __init__(self, object: object, messageType: str = "remote") -> None:  # noqa: A002 - its name in PB
+        self.object = object
+        self.message_type = messageType
+        self.perspective = object if messageType == "perspective" else None
 
     def method_for(self, name: str) -> Callable[..., Any]:
         return method_of(self, name, DECODED)
+
+
+class AvatarReference(AsReferenceable):
+    """An avatar as the peer that logged in holds it."""
+
+    def __init__(self, avatar: object) -> None:
+        super().__init__(avatar, "perspective")
+
+    def process_unique_id(self) -> Hashable:
+        return "avatar", id(self.object)
+
+    processUniqueID = process_unique_id
 
 
 def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
@@ -99,7 +130,8 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
         NoSuchMethod: the peer may call nothing of that name.
     """
     prefix, received = "remote_", "remoteMessageReceived"
-    if isinstance(obj, AvatarReference):
-        obj, prefix, received = obj.perspective, "perspective_", "perspectiveMessageReceived"
+    if isinstance(obj, AsReferenceable):
+        prefix, received = f"{obj.message_type}_", f"{obj.message_type}MessageReceived"
+        obj = obj.object
     found = dispatched(obj, name, translator, received)
-    return found if found is not None else find_method(obj, prefix, name)
+    return found if found is not None else find_method(obj, prefix, name, dynamic=is_dynamic(translator))

@@ -104,12 +104,12 @@ def test_p1_a_peer_that_begins_with_anything_but_version_6_is_not_listened_to(fi
 
 def test_nothing_is_sent_before_a_dialect_is_agreed_on() -> None:
     pair = Pair(connect=False)
-    promise: Any = pair.root.call("echo", Referenceable())
-    with pytest.raises(LocalProtocolError, match="COMMAND is not legal while the broker is NEGOTIATING"):
-        promise.result()
+    thing = Referenceable()
+    call = pair.root.call("echo", thing)
+    assert pair.client.flush() == b""
     assert pair.client.is_empty()
     pair.pump()
-    assert pair.call(pair.root, "echo", 1) == 1
+    assert call.outcome() is thing
 
 
 def test_a_repr_tells_the_state() -> None:
@@ -563,3 +563,21 @@ def test_bytes_that_wait_to_be_sent_are_counted() -> None:
     pair.root.call("echo", "hi")
     pair.cut()
     assert broker.queued_bytes == 0
+
+
+def test_calls_made_before_a_dialect_is_agreed_on_are_sent_as_soon_as_there_is_one() -> None:
+    pair = Pair(connect=False)
+    early = [pair.root.call("echo", 1), pair.root.call("echo", 2)]
+    given_up = pair.root.call("echo", 3)
+    given_up.cancel()
+    pair.pump()
+    assert [call.outcome() for call in early] == [1, 2]
+    assert pair.server.calls == ["echo", "echo"]
+
+
+def test_calls_made_before_a_dialect_is_agreed_on_were_not_sent_where_none_is() -> None:
+    pair = Pair(connect=False)
+    call = pair.root.call("echo", 1)
+    pair.cut()
+    assert isinstance(call.error, PBConnectionLost)
+    assert not call.error.sent

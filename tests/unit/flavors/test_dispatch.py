@@ -9,7 +9,16 @@ import pytest
 
 from pellucid.errors import NoSuchMethod, RemoteError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
-from pellucid.flavors.referenceable import Avatar, AvatarReference, Referenceable, Root, Viewpoint
+from pellucid.flavors.dispatch import DECODED
+from pellucid.flavors.referenceable import (
+    AsReferenceable,
+    Avatar,
+    AvatarReference,
+    Referenceable,
+    Root,
+    Viewpoint,
+    method_of,
+)
 from pellucid.flavors.registry import Registry
 from tests.pair import Pair, Settings
 
@@ -172,3 +181,91 @@ def test_a_cache_can_override_what_takes_its_updates() -> None:
     pair.pump()
     assert promise.result() == 3
     assert held.log == ["ducks"]
+
+
+# PB's rule: methods of the instance may be called too.
+
+
+class Lenient:
+    """A translator that says so."""
+
+    dynamic = True
+    unserialize = staticmethod(DECODED.unserialize)
+    serialize = staticmethod(DECODED.serialize)
+
+
+class Delegating:
+    """Has whatever its original has."""
+
+    def __init__(self, original: object) -> None:
+        self.original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+class Original:
+    name = "original"
+
+    def remote_name(self) -> str:
+        return self.name
+
+    perspective_name = observe_name = remote_name
+
+    def view_name(self, perspective: str) -> str:
+        return f"{self.name} for {perspective}"
+
+
+class DelegatingRoot(Delegating, Root): ...
+
+
+class DelegatingAvatar(Delegating, Avatar): ...
+
+
+class DelegatingCache(Delegating, RemoteCache): ...
+
+
+LENIENT = Lenient()
+
+CALLED: list[tuple[Any, str]] = [
+    (DelegatingRoot(Original()), "original"),
+    (AvatarReference(DelegatingAvatar(Original())), "original"),
+    (AvatarReference(Delegating(Original())), "original"),
+    (AsReferenceable(Delegating(Original())), "original"),
+    (Viewpoint("Alice", Delegating(Original())), "original for Alice"),
+    (DelegatingCache(Original()), "original"),
+]
+
+
+@pytest.mark.parametrize(("obj", "result"), CALLED)
+def test_methods_of_the_instance_are_found_by_pbs_rule_alone(obj: Any, result: str) -> None:
+    assert method_of(obj, "name", LENIENT)() == result
+    with pytest.raises(NoSuchMethod):
+        method_of(obj, "name", DECODED)
+    with pytest.raises(NoSuchMethod):
+        method_of(obj, "name_", LENIENT)
+
+
+def test_an_override_that_goes_on_finds_them_as_well() -> None:
+    class Gate(DelegatingRoot):
+        def remoteMessageReceived(self, broker: Any, message: str, args: Any, kw: Any) -> Any:
+            return ["gate", super().remoteMessageReceived(broker, message, args, kw)]
+
+    assert method_of(Gate(Original()), "name", LENIENT)() == ["gate", "original"]
+
+
+def test_a_class_that_says_itself_what_may_be_called_is_asked_in_any_case() -> None:
+    class Closed(DelegatingRoot):
+        def method_for(self, name: str) -> Any:
+            raise NoSuchMethod(name)
+
+    with pytest.raises(NoSuchMethod, match="name"):
+        method_of(Closed(Original()), "name", LENIENT)
+
+
+def test_a_translator_need_not_know_of_the_rule() -> None:
+    class Bare:
+        unserialize = staticmethod(DECODED.unserialize)
+        serialize = staticmethod(DECODED.serialize)
+
+    assert Logged().remoteMessageReceived(Bare(), "echo", (1,), {}) == [1]

@@ -7,7 +7,15 @@ import pytest
 
 from pellucid.core.references import RemoteReference
 from pellucid.errors import NoSuchMethod
-from pellucid.flavors.referenceable import Avatar, AvatarReference, Referenceable, Root, Viewable, Viewpoint
+from pellucid.flavors.referenceable import (
+    AsReferenceable,
+    Avatar,
+    AvatarReference,
+    Referenceable,
+    Root,
+    Viewable,
+    Viewpoint,
+)
 from tests.pair import Desk, Pair
 
 
@@ -128,3 +136,25 @@ def test_an_avatar_is_one_object_to_the_peer_however_often_it_is_sent() -> None:
     desk.kept = [[AvatarReference(alice), AvatarReference(alice), AvatarReference(Alice())]]
     first, second, other = pair.call(pair.root, "take")
     assert first is second is not other
+
+
+class Radio:
+    def tune_to(self, station: str) -> str:
+        return f"tuned to {station}"
+
+
+def test_any_object_is_called_by_the_prefix_that_it_is_given() -> None:
+    pair = Pair(AsReferenceable(Radio(), "tune"))
+    assert pair.call(pair.root, "to", "north") == "tuned to north"
+    with pytest.raises(NoSuchMethod, match="tune_off"):
+        pair.call(pair.root, "off")
+
+
+def test_its_own_answer_to_what_may_be_called_is_the_same() -> None:
+    assert AsReferenceable(Radio(), "tune").method_for("to")("south") == "tuned to south"
+
+
+def test_only_as_a_perspective_is_it_who_sees() -> None:
+    alice = Alice()
+    assert AsReferenceable(alice, "perspective").perspective is alice
+    assert AsReferenceable(alice).perspective is None

@@ -57,6 +57,23 @@ class PBDialect:
         """The version, which both sides send first of all."""
         return self._banana([b"version", VERSION])
 
+    # What turns values into jelly and back: doors have their own.
+
+    def _jellier(self, perspective: Any) -> Jellier:
+        """Something that writes the values of one message, as `perspective` sees them."""
+        return Jellier(self._ledger, self._encoders, perspective)
+
+    def _unjellier(self, *, placeholders: bool, call: MethodCall | None = None) -> Unjellier:
+        """Something that reads the values of one message, of a `call` that has begun to be read, where it is one.
+
+        `placeholders` may stand where an object could not cross.
+        """
+        return Unjellier(self._ledger, self._decoders, placeholders=placeholders)
+
+    def _failure_unjellier(self) -> Unjellier:
+        """As `_unjellier`, for an error, which must get through whatever the policy says of its parts."""
+        return Unjellier(self._ledger, self._failure_decoders, placeholders=True)
+
     # Bytes in.
 
     def receive_data(self, data: bytes) -> None:
@@ -102,10 +119,10 @@ class PBDialect:
         )
         if call.to_cache and not isinstance(target, int):
             raise RemoteProtocolError("a cache has a number, not a name")
-        unjellier = Unjellier(self._ledger, self._decoders, placeholders=False)
+        unjellier = self._unjellier(placeholders=False, call=call)
         try:
-            call.args = unjellier.unjelly(args, b"tuple")
-            call.kwargs = _keyword_arguments(unjellier.unjelly(kwargs, b"dictionary"))
+            call.args = unjellier.read(args, b"tuple")
+            call.kwargs = _keyword_arguments(unjellier.read(kwargs, b"dictionary"))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             call.args, call.error = (), told_without_traceback(error)
             self._disown(unjellier, [b"list", args, kwargs])
@@ -113,24 +130,27 @@ class PBDialect:
 
     def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
         call_id, jelly = _operands(expression, int, (list, bytes, int, float))
-        unjellier = Unjellier(self._ledger, self._decoders, placeholders=True)
+        unjellier = self._unjellier(placeholders=True)
         try:
-            return Answer(call_id, unjellier.unjelly(jelly))
+            return Answer(call_id, unjellier.read(jelly))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
             return CallFailed(call_id, told_without_traceback(error))
 
     def _read_error(self, expression: list[Any]) -> CallFailed:
         call_id, jelly = _operands(expression, int, (list, bytes, int, float))
-        unjellier = Unjellier(self._ledger, self._failure_decoders, placeholders=True)
+        unjellier = self._failure_unjellier()
         try:
-            error = unjellier.unjelly(jelly)
+            return CallFailed(call_id, self._error(unjellier.read(jelly)))
         except Exception as failed:  # noqa: BLE001 - also what an application's hooks raise
             self._disown(unjellier, jelly)
             return CallFailed(call_id, told_without_traceback(failed))
-        if not isinstance(error, Exception):
-            error = RemoteProtocolError(f"a call failed with a {type(error).__name__} instead of an exception")
-        return CallFailed(call_id, error)
+
+    def _error(self, value: Any) -> BaseException:
+        """The exception that `value`, which an error message carried, stands for."""
+        if isinstance(value, Exception):
+            return value
+        return RemoteProtocolError(f"a call failed with a {type(value).__name__} instead of an exception")
 
     def _disown(self, unjellier: Unjellier, expression: Any) -> None:
         """Release what came with a message that can't be delivered; what was taken from it releases itself."""
@@ -168,8 +188,8 @@ class PBDialect:
             case MethodCall():
                 return self._encode_call(message)
             case Answer():
-                jellier = Jellier(self._ledger, self._encoders, message.perspective)
-                return self._encode(jellier, lambda: [b"answer", message.call_id, jellier.jelly(message.value)])
+                jellier = self._jellier(message.perspective)
+                return self._encode(jellier, lambda: [b"answer", message.call_id, jellier.write(message.value)])
             case CallFailed():
                 return self._encode_failure(message)
             case Release():
@@ -182,7 +202,7 @@ class PBDialect:
                 return self._banana([b"didNotUnderstand", _utf8(message.name)])
 
     def _encode_call(self, call: MethodCall) -> bytes:
-        jellier = Jellier(self._ledger, self._encoders, call.perspective)
+        jellier = self._jellier(call.perspective)
         return self._encode(
             jellier,
             lambda: [
@@ -191,8 +211,8 @@ class PBDialect:
                 call.target,
                 call.name.encode(),
                 int(call.wants_answer),
-                jellier.jelly(call.args, write_tuple),
-                jellier.jelly(call.kwargs, write_dictionary),
+                jellier.write(call.args, write_tuple),
+                jellier.write(call.kwargs, write_dictionary),
             ],
         )
 
@@ -208,8 +228,7 @@ class PBDialect:
     def _encode_failure(self, message: CallFailed) -> bytes:
         error = message.error
         if isinstance(error, Copyable) or self._ledger.registry.copier(type(error)) is not None:
-            jellier = Jellier(self._ledger, self._encoders)
-            return self._encode(jellier, lambda: [b"error", message.call_id, jellier.jelly(error)])
+            return self._encode_error(message.call_id, error)
         told = report(error, names_of(type(error)), with_traceback=message.with_traceback)
         parents: list[Any] = [b"list", *([b"unicode", self._clipped(name)] for name in told.parents)]
         # The keys, their order and the empty ones are what Twisted 26.10 sends; older peers need some of them.
@@ -227,6 +246,10 @@ class PBDialect:
         ]
         jelly = [FAILURE, [b"dictionary", *([[b"unicode", key], value] for key, value in state)]]
         return self._banana([b"error", message.call_id, jelly])
+
+    def _encode_error(self, call_id: int, error: Any) -> bytes:
+        jellier = self._jellier(None)
+        return self._encode(jellier, lambda: [b"error", call_id, jellier.write(error)])
 
     def _clipped(self, text: str) -> bytes:
         """`text` as UTF-8, never too long to be sent."""

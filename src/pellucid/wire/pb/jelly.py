@@ -15,17 +15,24 @@ from pellucid.errors import InsecureJelly, LimitExceeded
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
-from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.plain import WRITERS
 
-__all__ = ["Encoders", "Jellier", "find_encoders", "write_dictionary", "write_tuple"]
+__all__ = [
+    "Encoder",
+    "Encoders",
+    "Jellier",
+    "find_encoders",
+    "flavor_encoder",
+    "refusal",
+    "write_dictionary",
+    "write_tuple",
+]
 
-Encoder = Callable[["Jellier", Any], Any]
-"""Writes one kind of object as jelly."""
+Encoder = Callable[[Any, Any], Any]
+"""Writes one kind of object as jelly. It is given the `Jellier`, which may be a door's own, and the object."""
 
 Encoders = dict[type, Encoder]
 """How objects of exactly these types are written."""
@@ -37,6 +44,7 @@ class Jellier:
     def __init__(self, ledger: Ledger, encoders: Encoders, perspective: Any = None) -> None:
         self.perspective = perspective
         self._ledger = ledger
+        self._policy = ledger.policy
         self._encoders = encoders
         self._exported: list[int] = []
         self._exported_caches: list[int] = []
@@ -48,10 +56,12 @@ class Jellier:
         self._seen: dict[int, list[Any] | None] = {}
         # The number of each object that was met a second time.
         self._numbers: dict[int, int] = {}
+        # How many states that objects supplied themselves are being written: what a door allows may depend on that.
+        self._in_states = 0
         # Objects made by hooks live until the message is written, or another could get their id().
         self._alive: list[Any] = []
 
-    def jelly(self, value: Any, encoder: Encoder | None = None) -> Any:
+    def write(self, value: Any, encoder: Encoder | None = None) -> Any:
         """`value` as one expression of its own: numbering starts anew.
 
         It is written by `encoder`, whatever the policy says of its type, where one is given.
@@ -82,9 +92,19 @@ class Jellier:
         cls = type(value)
         encoder = self._encoders.get(cls)
         if encoder is None:
-            encoder = _encoder_for_class(cls, self._ledger.registry, self._ledger.policy)
-            self._encoders[cls] = encoder
+            encoder = self._encoders[cls] = self._find_encoder(cls)
         return encoder(self, value)
+
+    def _find_encoder(self, cls: type) -> Encoder:
+        """How instances of `cls` are written from now on. Raises InsecureJelly where they may not cross."""
+        encoder = flavor_encoder(cls)
+        if encoder is not None:
+            return encoder
+        if self._ledger.registry.copier(cls) is not None:
+            return Jellier._plain_copy
+        if self._policy.allows_instances_of(cls):
+            return Jellier._instance
+        raise refusal(cls)
 
     # Objects that can be shared.
 
@@ -134,7 +154,10 @@ class Jellier:
             return met
         tag = hook(value, "get_type_to_copy_for")(self.perspective)
         state = hook(value, "get_state_to_copy_for")(self.perspective)
-        return self._whole(value, [_tag(tag), self._jelly(state)])
+        self._in_states += 1  # no function for these two, for each costs a level of Python's stack
+        expression = [_tag(tag), self._jelly(state)]
+        self._in_states -= 1
+        return self._whole(value, expression)
 
     def _cacheable(self, value: Cacheable) -> list[Any]:
         met = self._met_before(value)
@@ -148,7 +171,10 @@ class Jellier:
         self._new_caches.append(cache_id)
         tag = hook(value, "get_type_to_copy_for")(self.perspective)
         state = hook(value, "get_state_to_cache_and_observe_for")(self.perspective, observer)
-        return self._whole(value, [_tag(tag), cache_id, self._jelly(state)])
+        self._in_states += 1
+        expression = [_tag(tag), cache_id, self._jelly(state)]
+        self._in_states -= 1
+        return self._whole(value, expression)
 
     def _plain_copy(self, value: object) -> list[Any]:
         met = self._met_before(value)
@@ -167,7 +193,7 @@ class Jellier:
     # Things that cross by name, and things that did not cross.
 
     def _named(self, value: type | FunctionType | ModuleType) -> list[Any]:
-        kind, name = self._ledger.policy.name_of(value)
+        kind, name = self._policy.name_of(value)
         return [kind.encode(), name.encode()]
 
     def _unpersistable(self, value: Unpersistable) -> list[Any]:
@@ -222,19 +248,18 @@ _CONTAINERS: dict[type, tuple[str, Encoder]] = {
     frozenset: ("frozenset", _elements(b"frozenset")),
 }
 
-# In this order: a Cacheable is a Copyable too, a RemoteCache is Held too.
-_FLAVORS: tuple[tuple[type, Encoder], ...] = (
-    (Referenceable, Jellier._referenceable),
-    (Viewable, Jellier._viewable),
-    (Cacheable, Jellier._cacheable),
-    (Copyable, Jellier._copyable),
-    (RemoteCache, Jellier._remote_cache),
-    (Held, Jellier._held),
-    (type, Jellier._named),
-    (FunctionType, Jellier._named),
-    (ModuleType, Jellier._named),
-    (Unpersistable, Jellier._unpersistable),
-)
+_FLAVORS: dict[type, Encoder] = {
+    Referenceable: Jellier._referenceable,
+    Viewable: Jellier._viewable,
+    Cacheable: Jellier._cacheable,
+    Copyable: Jellier._copyable,
+    RemoteCache: Jellier._remote_cache,
+    Held: Jellier._held,
+    type: Jellier._named,
+    FunctionType: Jellier._named,
+    ModuleType: Jellier._named,
+    Unpersistable: Jellier._unpersistable,
+}
 
 
 def find_encoders(types: frozenset[str]) -> Encoders:
@@ -243,19 +268,20 @@ def find_encoders(types: frozenset[str]) -> Encoders:
     return {cls: encoder for cls, (kind, encoder) in known.items() if not kind or kind in types}
 
 
-def _encoder_for_class(cls: type, registry: Registry, policy: Policy) -> Encoder:
-    for flavor, encoder in _FLAVORS:
-        if issubclass(cls, flavor):
-            return encoder
-    if registry.copier(cls) is not None:
-        return Jellier._plain_copy
-    if policy.allows_instances_of(cls):
-        return Jellier._instance
+def flavor_encoder(cls: type) -> Encoder | None:
+    """How instances of `cls` are written by what they are: of several flavors, by the nearest ancestor's, as in PB."""
+    return next((_FLAVORS[ancestor] for ancestor in cls.__mro__ if ancestor in _FLAVORS), None)
+
+
+def refusal(cls: type) -> InsecureJelly:
+    """Why instances of `cls` may not cross, and what to do."""
     if cls in WRITERS or cls in _CONTAINERS:
-        raise InsecureJelly(f"{cls.__name__} objects may not cross by this policy; allow them with Policy(types=[...])")
+        return InsecureJelly(
+            f"{cls.__name__} objects may not cross by this policy; allow them with Policy(types=[...])"
+        )
     if hasattr(cls, "__await__"):
-        raise InsecureJelly(f"{qualified_name(cls)} objects may not cross: await it first, and send its result")
-    raise InsecureJelly(
+        return InsecureJelly(f"{qualified_name(cls)} objects may not cross: await it first, and send its result")
+    return InsecureJelly(
         f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, "
         "or register it with Registry.register_copyable"
     )

@@ -21,15 +21,15 @@ from pellucid.flavors.copyable import PlainCopier, RemoteCopy
 from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.registry import Factory, Receiver
-from pellucid.flavors.serializable import Unpersistable
+from pellucid.flavors.serializable import Held, Unpersistable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
 __all__ = ["Decoders", "Unjellier", "find_decoders"]
 
-Decoder = Callable[["Unjellier", list[Any]], Any]
-"""Reads one kind of expression."""
+Decoder = Callable[[Any, list[Any]], Any]
+"""Reads one kind of expression. It is given the `Unjellier`, which may be a door's own, and the expression."""
 
 Decoders = dict[bytes, Decoder]
 """How expressions with these tags are read."""
@@ -56,8 +56,9 @@ class Unjellier:
         self.caches: dict[int, int] = {}
         """Receipts of caches taken so far, by id."""
         self._ledger = ledger
+        self._policy = ledger.policy
         self._decoders = decoders
-        self._placeholders = placeholders or ledger.policy.accept_placeholders
+        self._placeholders = placeholders or self._policy.accept_placeholders
         self._count = 0
         self._odd_keys = 0
         self._most = ledger.limits.expanded_elements
@@ -74,7 +75,7 @@ class Unjellier:
         self._dereferences = 0
         self._finishers: list[Callable[[], None]] = []
 
-    def unjelly(self, expression: Any, tag: bytes | None = None) -> Any:
+    def read(self, expression: Any, tag: bytes | None = None) -> Any:
         """The object that `expression`, one of its own, stands for.
 
         Where a `tag` is given it must be that kind of container, whatever the policy says of its type.
@@ -88,6 +89,8 @@ class Unjellier:
         self._start()
         try:
             value = self._unjelly(expression) if tag is None else self._read_container(expression, tag)
+            if self._open_gaps:
+                raise RemoteProtocolError("a tuple directly contains itself")
             for set_state in self._late:
                 set_state()
             for finish in self._finishers:
@@ -100,10 +103,10 @@ class Unjellier:
         if type(expression) is not list:
             return expression
         try:
-            decoder = self._decoders.get(expression[0], Unjellier._tagged)
+            decoder = self._decoders.get(expression[0])
         except (IndexError, TypeError):
             raise RemoteProtocolError("a list does not start with a tag") from None
-        return decoder(self, expression)
+        return self._tagged(expression) if decoder is None else decoder(self, expression)
 
     def _read_container(self, expression: Any, tag: bytes) -> Any:
         if type(expression) is not list or tag_of(expression) != tag:
@@ -156,11 +159,38 @@ class Unjellier:
                 raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
         return result
 
-    def _tuple(self, expression: list[Any]) -> tuple[Any, ...]:
-        return tuple(self._members(expression))
+    def _tuple(self, expression: list[Any]) -> Any:
+        members = self._members(expression)
+        if self._open_gaps and _Unfinished in map(type, members):
+            return self._tuple_later(members)
+        return tuple(members)
+
+    def _tuple_later(self, members: list[Any]) -> _Unfinished:
+        """What stands for a tuple until its members, of which some are not finished, all are."""
+        later = _Unfinished()
+        self._open_gaps += 1
+        waiting = 0
+
+        def filler(index: int) -> Fill:
+            def fill(member: Any) -> None:
+                nonlocal waiting
+                members[index] = member
+                waiting -= 1
+                if not waiting:
+                    self._fill_gaps(later, tuple(members))
+
+            return fill
+
+        for index, member in enumerate(members):
+            if type(member) is _Unfinished:
+                waiting += 1
+                self._leave_gap(member, filler(index))
+        return later
 
     def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
-        members = self._hashable_members(expression)
+        members = self._members(expression)
+        for member in members:
+            self._check_key(member)
         try:
             return frozenset(members)
         except (AttributeError, TypeError):
@@ -170,7 +200,9 @@ class Unjellier:
         result: set[Any] = set()
         if number is not None:
             self._shared[number] = result
-        members = self._hashable_members(expression)
+        members = self._members(expression)
+        for member in members:
+            self._check_key(member)
         try:
             result.update(members)
         except (AttributeError, TypeError):
@@ -179,22 +211,16 @@ class Unjellier:
 
     def _members(self, expression: list[Any]) -> list[Any]:
         self._counted(len(expression))
-        members = [self._unjelly(element) for element in expression[1:]]
-        if self._open_gaps and any(type(member) is _Unfinished for member in members):
-            raise RemoteProtocolError("a tuple or set directly contains itself")
-        return members
-
-    def _hashable_members(self, expression: list[Any]) -> list[Any]:
-        members = self._members(expression)
-        for member in members:
-            self._check_key(member)
+        members: list[Any] = []
+        for element in expression[1:]:  # a comprehension would cost a level of Python 3.11's stack
+            members.append(self._unjelly(element) if type(element) is list else element)
         return members
 
     def _check_key(self, key: Any) -> None:
         """Count `key` where the peer can choose its hash, and so make every look-up slow."""
         cls = type(key)
         if cls is _Unfinished:
-            raise RemoteProtocolError("a dictionary key directly contains itself")
+            raise RemoteProtocolError("a dictionary key or a member of a set directly contains itself")
         if cls is not tuple and cls is not frozenset and _freedom(key) < 2:
             return
         # All that is in it counts too, for comparing two keys of one hash walks through that.
@@ -227,11 +253,14 @@ class Unjellier:
         else:
             unfinished = self._shared[number] = _Unfinished()
             value = self._unjelly(inner)
-            if type(value) is _Unfinished:
+            if decoder is Unjellier._dereference:
                 raise RemoteProtocolError("a reference stands for nothing but another one")
-            for fill in unfinished.gaps:
-                fill(value)
-            self._open_gaps -= len(unfinished.gaps)
+            if type(value) is _Unfinished:  # a tuple that waits for another: what waits for this one waits on
+                value.gaps += unfinished.gaps
+                self._open_gaps += 1
+                self._leave_gap(value, _item_filler(self._shared, number))
+            else:
+                self._fill_gaps(unfinished, value)
         self._shared[number] = value
         self._sizes[number] = self._count - before
         return value
@@ -250,11 +279,20 @@ class Unjellier:
     def _leave_gap(self, unfinished: _Unfinished, fill: Fill) -> None:
         unfinished.gaps.append(fill)
 
+    def _fill_gaps(self, unfinished: _Unfinished, value: Any) -> None:
+        """`value` is what `unfinished` stood for."""
+        for fill in unfinished.gaps:
+            fill(value)
+        self._open_gaps -= len(unfinished.gaps)
+
     # Flavors.
 
     def _remote(self, expression: list[Any]) -> Any:
-        export_id = id_operand(expression)
-        value = self._ledger.import_reference(export_id)
+        return self.reference(id_operand(expression))
+
+    def reference(self, export_id: int, cls: type[Held] | None = None) -> Any:
+        """The reference to that object of the peer's, made as an instance of `cls` where it is new."""
+        value = self._ledger.import_reference(export_id, cls)
         self.references[export_id] = self.references.get(export_id, 0) + 1
         return value
 
@@ -277,19 +315,19 @@ class Unjellier:
         tag = tag_of(expression).decode(errors="backslashreplace")
         receiver = self._ledger.registry.receiver(tag)
         if receiver is None:
-            cls = self._ledger.policy.instance_class(tag)
+            cls = self._policy.instance_class(tag)
             if cls is None:
                 raise InsecureJelly(f"{tag[:200]} may not cross; register it, or allow it, on the receiving side")
             return self._instance(cls, expression, number)
-        if isinstance(receiver, type) and issubclass(receiver, RemoteCache):
+        if not isinstance(receiver, type) or not issubclass(receiver, RemoteCopy):
+            return self._built(receiver, expression, number)
+        if issubclass(receiver, RemoteCache):
             return self._remote_cache(receiver, expression, number)
-        return self._copy(receiver, expression, number)
+        copy: Any = receiver.__new__(receiver)
+        self._fill(copy, hook(copy, "set_copyable_state"), operand(expression, 1), number)
+        return copy
 
-    def _copy(self, receiver: Receiver, expression: list[Any], number: int | None) -> Any:
-        if isinstance(receiver, type) and issubclass(receiver, RemoteCopy):
-            copy: Any = receiver.__new__(receiver)
-            self._fill(copy, hook(copy, "set_copyable_state"), operand(expression, 1), number)
-            return copy
+    def _built(self, receiver: Receiver, expression: list[Any], number: int | None) -> Any:
         if isinstance(receiver, PlainCopier):
             blank = receiver.blank()
             if blank is not None:
@@ -301,32 +339,44 @@ class Unjellier:
 
     def _instance(self, cls: type[Any], expression: list[Any], number: int | None) -> Any:
         instance = cast(Any, cls).__new__(cls)
-        set_state = getattr(instance, "__setstate__", None) or (lambda state: instance.__dict__.update(state or {}))
-        self._fill(instance, set_state, operand(expression, 1), number)
+        self._fill(instance, _plain_filler(instance), operand(expression, 1), number)
         return instance
 
-    def _remote_cache(self, receiver: type[RemoteCache], expression: list[Any], number: int | None) -> Any:
+    def _remote_cache(self, make: Callable[[], RemoteCache], expression: list[Any], number: int | None) -> Any:
         cache_id, state = id_operand(expression), operand(expression, 2)
-        copy = self._ledger.import_cache(cache_id, receiver)
+        copy = self._ledger.import_cache(cache_id, make)
         self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
 
         def set_state(value: Any) -> None:
             hook(copy, "set_copyable_state")(value)
-            self._ledger.cache_filled(cache_id)
+            self._cache_filled(copy, cache_id)
 
         self._fill(copy, set_state, state, number)
         return copy
+
+    def _cache_filled(self, copy: RemoteCache, cache_id: int) -> None:
+        """`copy` has its state."""
+        self._ledger.cache_filled(cache_id)
 
     def _fill(self, obj: Any, set_state: Fill, state_expression: Any, number: int | None) -> None:
         """Give `obj`, made just now, its state: at once, or at the end where the state has gaps until then."""
         if number is not None:
             self._shared[number] = obj
         before = self._dereferences
-        state = self._state(state_expression)
+        # As in _state, which would cost a level of Python's stack.
+        placeholders, self._placeholders = self._placeholders, True
+        state = self._unjelly(state_expression)
+        self._placeholders = placeholders
+        if type(state) is _Unfinished:
+            raise RemoteProtocolError("a copy's state directly contains the copy")
         if self._open_gaps and self._dereferences > before:  # it may hold a gap, or something that does
             self._late.append(lambda: set_state(state))
         else:
             set_state(state)
+        self._finish(obj)
+
+    def _finish(self, obj: Any) -> None:
+        """Run the hook that `obj` may have for the moment when the whole message is there."""
         if hasattr(type(obj), "post_unjelly") or hasattr(type(obj), "postUnjelly"):
             self._finishers.append(hook(obj, "post_unjelly"))
 
@@ -368,7 +418,7 @@ class Unjellier:
 
     def _named(self, expression: list[Any]) -> Any:
         kind = tag_of(expression).decode()
-        return self._ledger.policy.named(kind, string_operand(expression).decode(errors="backslashreplace"))
+        return self._policy.named(kind, string_operand(expression).decode(errors="backslashreplace"))
 
     def _unpersistable(self, expression: list[Any]) -> Unpersistable:
         reason = string_operand(expression).decode(errors="backslashreplace")
@@ -430,6 +480,14 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="backslashreplace")
     return value if isinstance(value, str) else ""
+
+
+def _plain_filler(instance: Any) -> Fill:
+    # Not looked for on the instance: a __getattr__ that delegates to an attribute would look for that for ever.
+    if hasattr(type(instance), "__setstate__"):
+        fill: Fill = instance.__setstate__
+        return fill
+    return lambda state: instance.__dict__.update(state or {})
 
 
 def _item_filler(container: Any, key: Any) -> Fill:

@@ -236,3 +236,18 @@ def test_a_message_that_is_sent_while_another_is_written_does_not_mix_with_it() 
     assert isinstance(inner[0].result(), Referenceable)
     pair.settle()
     assert pair.client.is_empty()
+
+
+# Several flavors.
+
+
+class Door(Referenceable, Copyable): ...
+
+
+class Picture(Copyable, Referenceable): ...
+
+
+def test_of_several_flavors_the_nearest_ancestors_counts() -> None:
+    write = Jelly().write
+    assert write(Door()) == [b"remote", 1]
+    assert write(Picture()) == [f"{__name__}.Picture".encode(), [b"dictionary"]]

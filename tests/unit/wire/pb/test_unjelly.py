@@ -356,3 +356,86 @@ def test_what_a_hook_raises_comes_out_as_it_is(wrap: bytes, error: type[Exceptio
     inner: list[object] = [b"refusing", 1]
     with pytest.raises(error, match="refused by the application"):
         Jelly(Settings(registry=registry)).read([wrap, [1, inner] if wrap == b"dictionary" else inner])
+
+
+# Tuples in tuples.
+
+
+def test_a_tuple_may_be_in_a_tuple_that_it_contains() -> None:
+    inner: list[Any] = []
+    outer = (inner,)
+    inner.append(((outer,), outer))
+    (((first,), second),) = echoed(outer)[0]
+    copy = echoed(outer)
+    ((first,), second) = copy[0][0]
+    assert first is second is copy
+
+
+def test_such_a_tuple_can_be_shared() -> None:
+    inner: list[Any] = []
+    outer = (inner,)
+    within = (outer, 1)
+    inner.extend([within, [within], {"within": within}])
+    copy = echoed(outer)
+    first, (second,), named = copy[0]
+    assert first is second is named["within"]
+    assert first[0] is copy
+
+
+def test_and_contain_what_contains_it() -> None:
+    inner: list[Any] = []
+    outer = (inner,)
+    holder: list[Any] = []
+    within = (outer, holder)
+    holder.append(within)
+    inner.append(within)
+    copy = echoed(outer)
+    (within_copy,) = copy[0]
+    assert within_copy[0] is copy
+    assert within_copy[1][0] is within_copy
+
+
+def test_a_copy_in_it_is_given_its_state_when_all_is_whole() -> None:
+    expression = [
+        b"reference",
+        1,
+        [b"tuple", [b"list", [b"tuple", [b"copy", state(things=[b"tuple", [b"dereference", 1]])]]]],
+    ]
+    copy = read(expression)
+    assert copy[0][0][0].things[0] is copy
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        [b"reference", 1, [b"tuple", [b"dereference", 1]]],
+        [b"reference", 1, [b"tuple", [b"tuple", [b"dereference", 1]]]],
+        [b"reference", 1, [b"tuple", [b"reference", 2, [b"tuple", [b"dereference", 1], [b"dereference", 2]]]]],
+        [b"list", [b"reference", 1, [b"tuple", [b"list", [b"dereference", 1]], [b"dereference", 1]]]],
+        [b"reference", 1, [b"frozenset", [b"tuple", [b"dereference", 1]]]],
+        [b"reference", 1, [b"tuple", [b"set", [b"tuple", [b"dereference", 1]]]]],
+        [b"reference", 1, [b"tuple", [b"dictionary", [[b"tuple", [b"dereference", 1]], 1]]]],
+    ],
+)
+def test_a_tuple_that_contains_itself_directly_is_a_protocol_error(expression: object) -> None:
+    with pytest.raises(RemoteProtocolError, match="directly contains"):
+        read(expression)
+
+
+# Classes that delegate.
+
+
+class Lending:
+    """Asks another object for what it has not got: before it has its state, for ever."""
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+def test_an_instance_without_its_state_is_not_asked_for_anything() -> None:
+    settings = Settings(policy=Policy(instances=[Lending]))
+    copy = Jelly(settings).read([f"{__name__}.Lending".encode(), [b"dictionary", [[b"unicode", b"original"], 5]]])
+    assert copy.original == 5

@@ -1,0 +1,511 @@
+"""pb.Broker: one connection of PB as a protocol of Twisted's, on the sans-I/O broker of the core.
+
+What is to be sent leaves at once, or at the end of the `dataReceived` that caused it, and never by a timer: programs
+pump brokers by hand, without a reactor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from inspect import iscoroutine
+from typing import Any
+
+from twisted.internet import defer, error
+from twisted.python import log
+from twisted.python.failure import Failure
+
+from pellucid.auth import Login
+from pellucid.core.broker import Broker as Core
+from pellucid.core.calls import Admission, Maker
+from pellucid.core.calls import Call as CoreCall
+from pellucid.core.events import Event, Ready, Released, StoppedObserving
+from pellucid.core.ledger import Books
+from pellucid.core.references import CallOptions
+from pellucid.errors import (
+    SELF_EXPLANATORY,
+    ConnectFailed,
+    LimitExceeded,
+    NoSuchMethod,
+    ProtocolError,
+    RemoteProtocolError,
+    TooManyCalls,
+)
+from pellucid.flavors.dispatch import DECODED
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.referenceable import AvatarReference
+from pellucid.flavors.serializable import Serializable
+from pellucid.limits import Limits
+from pellucid.twisted import banana, jelly
+from pellucid.twisted._dialects import DIALECTS
+from pellucid.twisted._failures import answer_for, is_expected
+from pellucid.twisted._policy import TagRegistry, TasterPolicy
+from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
+from pellucid.twisted.interfaces import IJellyable
+from pellucid.wire.messages import Answer, CallFailed, MethodCall, NotUnderstood
+
+__all__ = ["Broker", "Local"]
+
+_MANY = 1_000_000
+
+LIMITS = Limits(running_calls=_MANY, waiting_calls=_MANY)
+"""The bounds of connections in this door. Deferreds that wait for ever are usual in PB's programs: they run, all."""
+
+
+# Whose peer asks for what it can't have has its answer; PB logs a method that is missing all the same.
+_NO_NEWS = tuple(kind for kind in SELF_EXPLANATORY if not issubclass(kind, NoSuchMethod))
+
+
+class Local:
+    """An object of ours that the peer holds, as the tables of a `Broker` show it."""
+
+    def __init__(self, obj: Any, perspective: Any = None, refcount: int = 1) -> None:
+        self.object = obj
+        self.perspective = perspective
+        self.refcount = refcount
+        """Receipts that the peer has not given back."""
+
+    def __repr__(self) -> str:
+        return f"<pb.Local {self.object!r} ref:{self.refcount}>"
+
+
+class _Dispatching:
+    """A broker as an overridden ``remoteMessageReceived`` is given it: the values of its call are decoded already."""
+
+    unserialize = staticmethod(DECODED.unserialize)
+    serialize = staticmethod(DECODED.serialize)
+
+    dynamic = True
+    """Whether methods of the instance alone may be called, too: PB's programs do."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+
+class Broker(banana.Banana):
+    """One end of one connection of Perspective Broker."""
+
+    version = 6
+    """The version of PB that is spoken."""
+
+    username: Any = None
+    factory: Any = None
+
+    reference_class = RemoteReference
+    observer_class = RemoteCacheObserver
+
+    limits = LIMITS
+    """Bounds on what the peer can make this side hold or do. A class or an instance may have its own until then."""
+
+    def __init__(self, isClient: int = 1, security: Any = jelly.globalSecurity) -> None:
+        super().__init__(isClient)
+        self.security = security
+        self.disconnected = 0
+        """Whether the connection has ended."""
+        self.connects: list[Callable[[], object]] | None = []
+        self.failures: list[Callable[[], object]] | None = []
+        self.pageProducers: list[Any] = []
+        self.serializingPerspective: Any = None
+        self.unserializingPerspective: Any = None
+        self.translator = _Dispatching(self)
+        self._core = Core(
+            listens=not isClient,
+            registry=TagRegistry(),
+            policy=TasterPolicy(security, self),
+            limits=self._wire_limits(),
+            door=self,
+            dialects=DIALECTS,
+        )
+        self._admission = Admission(self.limits)
+        self._thread = threading.get_ident()
+        self._receiving = False
+        self._broken = False
+
+    def __repr__(self) -> str:
+        return f"<pb.Broker {self._core!r}>"
+
+    @property
+    def books(self) -> Books:
+        """The tables of this connection."""
+        return self._core.books
+
+    # Protocol.
+
+    def connectionMade(self) -> None:
+        """Offer the dialects, where this is the side that listens."""
+        self._thread = threading.get_ident()
+        self._flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take in bytes and do what they ask for. A peer that breaks the protocol is disconnected."""
+        if self._broken or self.disconnected:
+            return
+        self._receiving = True
+        try:
+            self._core.receive_data(data)
+            while (event := self._core.next_event()) is not None:
+                self._settle(event)
+                del event  # it may hold the last references to objects of the peer
+        except (ProtocolError, ConnectFailed) as broken:
+            self._break(str(broken))
+        finally:
+            self._receiving = False
+        self._flush()
+
+    def connectionReady(self) -> None:
+        """A dialect is agreed on: tell those who wait for that, and the factory."""
+        notifiers, self.connects = self.connects or [], None
+        for notifier in notifiers:
+            _run(notifier)
+        self.factory.clientConnectionMade(self)
+
+    def connectionLost(self, reason: Failure = Failure(error.ConnectionDone())) -> None:  # noqa: B008 - as Twisted's
+        """The connection has ended: calls under way fail, observers and notices are told, each once, in that order."""
+        if self.disconnected:
+            return
+        self._settle_unsent()
+        self.disconnected = 1
+        lost = self._core.close(reason.getErrorMessage())
+        self._admission.clear()
+        self._admission.held = True
+        for call, failed in lost.calls:
+            call.fail(failed)
+        for stopped in lost.observers:
+            self._tell_stopped(stopped)
+        while (notice := self._core.take_notice()) is not None:
+            _run(notice)
+        self.pageProducers.clear()
+
+    def connectionFailed(self) -> None:
+        """No connection could be made: tell those who asked for that."""
+        notifiers, self.failures = self.failures or [], None
+        for notifier in notifiers:
+            _run(notifier)
+
+    # Notices.
+
+    @property
+    def disconnects(self) -> list[Callable[[], object]]:
+        """What is run when the connection ends, in that order."""
+        return list(self.books.notices.values())
+
+    def notifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
+        """Run `notifier` when the connection ends."""
+        self.books.notify_on_disconnect(notifier)
+
+    def dontNotifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
+        """Do not run it after all."""
+        notices = self.books.notices
+        for key, known in notices.items():
+            if known == notifier:
+                del notices[key]
+                return
+
+    def notifyOnConnect(self, notifier: Callable[[], object]) -> None:
+        """Run `notifier` when a dialect is agreed on; now, where it is."""
+        if self.connects is None:
+            _run(notifier)
+        else:
+            self.connects.append(notifier)
+
+    def notifyOnFail(self, notifier: Callable[[], object]) -> None:
+        """Run `notifier` if `connectionFailed` is called."""
+        if self.failures is not None:
+            self.failures.append(notifier)
+
+    # Objects by name and number.
+
+    def setNameForLocal(self, name: str | bytes, object: Any) -> None:  # noqa: A002 - its name in PB
+        """Let the peer call `object` by `name`."""
+        self._core.publish(object, _as_bytes(name))
+
+    def remoteForName(self, name: str | bytes) -> RemoteReference:
+        """A reference to what the peer calls by `name`. Nothing is asked of the peer for it."""
+        reference = self._core.reference(_as_bytes(name))
+        assert isinstance(reference, RemoteReference)  # reference_class says so
+        return reference
+
+    def registerReference(self, object: Any) -> int:  # noqa: A002 - its name in PB
+        """Count one more receipt of `object` by the peer, and return its number."""
+        return self.books.export(object)
+
+    def localObjectForID(self, luid: Any) -> Any:
+        """The object of ours that the peer knows by that number or name; None where there is none."""
+        local = self.localObjects.get(luid.encode() if isinstance(luid, str) else luid)
+        return local.object if local is not None else None
+
+    @property
+    def localObjects(self) -> dict[Any, Local]:
+        """Our objects that the peer may call, by number or name; made anew for each look."""
+        exports = self.books.exports
+        return {
+            **{name: Local(obj) for name, obj in exports.named.items()},
+            **{number: Local(export.obj, refcount=export.count) for number, export in exports.items()},
+        }
+
+    @property
+    def remotelyCachedObjects(self) -> dict[int, Local]:
+        """Our cacheables that the peer has copies of, by number; made anew for each look."""
+        return {
+            number: Local(export.obj, export.observer.perspective, export.count)
+            for number, export in self.books.cache_exports.items()
+        }
+
+    @property
+    def locallyCachedObjects(self) -> dict[int, Any]:
+        """The copies held here of the peer's cacheables, by number; made anew for each look."""
+        return dict(self.books.cache_imports.items())
+
+    def cachedRemotelyAs(self, instance: Any, incref: int = 0) -> int | None:
+        """The number of our cacheable, where the peer has a copy; with `incref`, one more receipt is counted."""
+        cache_exports = self.books.cache_exports
+        return cache_exports.count_up(instance) if incref else cache_exports.find(instance)
+
+    def remotelyCachedForLUID(self, luid: int) -> Any:
+        """Our cacheable of that number. Raises KeyError where there is none."""
+        return self.remotelyCachedObjects[luid].object
+
+    def cachedLocallyAs(self, cid: int) -> Any:
+        """The copy of the peer's cacheable of that number. Raises KeyError where there is none."""
+        return self.locallyCachedObjects[cid]
+
+    # Values.
+
+    def serialize(
+        self,
+        object: Any,  # noqa: A002 - its name in PB
+        perspective: Any = None,
+        method: Any = None,
+        args: Any = None,
+        kw: Any = None,
+    ) -> Any:
+        """`object` as an s-expression for this peer, as `perspective` sees it; of a Deferred, that of its result."""
+        if isinstance(object, defer.Deferred):
+            return object.addCallback(self.serialize, perspective, method, args, kw)
+        before, self.serializingPerspective = self.serializingPerspective, perspective
+        try:
+            return jelly.jelly(object, self.security, None, self)
+        finally:
+            self.serializingPerspective = before
+
+    def unserialize(self, sexp: Any, perspective: Any = None) -> Any:
+        """The object that an s-expression of this peer's stands for."""
+        before, self.unserializingPerspective = self.unserializingPerspective, perspective
+        try:
+            return jelly.unjelly(sexp, self.security, None, self)
+        finally:
+            self.unserializingPerspective = before
+
+    def hang_up(self) -> None:
+        """Send what waits to be sent, and end the connection."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def sendCall(self, *exp: Any) -> None:
+        """Send an expression of any kind."""
+        self._flush()
+        self.sendEncoded(exp)
+
+    # Logins.
+
+    def admit(self, login: Login) -> Any:
+        """What to send for the avatar of `login`, which ends when the peer lets go of that, or is disconnected."""
+        given: Any = login.avatar
+        crosses = isinstance(given, Serializable) or IJellyable.providedBy(given)
+        avatar: Any = given if crosses else AvatarReference(given)
+        if self.disconnected:
+            _run(login.logout)
+        else:
+            self._core.until_gone(avatar, login.logout)
+        return avatar
+
+    # Pages.
+
+    def registerPageProducer(self, pager: Any) -> None:
+        """Have `pager` send a page whenever there is room."""
+        self.pageProducers.append(pager)
+        if len(self.pageProducers) == 1:
+            self.transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """There is room for a page of each pager."""
+        for pager in reversed(self.pageProducers.copy()):
+            pager.sendNextPage()
+            if not pager.stillPaging():
+                self.pageProducers.remove(pager)
+        if not self.pageProducers:
+            self.transport.unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """Pages are only sent when there is room."""
+
+    def stopProducing(self) -> None:
+        """The connection has ended: `connectionLost` sees to it."""
+
+    # What the core needs of its door.
+
+    def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
+        """The promise of a call that begins now."""
+        return Call(maker, name)
+
+    def check_room(self) -> None:
+        """However much waits: PB's programs do not expect a call to be refused."""
+
+    def call_was_made(self, call: CoreCall, *, one_way: bool) -> None:
+        """There is a call to send."""
+        self._flush()
+        if one_way:
+            call.succeed(None)
+
+    def knock(self) -> None:
+        """There are releases to send. Called in any thread, in the middle of anything."""
+        if threading.get_ident() == self._thread:
+            self._flush()
+        else:
+            from twisted.internet import reactor  # only here is there any need of it
+
+            reactor.callFromThread(self._flush)  # type: ignore[attr-defined]
+
+    # Events.
+
+    def _settle(self, event: Event) -> None:
+        match event:
+            case MethodCall():
+                self._arrive(event)
+            case Answer():
+                event.call.succeed(event.value)
+            case CallFailed():
+                event.call.fail(event.error)
+            case Released():
+                for cleanup in event.cleanups:
+                    _run(cleanup)
+            case StoppedObserving():
+                self._tell_stopped(event)
+            case NotUnderstood():
+                log.msg(f"Didn't understand command: {event.name!r}")
+            case Ready():
+                self.currentDialect = event.dialect.encode()
+                self._flush_now()  # programs that are told now may look at what was sent
+                self.connectionReady()
+
+    def _tell_stopped(self, stopped: StoppedObserving) -> None:
+        _run(lambda: hook(stopped.cacheable, "stopped_observing")(stopped.perspective, stopped.observer))
+
+    def _settle_unsent(self) -> None:
+        for event in self._core.take_unsent():
+            self._settle(event)
+
+    # The peer's calls.
+
+    def _arrive(self, call: MethodCall) -> None:
+        try:
+            may_run = self._admission.arrive(call)
+        except TooManyCalls as refused:
+            self._tell(call, refused)
+            return
+        if may_run:
+            self._start(call)
+
+    def _start(self, call: MethodCall) -> None:
+        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
+        args, kwargs = call.args, call.kwargs
+        call.args, call.kwargs = (), {}
+        try:
+            if call.method is None:
+                raise call.error or RemoteProtocolError("nothing to run")
+            result = call.method(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - whatever the method raises is its answer
+            self._fail(call, Failure())
+            self._ended(call)
+            return
+        finally:
+            call.error = None  # its traceback may hold the call
+            del args, kwargs
+        if iscoroutine(result):
+            result = defer.Deferred.fromCoroutine(result)
+        if isinstance(result, defer.Deferred):
+            result.addCallbacks(self._answer, self._fail_later, callbackArgs=(call,), errbackArgs=(call,))
+            result.addBoth(self._end_later, call)
+        else:
+            self._answer(result, call)
+            self._ended(call)
+
+    def _answer(self, value: Any, call: MethodCall) -> None:
+        try:
+            failed = self._core.answer(call, value)
+        except LimitExceeded as hindrance:
+            self._break(f"not even an error can be sent: {hindrance}")
+            return
+        if failed is not None:
+            log.msg(f"The result of {call.name!r} can't be sent: {failed}")
+        self._flush()
+
+    def _fail_later(self, failure: Failure, call: MethodCall) -> None:
+        self._fail(call, failure)
+
+    def _fail(self, call: MethodCall, failure: Failure) -> None:
+        if not is_expected(failure) and not isinstance(failure.value, _NO_NEWS):
+            if call.wants_answer:
+                log.msg("Peer will receive following PB traceback:", isError=True)
+            log.err(failure)
+        self._tell(
+            call, answer_for(failure, self.security, unsafe=bool(self.factory and self.factory.unsafeTracebacks))
+        )
+
+    def _tell(self, call: MethodCall, told: BaseException) -> None:
+        try:
+            self._core.fail(call, told)
+        except LimitExceeded as hindrance:
+            self._break(f"not even an error can be sent: {hindrance}")
+        self._flush()
+
+    def _end_later(self, result: Any, call: MethodCall) -> Any:
+        self._ended(call)
+        return result
+
+    def _ended(self, call: MethodCall) -> None:
+        self._admission.end()
+        following = self._admission.next()
+        if following is not None:
+            self._start(following)
+
+    # Bytes.
+
+    def _flush(self) -> None:
+        if not self._receiving:
+            self._flush_now()
+
+    def _flush_now(self) -> None:
+        if self.disconnected or self.transport is None:
+            return
+        self._settle_unsent()
+        data = self._core.data_to_send()
+        if data:
+            self.transport.write(data)
+
+    def _break(self, why: str) -> None:
+        """Hang up on a peer that can't be talked to."""
+        if not self._broken:
+            self._broken = True
+            log.msg(f"Disconnecting a peer: {why}")
+            self.hang_up()
+
+
+def _run(callback: Callable[[], object]) -> None:
+    """Run what an application asked for; its errors are logged, and stop nothing else."""
+    try:
+        result = callback()
+    except Exception:  # noqa: BLE001 - whatever it raises is the application's
+        log.err(Failure(), "a notice failed")
+        return
+    if iscoroutine(result):
+        result = defer.Deferred.fromCoroutine(result)
+    if isinstance(result, defer.Deferred):
+        result.addErrback(lambda failure: log.err(failure, "a notice failed"))
+
+
+def _as_bytes(name: str | bytes) -> bytes:
+    return name.encode() if isinstance(name, str) else name

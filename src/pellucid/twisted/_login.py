@@ -1,0 +1,91 @@
+"""PB's login for a portal of twisted.cred: its realm, checkers and credentials, and the exchange of `pellucid.auth`."""
+
+# The methods of an interface have no `self`:
+# pyright: reportSelfClsParameterName=false
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from twisted.cred.credentials import Anonymous, ICredentials, IUsernameHashedPassword
+from twisted.cred.portal import Portal
+from twisted.python.components import registerAdapter
+from zope.interface import Interface, implementer
+
+from pellucid.auth import Login, PasswordChallenge, PortalRoot
+from pellucid.flavors.referenceable import Referenceable, Root
+
+if TYPE_CHECKING:
+    from pellucid.twisted._connection import Broker
+
+__all__ = ["IPBRoot", "IPerspective", "IUsernameMD5Password"]
+
+
+class IPBRoot(Interface):
+    """Something that has an object to publish on each connection."""
+
+    def rootObject(broker: Any) -> Any:
+        """The object to publish on the connection of `broker`."""
+
+
+class IPerspective(Interface):
+    """What a peer acts through once it has logged in."""
+
+    def perspectiveMessageReceived(broker: Any, message: Any, args: Any, kwargs: Any) -> Any:
+        """Do what the peer asks for, and return the answer, translated by `broker` as the arguments are."""
+
+
+class IUsernameMD5Password(ICredentials):
+    """A username, and the proof that the peer knows the password; see `pellucid.auth.PasswordChallenge`."""
+
+    def checkPassword(password: Any) -> Any:
+        """Whether this is the password."""
+
+    def checkMD5Password(password: Any) -> Any:
+        """Whether this is the md5 digest of the password."""
+
+
+@implementer(IUsernameHashedPassword, IUsernameMD5Password)
+class _HashedPassword:
+    """A `PasswordChallenge`, as the checkers of twisted.cred want it."""
+
+    def __init__(self, challenge: PasswordChallenge) -> None:
+        self.username = challenge.username.encode()
+        self._challenge = challenge
+
+    def checkPassword(self, password: bytes | str) -> bool:
+        return self._challenge.matches(password)
+
+    def checkMD5Password(self, password: bytes) -> bool:
+        return self._challenge.matches_md5(password)
+
+
+class _CredPortal:
+    """A portal of twisted.cred, as the exchange asks one."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal: Any = portal
+
+    async def login(self, credentials: object, mind: object) -> Login:
+        if isinstance(credentials, PasswordChallenge):
+            asked: object = _HashedPassword(credentials)
+        else:
+            asked = Anonymous()
+        _, avatar, logout = await self._portal.login(asked, mind, IPerspective)
+        return Login(avatar, logout)
+
+
+@implementer(IPBRoot)
+class _PortalRoots:
+    """Publishes a login in place of an object, where a portal guards it."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = _CredPortal(portal)
+
+    def rootObject(self, broker: Broker) -> Referenceable:
+        return PortalRoot(self._portal, secrets.token_bytes, broker.admit)
+
+
+registerAdapter(_PortalRoots, Portal, IPBRoot)
+implementer(IPBRoot)(Root)

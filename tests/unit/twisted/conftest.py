@@ -1,0 +1,38 @@
+"""What every test of the Twisted door has: tables of its own, and a look at what is logged as an error."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.python import log
+
+from pellucid.twisted import jelly
+
+
+@pytest.fixture(autouse=True)
+def tables() -> Iterator[None]:
+    """What a test registers process-wide is forgotten after it."""
+    registries = (jelly.unjellyableRegistry, jelly.unjellyableFactoryRegistry, jelly.globalSecurity.allowedTypes)
+    contents = [dict(registry) for registry in registries]
+    yield
+    for registry, before in zip(registries, contents, strict=True):
+        registry.clear()
+        registry.update(before)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged as an error while a test runs."""
+    errors: list[Any] = []
+
+    def observe(event: dict[str, Any]) -> None:
+        if event.get("isError"):
+            errors.append(event)
+
+    log.addObserver(observe)
+    yield errors
+    gc.collect()
+    log.removeObserver(observe)

@@ -1,0 +1,509 @@
+"""Calls, references and the end of connections, through pb.Broker."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from typing import Any
+
+import pytest
+from twisted.internet import defer
+from twisted.internet.testing import StringTransport
+
+import pellucid
+from pellucid.twisted import pb
+from tests.unit.twisted.link import Link, outcome
+
+
+def kinds(logged: list[Any]) -> list[type]:
+    return [event["failure"].type for event in logged if "failure" in event]
+
+
+class Broken(pb.Error):
+    """Expected."""
+
+
+class Two(pb.Referenceable):
+    def remote_three(self, number: int) -> int:
+        return number + 3
+
+
+class One(pb.Root):
+    def __init__(self) -> None:
+        self.two = Two()
+        self.kept: list[Any] = []
+        self.waiting: defer.Deferred[Any] = defer.Deferred()
+
+    def remote_echo(self, value: Any = None, **kw: Any) -> Any:
+        return (value, kw) if kw else value
+
+    def remote_two(self) -> Two:
+        return self.two
+
+    def remote_is_two(self, value: Any) -> bool:
+        return value is self.two
+
+    def remote_keep(self, value: Any) -> None:
+        self.kept.append(value)
+
+    def remote_drop(self) -> None:
+        self.kept.clear()
+
+    def remote_call_back(self, reference: Any, name: str, *args: Any) -> Any:
+        return reference.callRemote(name, *args)
+
+    def remote_later(self) -> defer.Deferred[Any]:
+        return self.waiting
+
+    async def remote_coroutine(self, reference: Any) -> Any:
+        return await reference.callRemote("three", 1) + 1
+
+    def remote_broken(self) -> None:
+        raise Broken("as expected")
+
+    def remote_wrong(self) -> None:
+        raise ZeroDivisionError("oops")
+
+    async def remote_wrong_later(self) -> None:
+        raise ZeroDivisionError("oops")
+
+
+# Calls.
+
+
+def test_a_call_is_a_deferred_of_its_answer() -> None:
+    link = Link(One())
+    waiting = link.root.callRemote("echo", 1, name=2)
+    assert isinstance(waiting, defer.Deferred)
+    assert not waiting.called
+    link.pump()
+    assert outcome(waiting) == (1, {"name": 2})
+
+
+def test_what_is_sent_leaves_at_once_and_without_a_reactor() -> None:
+    link = Link(One())
+    link.root.callRemote("echo", 1)
+    assert link.to_server.value()
+    link.server.dataReceived(link.to_server.value())
+    assert link.to_client.value()
+
+
+def test_a_call_that_wants_no_answer_gets_none() -> None:
+    root = One()
+    link = Link(root)
+    assert link.root.callRemote("keep", 1, pbanswer=False) is None
+    link.pump()
+    assert root.kept == [1]
+
+
+def test_the_old_callbacks_of_a_call_are_still_called() -> None:
+    link = Link(One())
+    results: list[Any] = []
+    link.root.callRemote("echo", 1, pbcallback=results.append)
+    link.root.callRemote("broken", pberrback=results.append)
+    link.pump()
+    assert results[0] == 1
+    assert results[1].check(Broken)
+
+
+def test_an_argument_that_may_not_cross_fails_the_deferred_and_nothing_is_sent() -> None:
+    link = Link(One())
+    root = link.root
+    failure = outcome(root.callRemote("echo", object()))
+    assert failure.check(pb.InsecureJelly)
+    assert not link.to_server.value()
+    assert outcome(root.callRemote("echo", object(), pbanswer=False)).check(pb.InsecureJelly)
+
+
+def test_references_are_the_same_classes_through_both_doors_and_have_both_verbs() -> None:
+    link = Link(One())
+    two = link.call(link.root, "two")
+    assert isinstance(two, pellucid.RemoteReference)
+    assert isinstance(two, pb.RemoteReference)
+    waiting: Any = two.call("three", 1)
+    link.pump()
+    assert outcome(waiting) == 4
+    assert pb.Referenceable is pellucid.Referenceable
+    assert pb.NoSuchMethod is pellucid.NoSuchMethod
+
+
+def test_a_method_of_a_result_can_be_called_before_it_is_there() -> None:
+    link = Link(One())
+    waiting: Any = link.root.call("two").call("three", link.root.call("echo", 5))
+    link.pump()
+    assert outcome(waiting) == 8
+
+
+def test_what_callbacks_make_of_a_result_is_what_later_calls_are_aimed_at() -> None:
+    link = Link(One())
+    waiting = link.root.callRemote("echo", 1)
+    two = link.call(link.root, "two")
+    link.pump()
+    waiting.addCallback(lambda _: two)
+    later: Any = waiting.call("three", 2)
+    link.pump()
+    assert outcome(later) == 5
+
+
+def test_a_reference_that_comes_home_is_the_object() -> None:
+    link = Link(One())
+    assert link.call(link.root, "is_two", link.call(link.root, "two")) is True
+
+
+def test_either_side_may_call_the_other_and_coroutine_methods_may_wait_for_that() -> None:
+    link = Link(One())
+    assert link.call(link.root, "call_back", Two(), "three", 4) == 7
+    assert link.call(link.root, "coroutine", Two()) == 5
+
+
+def test_a_deferred_delays_the_answer() -> None:
+    root = One()
+    link = Link(root)
+    waiting = link.root.callRemote("later")
+    link.pump()
+    assert not waiting.called
+    root.waiting.callback("at last")
+    link.pump()
+    assert outcome(waiting) == "at last"
+
+
+def test_any_number_of_methods_may_wait() -> None:
+    root = One()
+    link = Link(root)
+    waiting = [link.root.callRemote("later") for _ in range(2_000)]
+    assert link.call(link.root, "echo", "served") == "served"
+    link.cut()
+    for each in waiting:
+        assert outcome(each).check(pb.PBConnectionLost)
+
+
+def test_a_call_that_is_cancelled_ends_at_once_and_its_answer_counts_for_nothing(logged: list[Any]) -> None:
+    root = One()
+    link = Link(root)
+    waiting = link.root.callRemote("later")
+    waiting.cancel()
+    assert outcome(waiting).check(defer.CancelledError)
+    link.pump()
+    root.waiting.callback("too late")
+    link.pump()
+    assert logged == []
+
+
+def test_a_call_that_is_cancelled_may_lose_its_connection_too(logged: list[Any]) -> None:
+    link = Link(One())
+    waiting = link.root.callRemote("later")
+    waiting.cancel()
+    link.cut()
+    assert outcome(waiting).check(defer.CancelledError)
+    assert logged == []
+
+
+def test_methods_that_only_the_instance_has_may_be_called() -> None:
+    class Proxy(pb.Referenceable):
+        """Delegates, and has no attributes of its own before it is told to whom."""
+
+        def __init__(self, target: Any) -> None:
+            self.target = target
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.target, name)
+
+    class Desk(pb.Root):
+        def remote_proxy(self) -> Proxy:
+            return Proxy(Two())
+
+    link = Link(Desk())
+    proxy = link.call(link.root, "proxy")
+    assert link.call(proxy, "three", 1) == 4
+    assert link.call(proxy, "four").check(pb.NoSuchMethod)
+
+
+def test_an_override_that_takes_the_whole_call_is_given_the_broker() -> None:
+    class Logged(pb.Root):
+        def remoteMessageReceived(self, broker: Any, message: str, args: Any, kw: Any) -> Any:
+            self.seen = broker.transport, message, broker.unserialize(args)
+            return pb.Root.remoteMessageReceived(self, broker, message, args, kw)
+
+        def remote_echo(self, value: Any) -> Any:
+            return value
+
+    root = Logged()
+    link = Link(root)
+    assert link.call(link.root, "echo", 1) == 1
+    assert root.seen == (link.to_client, "echo", (1,))
+
+
+# Failures.
+
+
+def test_an_expected_error_is_told_and_not_logged(logged: list[Any]) -> None:
+    link = Link(One())
+    failure = link.call(link.root, "broken")
+    assert isinstance(failure, pb.CopiedFailure)
+    assert failure.check(Broken) is Broken
+    assert failure.check(pb.Error) is pb.Error
+    assert failure.check(ZeroDivisionError) is None
+    assert str(failure.type) == f"{__name__}.Broken"
+    assert failure.type == f"{__name__}.Broken".encode()
+    assert failure.value == "as expected"
+    assert failure.traceback == "Traceback unavailable\n"
+    assert logged == []
+
+
+@pytest.mark.parametrize("method", ["wrong", "wrong_later"])
+def test_an_unexpected_error_is_told_and_logged(method: str, logged: list[Any]) -> None:
+    link = Link(One())
+    failure = link.call(link.root, method)
+    assert failure.check(ArithmeticError) is ArithmeticError
+    assert kinds(logged) == [ZeroDivisionError]
+    assert "Peer will receive following PB traceback:" in logged[0]["message"]
+
+
+def test_a_missing_method_is_told_and_logged(logged: list[Any]) -> None:
+    link = Link(One())
+    failure = link.call(link.root, "nothing")
+    assert failure.trap(pb.NoSuchMethod) is pb.NoSuchMethod
+    assert failure.type == b"twisted.spread.flavors.NoSuchMethod"
+    assert failure.value == "No such method: remote_nothing"
+    assert kinds(logged) == [pb.NoSuchMethod]
+
+
+def test_tracebacks_are_told_where_the_factory_says_so_and_it_may_change_its_mind(logged: list[Any]) -> None:
+    link = Link(One())
+    link.server_factory.unsafeTracebacks = True
+    assert "in remote_wrong" in link.call(link.root, "wrong").traceback
+    link.server_factory.unsafeTracebacks = False
+    assert link.call(link.root, "wrong").traceback == "Traceback unavailable\n"
+
+
+def test_e6_a_failure_goes_on_from_errback_to_errback_until_one_traps_it() -> None:
+    link = Link(One())
+    told: list[str] = []
+
+    def first(failure: Any) -> None:
+        told.append("first")
+        failure.trap(ZeroDivisionError)
+        told.append("not reached")
+
+    def second(failure: Any) -> None:
+        told.append("second")
+        assert failure.trap(ValueError, Broken) is Broken
+
+    waiting = link.root.callRemote("broken").addErrback(first).addErrback(second)
+    link.pump()
+    assert told == ["first", "second"]
+    assert outcome(waiting) is None
+
+
+def test_e6_a_failure_can_be_shown_raised_and_thrown() -> None:
+    link = Link(One())
+    failure = link.call(link.root, "broken")
+    assert repr(failure) == f"<CopiedFailure {__name__}.Broken: as expected>"
+    assert "Broken: as expected" in str(failure)
+    with pytest.raises(pb.RemoteError) as raised:
+        failure.raiseException()
+    assert raised.value.args == ("as expected",)
+    assert raised.value.remoteType == f"{__name__}.Broken".encode()
+    assert raised.value.remoteTraceback == "Traceback unavailable\n"
+    assert isinstance(raised.value, pellucid.RemoteError)
+
+
+def test_a_failure_that_went_on_can_still_be_shown() -> None:
+    link = Link(One())
+    waiting = link.root.callRemote("broken").addErrback(lambda failure: failure.trap(ValueError))
+    link.pump()
+    passed_on = outcome(waiting)
+    assert "Broken" in repr(passed_on)
+    assert "as expected" in passed_on.getErrorMessage()
+    assert passed_on.getTraceback()
+
+
+def test_a_failure_of_one_peer_can_be_handed_on_to_another() -> None:
+    class Sad(pb.Referenceable):
+        def remote_cry(self) -> None:
+            raise Broken("from far away")
+
+    link = Link(One())
+    failure = link.call(link.root, "call_back", Sad(), "cry")
+    assert failure.check(Broken)
+    assert (str(failure.type), failure.value) == (f"{__name__}.Broken", "from far away")
+
+
+def test_a_failure_can_be_an_argument_and_so_can_one_that_was_received() -> None:
+    root = One()
+    link = Link(root)
+    link.call(link.root, "keep", pb.CopyableFailure(ZeroDivisionError("here")))
+    received = link.call(link.root, "broken")
+    again = pb.CopyableFailure(received)
+    again.unsafeTracebacks = True
+    link.call(link.root, "keep", again)
+    first, second = root.kept
+    assert isinstance(first, pb.CopiedFailure)
+    assert first.check(ZeroDivisionError)
+    assert (str(second.type), second.value, bool(second.check(Broken))) == (f"{__name__}.Broken", "as expected", True)
+
+
+def test_a_result_that_may_not_cross_is_an_error_and_the_connection_lives() -> None:
+    class Odd(pb.Root):
+        def remote_odd(self) -> object:
+            return object()
+
+        def remote_echo(self, value: Any) -> Any:
+            return value
+
+    link = Link(Odd())
+    assert link.call(link.root, "odd").check(pb.InsecureJelly)
+    assert link.call(link.root, "echo", 1) == 1
+
+
+# References.
+
+
+def test_a_reference_knows_its_broker_and_number_and_is_equal_to_itself_alone() -> None:
+    link = Link(One())
+    two = link.call(link.root, "two")
+    assert two.broker is link.client
+    assert two.luid in link.server.localObjects
+    root: Any = link.server_factory.root
+    assert link.server.localObjects[two.luid].object is root.two
+    assert link.client.remoteForName("root") == link.root
+    assert two != link.root
+    assert {two: 1}[two] == 1
+    assert hash(link.root) == hash(b"root")
+
+
+def test_remote_methods_are_equal_and_can_be_called() -> None:
+    link = Link(One())
+    method = link.root.remoteMethod("echo")
+    assert method == link.root.remoteMethod("echo")
+    assert hash(method) == hash(link.root.remoteMethod("echo"))
+    waiting = method(1)
+    link.pump()
+    assert outcome(waiting) == 1
+
+
+def test_a_reference_that_is_dropped_is_released_at_once() -> None:
+    link = Link(One())
+    two = link.call(link.root, "two")
+    number = two.luid
+    assert number in link.server.localObjects
+    del two
+    gc.collect()
+    assert link.to_server.value()
+    link.pump()
+    assert number not in link.server.localObjects
+
+
+def test_a_reference_may_be_dropped_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.internet import reactor
+
+    asked: list[Any] = []
+    monkeypatch.setattr(reactor, "callFromThread", asked.append)
+    link = Link(One())
+    held = [link.call(link.root, "two")]
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert not link.to_server.value()
+    (flush,) = asked
+    flush()
+    link.pump()
+    assert list(link.server.localObjects) == [b"root"]
+
+
+def test_more_objects_may_be_held_than_stock_allows() -> None:
+    class Many(pb.Root):
+        def remote_many(self) -> list[Any]:
+            return [Two() for _ in range(2 * pb.MAX_BROKER_REFS)]
+
+    link = Link(Many())
+    held = link.call(link.root, "many")
+    assert len(set(held)) == 2 * pb.MAX_BROKER_REFS
+
+
+# The end.
+
+
+def test_calls_of_a_dead_reference_are_refused_at_once() -> None:
+    link = Link(One())
+    root = link.root
+    link.cut()
+    with pytest.raises(pb.DeadReferenceError):
+        root.callRemote("echo")
+
+
+def test_p15_the_end_is_told_in_order_and_each_once(logged: list[Any]) -> None:
+    link = Link(One())
+    told: list[Any] = []
+
+    def fail() -> None:
+        told.append("failing")
+        raise ZeroDivisionError
+
+    root = link.root
+    root.callRemote("later").addErrback(lambda failure: told.append(failure.type))
+    link.client.notifyOnDisconnect(lambda: told.append("first"))
+    link.client.notifyOnDisconnect(fail)
+    root.notifyOnDisconnect(lambda reference: told.append(reference))
+    link.client.notifyOnDisconnect(lambda: told.append("last"))
+    link.cut()
+    link.cut()
+    assert told == [pb.PBConnectionLost, "first", "failing", root, "last"]
+    assert link.client.localObjects == {}
+    assert kinds(logged) == [ZeroDivisionError]
+
+
+def test_a_notice_can_be_taken_back_by_an_equal_one_even_after_the_end() -> None:
+    link = Link(One())
+    told: list[Any] = []
+
+    class Listener:
+        def lost(self, *_: Any) -> None:
+            told.append("lost")
+
+    listener, root = Listener(), link.root
+    link.client.notifyOnDisconnect(listener.lost)
+    assert listener.lost in link.client.disconnects
+    link.client.dontNotifyOnDisconnect(listener.lost)
+    assert listener.lost not in link.client.disconnects
+    root.notifyOnDisconnect(listener.lost)
+    root.dontNotifyOnDisconnect(listener.lost)
+    assert link.client.disconnects == []
+    link.cut()
+    root.dontNotifyOnDisconnect(listener.lost)
+    assert told == []
+
+
+def test_pending_calls_fail_before_connection_lost_returns_and_the_transport_stays() -> None:
+    link = Link(One())
+    waiting = link.root.callRemote("later")
+    link.cut()
+    assert outcome(waiting).check(pb.PBConnectionLost)
+    assert link.client.transport is link.to_server
+
+
+def test_a_peer_that_breaks_the_protocol_is_disconnected() -> None:
+    link = Link(One())
+    link.server.dataReceived(b"\x01\x80\x00\x80")
+    assert link.to_client.disconnecting
+    link.server.dataReceived(b"whatever")
+
+
+def test_a_broker_that_never_heard_of_its_peer_can_be_lost(logged: list[Any]) -> None:
+    server = pb.PBServerFactory(One()).buildProtocol(None)
+    server.makeConnection(StringTransport())
+    server.connectionLost()
+    assert logged == []
+
+
+def test_those_who_wait_for_a_connection_are_told_once() -> None:
+    told: list[str] = []
+    client = pb.PBClientFactory().buildProtocol(None)
+    client.notifyOnConnect(lambda: told.append("connected"))
+    client.notifyOnFail(lambda: told.append("failed"))
+    client.connectionFailed()
+    assert told == ["failed"]
+    link = Link(One())
+    link.client.notifyOnConnect(lambda: told.append("is connected"))
+    assert told == ["failed", "is connected"]

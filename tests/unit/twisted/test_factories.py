@@ -1,0 +1,205 @@
+"""Factories and logins of the Twisted door."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any, cast
+
+import pytest
+from twisted.cred import checkers, credentials, portal
+from twisted.cred.error import UnauthorizedLogin, UnhandledCredentials
+from twisted.internet import error
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pellucid.twisted import jelly, pb
+from tests.unit.twisted.link import Link, outcome
+
+
+class Echoer(pb.Root):
+    def remote_echo(self, value: Any) -> Any:
+        return value
+
+
+class User(pb.Avatar):
+    def __init__(self, name: Any, mind: Any) -> None:
+        self.name = name
+        self.mind = mind
+        self.logouts = 0
+
+    def perspective_name(self) -> Any:
+        return self.name
+
+    def perspective_ask(self) -> Any:
+        return self.mind.callRemote("echo", "asked")
+
+    def logout(self) -> None:
+        self.logouts += 1
+
+
+@implementer(portal.IRealm)
+class Realm:
+    def __init__(self) -> None:
+        self.users: list[User] = []
+
+    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> Any:
+        assert interfaces == (pb.IPerspective,)
+        if avatarId is checkers.ANONYMOUS:
+            return pb.IPerspective, Echoer(), lambda: None
+        user = User(avatarId, mind)
+        self.users.append(user)
+        return pb.IPerspective, user, user.logout
+
+
+class Hall:
+    """A portal with one user, Alice, and a link to it."""
+
+    def __init__(self, *, anonymous: bool = False) -> None:
+        self.realm = Realm()
+        users: Any = checkers.InMemoryUsernamePasswordDatabaseDontUse(alice=b"secret")
+        self.portal: Any = portal.Portal(cast(Any, self.realm), [users])
+        if anonymous:
+            self.portal.registerChecker(cast(Any, checkers.AllowAnonymousAccess()))
+        self.link = Link(self.portal)
+
+    def login(self, name: Any, password: Any, mind: Any = None) -> Any:
+        waiting = self.link.client_factory.login(credentials.UsernamePassword(name, password), mind)
+        self.link.pump()
+        return outcome(waiting)
+
+
+def test_a_user_who_knows_the_password_gets_the_avatar_and_its_mind_can_be_called() -> None:
+    hall = Hall()
+    avatar = hall.login(b"alice", b"secret", Echoer())
+    assert hall.link.call(avatar, "name") == b"alice"
+    assert hall.link.call(avatar, "ask") == "asked"
+
+
+def test_names_and_passwords_may_be_text() -> None:
+    hall = Hall()
+    assert hall.link.call(hall.login("alice", "secret"), "name") == b"alice"
+
+
+@pytest.mark.parametrize(("name", "password"), [(b"alice", b"wrong"), (b"bob", b"secret")])
+def test_a_wrong_password_and_an_unknown_user_are_refused_alike(name: bytes, password: bytes) -> None:
+    failure = Hall().login(name, password)
+    assert failure.check(UnauthorizedLogin) is UnauthorizedLogin
+
+
+def test_anyone_is_let_in_where_the_portal_says_so() -> None:
+    hall = Hall(anonymous=True)
+    waiting = hall.link.client_factory.login(credentials.Anonymous())
+    hall.link.pump()
+    assert hall.link.call(outcome(waiting), "echo", 1) == 1
+    refused = Hall().link
+    waiting = refused.client_factory.login(credentials.Anonymous())
+    refused.pump()
+    assert outcome(waiting).check(UnhandledCredentials)
+
+
+@pytest.mark.parametrize("end", ["drop", "cut", "drop and cut"])
+def test_l3_an_avatar_is_logged_out_once(end: str) -> None:
+    hall = Hall()
+    avatar = hall.login(b"alice", b"secret")
+    (user,) = hall.realm.users
+    assert avatar.alive
+    assert user.logouts == 0
+    if "drop" in end:
+        del avatar
+        gc.collect()
+        hall.link.settle()
+        assert user.logouts == 1
+    if "cut" in end:
+        hall.link.cut()
+    assert user.logouts == 1
+
+
+def test_a_login_that_is_granted_when_its_client_is_gone_is_logged_out() -> None:
+    hall = Hall()
+    granted: Any = hall.link.server.admit
+    hall.link.cut()
+    user = User("late", None)
+
+    class Login:
+        avatar = user
+        logout = user.logout
+
+    granted(Login)
+    assert user.logouts == 1
+
+
+def test_programs_that_log_in_by_themselves_may_use_pbs_names_for_the_steps() -> None:
+    hall = Hall()
+    factory: Any = hall.link.client_factory
+    waiting = factory._cbSendUsername(factory._root, b"alice", b"secret", None)
+    hall.link.pump()
+    assert hall.link.call(outcome(waiting), "name") == b"alice"
+
+
+# Factories.
+
+
+def test_the_root_can_be_asked_for_before_and_after_connecting() -> None:
+    factory = pb.PBClientFactory()
+    early = [factory.getRootObject() for _ in range(2)]
+    link = Link(Echoer(), factory)
+    roots = [outcome(each) for each in [*early, factory.getRootObject()]]
+    assert len({id(root) for root in roots}) == 1
+    assert link.call(roots[0], "echo", 1) == 1
+
+
+def test_those_who_wait_for_the_root_are_told_of_a_failure_to_connect() -> None:
+    factory = pb.PBClientFactory()
+    waiting = [factory.getRootObject(), factory.login(credentials.Anonymous())]
+    factory.clientConnectionFailed(None, Failure(error.ConnectionRefusedError()))
+    for each in waiting:
+        assert outcome(each).check(error.ConnectionRefusedError)
+
+
+def test_a_factory_that_reconnects_keeps_those_who_wait() -> None:
+    factory = pb.PBClientFactory()
+    link = Link(Echoer(), factory)
+    link.cut()
+    waiting = factory.getRootObject()
+    factory.clientConnectionLost(None, Failure(error.ConnectionLost()), reconnecting=True)
+    assert not waiting.called
+    Link(Echoer(), factory)
+    assert outcome(waiting).alive
+
+
+def test_disconnecting_closes_the_connection_there_is() -> None:
+    factory = pb.PBClientFactory()
+    factory.disconnect()
+    link = Link(Echoer(), factory)
+    factory.disconnect()
+    assert link.to_server.disconnecting
+
+
+def test_a_factory_hands_its_security_to_its_brokers() -> None:
+    security = jelly.SecurityOptions()
+    for factory in pb.PBClientFactory(security=security), pb.PBServerFactory(Echoer(), security=security):
+        assert factory.buildProtocol(None).security is security
+    assert pb.PBClientFactory().buildProtocol(None).security is pb.globalSecurity
+
+
+def test_a_root_may_give_each_connection_its_own() -> None:
+    class Greeter(pb.Root):
+        def rootObject(self, broker: Any) -> Any:
+            assert isinstance(broker, pb.Broker)
+            return Echoer()
+
+    link = Link(Greeter())
+    assert link.call(link.root, "echo", 1) == 1
+
+
+def test_two_factories_may_use_brokers_of_their_own_class() -> None:
+    class Own(pb.Broker):
+        pass
+
+    class Factory(pb.PBServerFactory):
+        protocol = Own
+
+    broker = Factory(Echoer()).buildProtocol(None)
+    assert type(broker) is Own
+    broker.makeConnection(StringTransport())
