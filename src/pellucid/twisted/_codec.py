@@ -27,10 +27,11 @@ from pellucid.flavors.serializable import Held, Jellyable, Unjellyable, qualifie
 from pellucid.twisted._policy import DummySecurityOptions, SecurityOptions, TagRegistry, Taster, TasterPolicy
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb import jelly, unjelly
+from pellucid.wire.pb.containers import Decoders
 from pellucid.wire.pb.jelly import Encoder, Encoders, flavor_encoder, refusal
 from pellucid.wire.pb.names import FAILURE
 from pellucid.wire.pb.plain import operand, string_operand, tag_of
-from pellucid.wire.pb.unjelly import Decoders, find_decoders
+from pellucid.wire.pb.unjelly import find_decoders
 
 __all__ = [
     "ALL_DECODERS",
@@ -151,17 +152,14 @@ class Jellier(jelly.Jellier):
 
     def _jellyable(self, value: Jellyable) -> list[Any]:
         """An object that is nothing but Jellyable."""
-        met = self._met_before(value)
-        if met is not None:
-            return met
-        return self._whole(value, [qualified_name(type(value)).encode(), self.jelly(value.getStateFor(self))])
+        return self._met_before(value) or self._tagged(value, value.getStateFor(self))
 
     def _as_instance(self, value: Any) -> list[Any]:
         """An object of a flavor that takes a connection, where there is none."""
-        met = self._met_before(value)
-        if met is not None:
-            return met
-        return self._whole(value, [qualified_name(type(value)).encode(), self.jelly(value.__getstate__())])
+        return self._met_before(value) or self._tagged(value, value.__getstate__())
+
+    def _tagged(self, value: Any, state: Any) -> list[Any]:
+        return self._whole(value, [qualified_name(type(value)).encode(), self.jelly(state)])
 
     def _unsendable(self, value: Held) -> list[Any]:
         """A reference, where there is no connection."""

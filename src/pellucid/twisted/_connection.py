@@ -193,7 +193,8 @@ class Broker(banana.Banana):
         return list(self.books.notices.values())
 
     def notifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
-        """Run `notifier` when the connection ends."""
+        """Run `notifier` when the connection ends. Raises DeadReferenceError where it has."""
+        self._core.check_alive()
         self.books.notify_on_disconnect(notifier)
 
     def dontNotifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
@@ -417,7 +418,7 @@ class Broker(banana.Banana):
             if call.method is None:
                 raise call.error or RemoteProtocolError("nothing to run")
             result = call.method(*args, **kwargs)
-        except Exception:  # noqa: BLE001 - whatever the method raises is its answer
+        except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
             self._fail(call, Failure())
             self._ended(call)
             return
@@ -498,7 +499,7 @@ def _run(callback: Callable[[], object]) -> None:
     """Run what an application asked for; its errors are logged, and stop nothing else."""
     try:
         result = callback()
-    except Exception:  # noqa: BLE001 - whatever it raises is the application's
+    except BaseException:  # noqa: BLE001 - whatever it raises, a Failure included, is the application's
         log.err(Failure(), "a notice failed")
         return
     if iscoroutine(result):

@@ -11,6 +11,8 @@ from twisted.python.failure import Failure
 
 from pellucid.auth.challenge import respond
 from pellucid.auth.exchange import parse_challenge
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.referenceable import Root
 from pellucid.twisted import jelly
 from pellucid.twisted._connection import Broker
 from pellucid.twisted._login import IPBRoot
@@ -119,7 +121,8 @@ class PBServerFactory(protocol.ServerFactory[Broker]):
         """The broker of a new connection."""
         broker = self.protocol(isClient=False, security=self.security)
         broker.factory = self
-        broker.setNameForLocal("root", self.root.rootObject(broker))
+        root_object = hook(self.root, "root_object") if isinstance(self.root, Root) else self.root.rootObject
+        broker.setNameForLocal("root", root_object(broker))
         return broker
 
     def clientConnectionMade(self, protocol: Broker) -> None:

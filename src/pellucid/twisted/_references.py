@@ -110,10 +110,10 @@ class RemoteReference(_Caller, references.RemoteReference):
         return RemoteMethod(self, key)
 
     def notifyOnDisconnect(self, callback: Callable[[RemoteReference], object]) -> None:
-        """Run ``callback(self)`` when the connection ends."""
-        self.disconnectCallbacks.append(callback)
-        if len(self.disconnectCallbacks) == 1:
+        """Run ``callback(self)`` when the connection ends. Raises DeadReferenceError where it has."""
+        if not self.disconnectCallbacks:
             self.broker.notifyOnDisconnect(self._disconnected)
+        self.disconnectCallbacks.append(callback)
 
     def dontNotifyOnDisconnect(self, callback: Callable[[RemoteReference], object]) -> None:
         """Do not run that callback after all."""
@@ -144,7 +144,7 @@ class RemoteReference(_Caller, references.RemoteReference):
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception:  # noqa: BLE001 - an application's own, and the others are told all the same
+            except BaseException:  # noqa: BLE001 - an application's own, and the others are told all the same
                 log.err(Failure(), "a notice of a lost connection failed")
 
 

@@ -318,6 +318,19 @@ def test_a_failure_that_went_on_can_still_be_shown() -> None:
     assert passed_on.getTraceback()
 
 
+def test_a_method_may_raise_a_failure_that_it_was_given() -> None:
+    class Trapping(pb.Root):
+        failure: Any = None
+
+        def remote_trap(self) -> None:
+            self.failure.trap(ZeroDivisionError)
+
+    other, root = Link(One()), Trapping()
+    root.failure = other.call(other.root, "broken")
+    link = Link(root)
+    assert link.call(link.root, "trap").check(Broken)
+
+
 def test_a_failure_of_one_peer_can_be_handed_on_to_another() -> None:
     class Sad(pb.Referenceable):
         def remote_cry(self) -> None:
@@ -473,6 +486,15 @@ def test_a_notice_can_be_taken_back_by_an_equal_one_even_after_the_end() -> None
     link.cut()
     root.dontNotifyOnDisconnect(listener.lost)
     assert told == []
+
+
+def test_whoever_asks_to_be_told_after_the_end_is_told_so() -> None:
+    link = Link(One())
+    root = link.root
+    link.cut()
+    for ask in link.client.notifyOnDisconnect, root.notifyOnDisconnect:
+        with pytest.raises(pb.DeadReferenceError):
+            ask(print)
 
 
 def test_pending_calls_fail_before_connection_lost_returns_and_the_transport_stays() -> None:

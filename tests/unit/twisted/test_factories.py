@@ -183,13 +183,13 @@ def test_a_factory_hands_its_security_to_its_brokers() -> None:
     assert pb.PBClientFactory().buildProtocol(None).security is pb.globalSecurity
 
 
-def test_a_root_may_give_each_connection_its_own() -> None:
-    class Greeter(pb.Root):
-        def rootObject(self, broker: Any) -> Any:
-            assert isinstance(broker, pb.Broker)
-            return Echoer()
+@pytest.mark.parametrize("spelling", ["rootObject", "root_object"])
+def test_a_root_may_give_each_connection_its_own(spelling: str) -> None:
+    def each(self: Any, broker: Any) -> Any:
+        assert isinstance(broker, pb.Broker)
+        return Echoer()
 
-    link = Link(Greeter())
+    link = Link(type("Greeter", (pb.Root,), {spelling: each})())
     assert link.call(link.root, "echo", 1) == 1
 
 
