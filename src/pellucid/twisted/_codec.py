@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from twisted.python import log
 
-from pellucid.errors import InsecureJelly, RemoteProtocolError
+from pellucid.errors import InsecureJelly
 from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.copyable import Copyable, RemoteCopy
 from pellucid.flavors.hooks import hook
@@ -31,7 +31,7 @@ from pellucid.wire.pb.containers import Decoders
 from pellucid.wire.pb.jelly import Encoder, Encoders, flavor_encoder, refusal
 from pellucid.wire.pb.names import FAILURE
 from pellucid.wire.pb.plain import operand, string_operand, tag_of
-from pellucid.wire.pb.unjelly import find_decoders
+from pellucid.wire.pb.unjelly import attributes_filler, find_decoders
 
 __all__ = [
     "ALL_DECODERS",
@@ -39,7 +39,6 @@ __all__ = [
     "PersistentLoad",
     "PersistentStore",
     "Unjellier",
-    "attributes_filler",
     "decoders_for",
     "encoders_for",
 ]
@@ -385,20 +384,6 @@ def encoders_for(taster: Taster, known: Encoders) -> Encoders:
 
 def _allows_by_name(taster: Taster) -> bool:
     return type(taster).isTypeAllowed in (SecurityOptions.isTypeAllowed, DummySecurityOptions.isTypeAllowed)
-
-
-def attributes_filler(obj: Any) -> Callable[[Any], None]:
-    """How an object without a flavor takes its state: by its ``__setstate__``, or as its attributes."""
-    if hasattr(type(obj), "__setstate__"):  # the instance, which is not whole, is not asked
-        fill: Callable[[Any], None] = obj.__setstate__
-        return fill
-
-    def set_attributes(state: Any) -> None:
-        if state and not isinstance(state, dict):
-            raise RemoteProtocolError(f"the state of a {type(obj).__name__} is not a dictionary")
-        obj.__dict__ = state or {}
-
-    return set_attributes
 
 
 def _text_operand(expression: list[Any]) -> str:

@@ -25,7 +25,6 @@ from pellucid.twisted._codec import (
     PersistentLoad,
     PersistentStore,
     Unjellier,
-    attributes_filler,
     decoders_for,
     encoders_for,
 )
@@ -46,6 +45,7 @@ from pellucid.twisted.interfaces import IJellyable, IUnjellyable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import ExportId
 from pellucid.wire.pb.jelly import find_encoders
+from pellucid.wire.pb.unjelly import attributes_filler
 
 __all__ = [
     "DictTypes",

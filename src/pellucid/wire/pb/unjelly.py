@@ -21,7 +21,7 @@ from pellucid.wire.pb.containers import CONTAINERS, SHARED, Containers, Decoder,
 from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
-__all__ = ["Unjellier", "find_decoders"]
+__all__ = ["Unjellier", "attributes_filler", "find_decoders"]
 
 
 class Unjellier(Containers):
@@ -91,7 +91,7 @@ class Unjellier(Containers):
 
     def _instance(self, cls: type[Any], expression: list[Any], number: int | None) -> Any:
         instance = cast(Any, cls).__new__(cls)
-        self._fill(instance, _plain_filler(instance), operand(expression, 1), number)
+        self._fill(instance, attributes_filler(instance), operand(expression, 1), number)
         return instance
 
     def _remote_cache(self, make: Callable[[], RemoteCache], expression: list[Any], number: int | None) -> Any:
@@ -210,9 +210,16 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _plain_filler(instance: Any) -> Fill:
+def attributes_filler(obj: Any) -> Fill:
+    """How an object without a flavor takes its state: by its ``__setstate__``, or as its attributes."""
     # Not looked for on the instance: a __getattr__ that delegates to an attribute would look for that for ever.
-    if hasattr(type(instance), "__setstate__"):
-        fill: Fill = instance.__setstate__
+    if hasattr(type(obj), "__setstate__"):
+        fill: Fill = obj.__setstate__
         return fill
-    return lambda state: instance.__dict__.update(state or {})
+
+    def set_attributes(state: Any) -> None:
+        if state and not isinstance(state, dict):
+            raise RemoteProtocolError(f"the state of a {type(obj).__name__} is not a dictionary")
+        obj.__dict__ = state or {}
+
+    return set_attributes

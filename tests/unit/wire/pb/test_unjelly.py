@@ -439,3 +439,10 @@ def test_an_instance_without_its_state_is_not_asked_for_anything() -> None:
     settings = Settings(policy=Policy(instances=[Lending]))
     copy = Jelly(settings).read([f"{__name__}.Lending".encode(), [b"dictionary", [[b"unicode", b"original"], 5]]])
     assert copy.original == 5
+
+
+@pytest.mark.parametrize("wrong", [[b"list", 1], 1, b"text", [b"unicode", b"text"]])
+def test_the_state_of_an_instance_is_a_dictionary(wrong: object) -> None:
+    settings = Settings(policy=Policy(instances=[Lending]))
+    with pytest.raises(RemoteProtocolError, match="state of a Lending is not a dictionary"):
+        Jelly(settings).read([f"{__name__}.Lending".encode(), wrong])

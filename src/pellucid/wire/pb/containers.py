@@ -1,0 +1,308 @@
+"""Containers out of s-expressions: shared and cyclic structure, and bounds on what that can stand for.
+
+Cycles are built by making the mutable object first and filling it afterwards; a tuple or frozenset that is referred to
+from inside itself leaves a gap in a mutable container, which is filled once the tuple is whole.
+
+Shared structure is counted each time it is met (`Limits.expanded_elements`), so that what this side hands on can't be
+larger than what it took in by more than that.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any, cast
+
+from pellucid.errors import LimitExceeded, RemoteProtocolError
+from pellucid.limits import Limits
+from pellucid.wire.pb.plain import operand, tag_of
+
+__all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished"]
+
+Decoder = Callable[[Any, list[Any]], Any]
+"""Reads one kind of expression. It is given the reader, which may be a door's own, and the expression."""
+
+Decoders = dict[bytes, Decoder]
+"""How expressions with these tags are read."""
+
+Fill = Callable[[Any], None]
+"""Puts an object where it belongs."""
+
+
+class Unfinished:
+    """Stands for a tuple or frozenset that is referred to before it is whole."""
+
+    __slots__ = ("gaps",)
+
+    def __init__(self) -> None:
+        self.gaps: list[Fill] = []
+
+
+class Containers:
+    """Reads the values of one message, as far as they are containers; how others are read it is told."""
+
+    def __init__(self, limits: Limits, decoders: Decoders) -> None:
+        self._limits = limits
+        self._decoders = decoders
+        self._count = 0
+        self._odd_keys = 0
+        self._most = limits.expanded_elements
+        self._start()
+
+    def _start(self) -> None:
+        # By number: the object, or Unfinished while it can't be had yet.
+        self._shared: dict[int, Any] = {}
+        # By number: how many elements it stands for.
+        self._sizes: dict[int, int] = {}
+        # States that have gaps still, to be set when the message is whole.
+        self._late: list[Callable[[], None]] = []
+        self._open_gaps = 0
+        self._dereferences = 0
+        self._finishers: list[Callable[[], None]] = []
+
+    def read(self, expression: Any, tag: bytes | None = None) -> Any:
+        """The object that `expression`, one of its own, stands for.
+
+        Where a `tag` is given it must be that kind of container, whatever the policy says of its type.
+
+        Raises:
+            InsecureJelly: something in it may not cross.
+            LimitExceeded: shared structure stands for too much.
+            RemoteProtocolError: it makes no sense.
+            Exception: whatever an application's hook raised.
+        """
+        self._start()
+        try:
+            value = self._unjelly(expression) if tag is None else self._read_container(expression, tag)
+            if self._open_gaps:
+                raise RemoteProtocolError("a tuple directly contains itself")
+            for set_state in self._late:
+                set_state()
+            for finish in self._finishers:
+                finish()
+        except RecursionError:
+            raise LimitExceeded("nesting", self._limits.nesting) from None
+        return value
+
+    def _unjelly(self, expression: Any) -> Any:
+        if type(expression) is not list:
+            return expression
+        try:
+            decoder = self._decoders.get(expression[0])
+        except (IndexError, TypeError):
+            raise RemoteProtocolError("a list does not start with a tag") from None
+        return self._tagged(expression) if decoder is None else decoder(self, expression)
+
+    def _read_container(self, expression: Any, tag: bytes) -> Any:
+        if type(expression) is not list or tag_of(expression) != tag:
+            raise RemoteProtocolError(f"there is no {tag.decode()} where one belongs")
+        _, decoder = CONTAINERS[tag]
+        return decoder(self, expression)
+
+    def _counted(self, elements: int) -> None:
+        self._count += elements
+        if self._count > self._most:
+            raise LimitExceeded("expanded_elements", self._most)
+
+    def _tagged(self, expression: list[Any], number: int | None = None) -> Any:
+        """What an expression of no kind that there is a decoder for stands for."""
+        raise NotImplementedError
+
+    # Containers. Each has a form that fills an object made before, for cycles.
+
+    def _list(self, expression: list[Any], number: int | None = None) -> list[Any]:
+        self._counted(len(expression))
+        result: list[Any] = []
+        if number is not None:
+            self._shared[number] = result
+        append, unjelly = result.append, self._unjelly
+        for element in expression[1:]:
+            if type(element) is list:
+                element = unjelly(element)
+                if type(element) is Unfinished:
+                    self._leave_gap(element, _item_filler(result, len(result)))
+            append(element)
+        return result
+
+    def _dictionary(self, expression: list[Any], number: int | None = None) -> dict[Any, Any]:
+        self._counted(2 * len(expression))
+        result: dict[Any, Any] = {}
+        if number is not None:
+            self._shared[number] = result
+        unjelly = self._unjelly
+        for pair in expression[1:]:
+            if type(pair) is not list or len(pair) != 2:
+                raise RemoteProtocolError("a dictionary holds something else than pairs")
+            key, value = pair
+            if type(key) is list:
+                key = unjelly(key)
+            if type(key) is not str:
+                self._check_key(key)
+            if type(value) is list:
+                value = unjelly(value)
+                if type(value) is Unfinished:
+                    self._leave_gap(value, _item_filler(result, key))
+            try:
+                result[key] = value
+            except (AttributeError, TypeError):  # a copy that has no state yet may lack what its hash wants
+                raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
+        return result
+
+    def _tuple(self, expression: list[Any]) -> Any:
+        members = self._members(expression)
+        if self._open_gaps and Unfinished in map(type, members):
+            return self._tuple_later(members)
+        return tuple(members)
+
+    def _tuple_later(self, members: list[Any]) -> Unfinished:
+        """What stands for a tuple until its members, of which some are not finished, all are."""
+        later = Unfinished()
+        self._open_gaps += 1
+        waiting = 0
+
+        def filler(index: int) -> Fill:
+            def fill(member: Any) -> None:
+                nonlocal waiting
+                members[index] = member
+                waiting -= 1
+                if not waiting:
+                    self._fill_gaps(later, tuple(members))
+
+            return fill
+
+        for index, member in enumerate(members):
+            if type(member) is Unfinished:
+                waiting += 1
+                self._leave_gap(member, filler(index))
+        return later
+
+    def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
+        members = self._members(expression)
+        for member in members:
+            self._check_key(member)
+        try:
+            return frozenset(members)
+        except (AttributeError, TypeError):
+            raise RemoteProtocolError("a member of a frozenset can't be hashed") from None
+
+    def _set(self, expression: list[Any], number: int | None = None) -> set[Any]:
+        result: set[Any] = set()
+        if number is not None:
+            self._shared[number] = result
+        members = self._members(expression)
+        for member in members:
+            self._check_key(member)
+        try:
+            result.update(members)
+        except (AttributeError, TypeError):
+            raise RemoteProtocolError("a member of a set can't be hashed") from None
+        return result
+
+    def _members(self, expression: list[Any]) -> list[Any]:
+        self._counted(len(expression))
+        members: list[Any] = []
+        for element in expression[1:]:  # a comprehension would cost a level of Python 3.11's stack
+            members.append(self._unjelly(element) if type(element) is list else element)
+        return members
+
+    def _check_key(self, key: Any) -> None:
+        """Count `key` where the peer can choose its hash, and so make every look-up slow."""
+        cls = type(key)
+        if cls is Unfinished:
+            raise RemoteProtocolError("a dictionary key or a member of a set directly contains itself")
+        if cls is not tuple and cls is not frozenset and _freedom(key) < 2:
+            return
+        # All that is in it counts too, for comparing two keys of one hash walks through that.
+        limit, leaves, freedom = self._limits.odd_keys, 0, 0
+        waiting = [key]
+        for part in waiting:
+            if isinstance(part, tuple | frozenset):
+                waiting.extend(part)
+                continue
+            leaves += 1
+            freedom += _freedom(part)
+            if freedom > 1 and self._odd_keys + leaves > limit:
+                raise LimitExceeded("odd_keys", limit)
+        self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
+        if freedom > 1:
+            self._odd_keys += leaves
+
+    # Shared objects.
+
+    def _reference(self, expression: list[Any]) -> Any:
+        number, inner = operand(expression, 1), operand(expression, 2)
+        if type(number) is not int or number in self._shared:
+            raise RemoteProtocolError("a reference's number is no number, or stands for two objects")
+        before = self._count
+        decoder = self._decoders.get(tag_of(inner)) if type(inner) is list else None
+        if decoder in _FILLED_LATER:
+            value = cast(Any, decoder)(self, inner, number)
+        elif type(inner) is list and decoder is None:
+            value = self._tagged(inner, number)
+        else:
+            unfinished = self._shared[number] = Unfinished()
+            value = self._unjelly(inner)
+            if decoder is Containers._dereference:
+                raise RemoteProtocolError("a reference stands for nothing but another one")
+            if type(value) is Unfinished:  # a tuple that waits for another: what waits for this one waits on
+                value.gaps += unfinished.gaps
+                self._open_gaps += 1
+                self._leave_gap(value, _item_filler(self._shared, number))
+            else:
+                self._fill_gaps(unfinished, value)
+        self._shared[number] = value
+        self._sizes[number] = self._count - before
+        return value
+
+    def _dereference(self, expression: list[Any]) -> Any:
+        number = operand(expression, 1)
+        if type(number) is not int or number not in self._shared:
+            raise RemoteProtocolError("a dereference has no reference before it")
+        self._counted(self._sizes.get(number, 1))
+        self._dereferences += 1
+        value = self._shared[number]
+        if type(value) is Unfinished:
+            self._open_gaps += 1
+        return value
+
+    def _leave_gap(self, unfinished: Unfinished, fill: Fill) -> None:
+        unfinished.gaps.append(fill)
+
+    def _fill_gaps(self, unfinished: Unfinished, value: Any) -> None:
+        """`value` is what `unfinished` stood for."""
+        for fill in unfinished.gaps:
+            fill(value)
+        self._open_gaps -= len(unfinished.gaps)
+
+
+CONTAINERS: dict[bytes, tuple[str, Decoder]] = {
+    b"list": ("list", Containers._list),
+    b"tuple": ("tuple", Containers._tuple),
+    b"dictionary": ("dictionary", Containers._dictionary),
+    b"set": ("set", Containers._set),
+    b"frozenset": ("frozenset", Containers._frozenset),
+}
+
+SHARED: Decoders = {b"reference": Containers._reference, b"dereference": Containers._dereference}
+
+_SALTED = frozenset({str, bytes, bool, type(None), datetime.datetime, datetime.date, datetime.time})
+
+_FILLED_LATER = (Containers._list, Containers._dictionary, Containers._set)
+
+
+def _freedom(key: Any) -> int:
+    """How many numbers a peer is free to choose without changing the hash of `key`, as far as it matters."""
+    cls = type(key)
+    if cls in _SALTED:
+        return 0
+    # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more.
+    if cls is float or (cls is int and -(2**63) <= key < 2**63):
+        return 1
+    return 2
+
+
+def _item_filler(container: Any, key: Any) -> Fill:
+    def fill(value: Any) -> None:
+        container[key] = value
+
+    return fill
