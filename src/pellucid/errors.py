@@ -117,7 +117,7 @@ class InsecureJelly(Exception):
     reason = ""
     path = ""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
 

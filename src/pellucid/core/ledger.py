@@ -91,12 +91,14 @@ class Books(Ledger):
 
     # What a dialect does while it decodes: see Ledger.
 
-    def import_reference(self, export_id: int, cls: type[Held] | None = None) -> RemoteReference:
+    def import_reference(
+        self, export_id: int, cls: type[Held] | None = None, target: ExportId | None = None
+    ) -> RemoteReference:
         reference = self.imports.receive(export_id)
         if reference is None:
             self._check_imports()
             made_as = cls if cls is not None and issubclass(cls, RemoteReference) else self.door.reference_class
-            reference = made_as(self, export_id)
+            reference = made_as(self, export_id, self.exports.perspective_of(target))
             self.imports.add(export_id, reference)
         return reference
 

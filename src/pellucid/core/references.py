@@ -79,9 +79,9 @@ class RemoteReference(Held):
 
     __slots__ = ("__weakref__", "_released", "keeper", "target")
 
-    def __init__(self, keeper: Keeper, export_id: ExportId) -> None:
+    def __init__(self, keeper: Keeper, export_id: ExportId, perspective: Any = None) -> None:
         self.keeper = keeper
-        self.target = Target(export_id)
+        self.target = Target(export_id, perspective=perspective)
         self._released = False
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, ItemsView, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pellucid.core.calls import PendingCalls
 from pellucid.core.parting import Parting
@@ -108,6 +109,15 @@ class Exports:
             if export is not None:
                 return export.obj
         raise Error("Invalid Object ID")
+
+    def perspective_of(self, export_id: ExportId | None) -> Any:
+        """Through whose eyes the peer sees when it calls that object; None where that is nobody in particular."""
+        if isinstance(export_id, bytes):
+            obj = self._named.get(export_id)
+        else:
+            export = self._by_id.get(export_id) if export_id is not None else None
+            obj = export.obj if export is not None else None
+        return obj.perspective if obj is not None else None
 
     def original(self, export_id: ExportId) -> Referenceable:
         """The object that comes home, even if it was released just before. Raises Error where the peer never had it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache, partial
 from inspect import getattr_static
 from types import FunctionType, MethodType
@@ -205,10 +204,7 @@ _LOGGED: WeakSet[type] = WeakSet()
 
 
 class Unjellier(unjelly.Unjellier):
-    """Reads the values of one message; what ``unjellyFor`` is given.
-
-    `perspective` says whom references come from: as that one sees them, values are sent in calls through them.
-    """
+    """Reads the values of one message; what ``unjellyFor`` is given."""
 
     _policy: TasterPolicy
 
@@ -220,12 +216,10 @@ class Unjellier(unjelly.Unjellier):
         placeholders: bool,
         policy: TasterPolicy | None = None,
         persistent_load: PersistentLoad | None = None,
-        perspective: Callable[[], Any] = lambda: None,
     ) -> None:
         super().__init__(ledger, decoders, placeholders=placeholders)
         if policy is not None:
             self._policy = policy
-        self._perspective = perspective
         self.persistentLoad = persistent_load
 
     @property
@@ -243,14 +237,6 @@ class Unjellier(unjelly.Unjellier):
     def unjelly(self, obj: Any) -> Any:
         """The object that an expression, a part of the one that is being read, stands for."""
         return self._state(obj)
-
-    def reference(self, export_id: int, cls: type[Held] | None = None) -> Any:
-        """The reference to that object of the peer's, made as an instance of `cls` where it is new."""
-        reference = super().reference(export_id, cls)
-        perspective = self._perspective()
-        if perspective is not None and reference.target.perspective is None:
-            reference.target = replace(reference.target, perspective=perspective)
-        return reference
 
     def filled(self, obj: Any, expression: list[Any]) -> Any:
         """`obj`, made just now, with its state from `expression`, by its flavor."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, cast
 
 from twisted.python.failure import Failure
 
-from pellucid.errors import Error
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.serializable import Jellyable
 from pellucid.twisted._codec import ALL_DECODERS, Jellier, Unjellier, decoders_for, encoders_for
 from pellucid.twisted._failures import FailedWith, failure2Copyable
 from pellucid.twisted._policy import TasterPolicy
 from pellucid.wire.dialect import DialectClass
-from pellucid.wire.messages import CallFailed, MethodCall
+from pellucid.wire.messages import CallFailed
 from pellucid.wire.pb import dialect
 
 __all__ = ["DIALECTS", "NoneDialect", "PBDialect"]
@@ -26,21 +24,8 @@ class PBDialect(dialect.PBDialect):
     def _jellier(self, perspective: Any) -> Jellier:
         return Jellier(self._ledger, encoders_for(self._taster_policy.taster, self._encoders), perspective)
 
-    def _unjellier(self, *, placeholders: bool, call: MethodCall | None = None) -> Unjellier:
-        return Unjellier(
-            self._ledger,
-            decoders_for(self._taster_policy.taster),
-            placeholders=placeholders,
-            perspective=partial(self._perspective_of, call),
-        )
-
-    def _perspective_of(self, call: MethodCall | None) -> Any:
-        if call is None or call.to_cache:
-            return None
-        try:
-            return getattr(self._ledger.exported(call.target), "perspective", None)
-        except Error:
-            return None  # it can't be called either
+    def _unjellier(self, *, placeholders: bool) -> Unjellier:
+        return Unjellier(self._ledger, decoders_for(self._taster_policy.taster), placeholders=placeholders)
 
     def _failure_unjellier(self) -> Unjellier:
         return Unjellier(self._ledger, ALL_DECODERS, placeholders=True)

@@ -85,8 +85,8 @@ class RemoteReference(_Caller, references.RemoteReference):
 
     disconnectCallbacks: list[Callable[[RemoteReference], object]]
 
-    def __init__(self, keeper: references.Keeper, export_id: int | bytes) -> None:
-        super().__init__(keeper, export_id)
+    def __init__(self, keeper: references.Keeper, export_id: int | bytes, perspective: Any = None) -> None:
+        super().__init__(keeper, export_id, perspective)
         self.disconnectCallbacks = []
 
     @property

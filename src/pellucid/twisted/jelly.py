@@ -159,7 +159,6 @@ def unjelly(
         placeholders=True,
         policy=policy,
         persistent_load=persistentLoad,
-        perspective=lambda: getattr(invoker, "unserializingPerspective", None),
     )
     return unjellier.read(sexp)
 
@@ -209,7 +208,7 @@ class _NoBooks(Ledger):
     def id_at_home(self, held: Held) -> ExportId:
         raise _no_connection()
 
-    def import_reference(self, export_id: int, cls: type[Held] | None = None) -> Held:
+    def import_reference(self, export_id: int, cls: type[Held] | None = None, target: ExportId | None = None) -> Held:
         raise _no_connection()
 
     def exported(self, export_id: ExportId) -> NoReturn:

@@ -50,10 +50,11 @@ class Ledger(Protocol):
         """The id by which the peer knows its own object. Raises ForeignReference, DeadReferenceError."""
         ...
 
-    def import_reference(self, export_id: int, cls: type[Held] | None = None) -> Held:
+    def import_reference(self, export_id: int, cls: type[Held] | None = None, target: ExportId | None = None) -> Held:
         """The one reference to that object of the peer's, with one more receipt.
 
-        It is made as a `cls` where there is none yet, and a `cls` is given. Raises TooManyReferences.
+        Where there is none yet it is made, as a `cls` where one is given. It came with a call of our `target`: calls
+        through it go out as seen by the perspective that has the peer. Raises TooManyReferences.
         """
         ...
 

@@ -8,7 +8,7 @@ import pytest
 
 from pellucid.core.references import Caller, CallOptions, RemoteReference, Right
 from pellucid.errors import DeadReferenceError, InsecureJelly, NoSuchMethod, RemoteError
-from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.referenceable import AvatarReference, Referenceable, Viewable
 from pellucid.limits import Limits
 from tests.pair import Desk, Pair, Promise, Stranger
 
@@ -410,3 +410,45 @@ def test_a_reference_says_in_its_repr_what_it_is_and_whether_it_is_alive() -> No
     assert repr(shelf.pair.root) == "<RemoteReference root alive>"
     shelf.pair.cut()
     assert repr(reference) == "<RemoteReference 1 dead>"
+
+
+# Perspectives.
+
+
+class Sight(Viewable):
+    def view_seen_by(self, perspective: Any) -> str:
+        return f"seen by {perspective.name}"
+
+
+class Looker:
+    """An avatar that shows what it sees to whoever asks, by calling them."""
+
+    name = "Alice"
+    listener: Any = None
+
+    def perspective_listen(self, listener: Any) -> None:
+        self.listener = listener
+
+
+class Listener(Referenceable):
+    heard: Any = None
+
+    def remote_hear(self, value: Any) -> None:
+        self.heard = value
+
+
+def test_what_is_sent_through_a_reference_that_an_avatar_was_given_is_seen_through_its_eyes() -> None:
+    looker, listener = Looker(), Listener()
+    pair = Pair(AvatarReference(looker))
+    pair.call(pair.root, "listen", listener)
+    looker.listener.call("hear", Sight())
+    pair.pump()
+    assert pair.call(listener.heard, "seen_by") == "seen by Alice"
+
+
+def test_what_is_sent_through_any_other_reference_is_seen_by_nobody_in_particular() -> None:
+    desk = Desk()
+    pair = Pair(desk)
+    pair.call(pair.root, "keep", Referenceable())
+    (kept,) = desk.kept
+    assert kept.target.perspective is None

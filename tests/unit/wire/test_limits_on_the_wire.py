@@ -46,7 +46,7 @@ def offer(said: object, limits: Limits) -> None:
 def test_what_a_stranger_says_is_bounded(limits: Limits) -> None:
     with pytest.raises(NoCommonDialect):
         offer([b"x" * 96], limits)
-    with pytest.raises(LimitBroken, match="over Limits.negotiation_bytes=100"):
+    with pytest.raises(LimitBroken, match=r"over Limits\.negotiation_bytes=100"):
         offer([b"x" * 97], limits)
 
 

@@ -63,11 +63,8 @@ class PBDialect:
         """Something that writes the values of one message, as `perspective` sees them."""
         return Jellier(self._ledger, self._encoders, perspective)
 
-    def _unjellier(self, *, placeholders: bool, call: MethodCall | None = None) -> Unjellier:
-        """Something that reads the values of one message, of a `call` that has begun to be read, where it is one.
-
-        `placeholders` may stand where an object could not cross.
-        """
+    def _unjellier(self, *, placeholders: bool) -> Unjellier:
+        """Something that reads the values of one message; `placeholders` may stand where an object could not cross."""
         return Unjellier(self._ledger, self._decoders, placeholders=placeholders)
 
     def _failure_unjellier(self) -> Unjellier:
@@ -119,7 +116,9 @@ class PBDialect:
         )
         if call.to_cache and not isinstance(target, int):
             raise RemoteProtocolError("a cache has a number, not a name")
-        unjellier = self._unjellier(placeholders=False, call=call)
+        unjellier = self._unjellier(placeholders=False)
+        if not call.to_cache:
+            unjellier.target = target
         try:
             call.args = unjellier.read(args, b"tuple")
             call.kwargs = _keyword_arguments(unjellier.read(kwargs, b"dictionary"))

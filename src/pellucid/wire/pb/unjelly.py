@@ -17,6 +17,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Held, Unpersistable
 from pellucid.wire.dialect import Ledger
+from pellucid.wire.messages import ExportId
 from pellucid.wire.pb.containers import CONTAINERS, SHARED, Containers, Decoder, Decoders, Fill, Unfinished
 from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
@@ -33,6 +34,8 @@ class Unjellier(Containers):
         """Receipts of references taken so far, by id."""
         self.caches: dict[int, int] = {}
         """Receipts of caches taken so far, by id."""
+        self.target: ExportId | None = None
+        """The object of ours that is called with these values, where they are a call's arguments."""
         self._ledger = ledger
         self._policy = ledger.policy
         self._placeholders = placeholders or self._policy.accept_placeholders
@@ -44,7 +47,7 @@ class Unjellier(Containers):
 
     def reference(self, export_id: int, cls: type[Held] | None = None) -> Any:
         """The reference to that object of the peer's, made as an instance of `cls` where it is new."""
-        value = self._ledger.import_reference(export_id, cls)
+        value = self._ledger.import_reference(export_id, cls, self.target)
         self.references[export_id] = self.references.get(export_id, 0) + 1
         return value
 
