@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from inspect import iscoroutine
 from typing import Any
 
 from twisted.internet import defer, error
@@ -17,19 +16,14 @@ from twisted.python.failure import Failure
 
 from pellucid.auth import Login
 from pellucid.core.broker import Broker as Core
-from pellucid.core.calls import Admission, Maker
 from pellucid.core.calls import Call as CoreCall
+from pellucid.core.calls import Maker
 from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import CallOptions
 from pellucid.errors import (
-    SELF_EXPLANATORY,
     ConnectFailed,
-    LimitExceeded,
-    NoSuchMethod,
     ProtocolError,
-    RemoteProtocolError,
-    TooManyCalls,
 )
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
@@ -38,7 +32,7 @@ from pellucid.flavors.serializable import Serializable
 from pellucid.limits import Limits
 from pellucid.twisted import banana, jelly
 from pellucid.twisted._dialects import DIALECTS
-from pellucid.twisted._failures import answer_for, is_expected
+from pellucid.twisted._methods import Runner, run
 from pellucid.twisted._policy import TagRegistry, TasterPolicy
 from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
 from pellucid.twisted.interfaces import IJellyable
@@ -50,10 +44,6 @@ _MANY = 1_000_000
 
 LIMITS = Limits(running_calls=_MANY, waiting_calls=_MANY)
 """The bounds of connections in this door. Deferreds that wait for ever are usual in PB's programs: they run, all."""
-
-
-# Whose peer asks for what it can't have has its answer; PB logs a method that is missing all the same.
-_NO_NEWS = tuple(kind for kind in SELF_EXPLANATORY if not issubclass(kind, NoSuchMethod))
 
 
 class Local:
@@ -119,7 +109,7 @@ class Broker(banana.Banana):
             door=self,
             dialects=DIALECTS,
         )
-        self._admission = Admission(self.limits)
+        self._runner = Runner(self, self._core)
         self._thread = threading.get_ident()
         self._receiving = False
         self._broken = False
@@ -137,7 +127,7 @@ class Broker(banana.Banana):
     def connectionMade(self) -> None:
         """Offer the dialects, where this is the side that listens."""
         self._thread = threading.get_ident()
-        self._flush()
+        self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         """Take in bytes and do what they ask for. A peer that breaks the protocol is disconnected."""
@@ -150,16 +140,16 @@ class Broker(banana.Banana):
                 self._settle(event)
                 del event  # it may hold the last references to objects of the peer
         except (ProtocolError, ConnectFailed) as broken:
-            self._break(str(broken))
+            self.give_up(str(broken))
         finally:
             self._receiving = False
-        self._flush()
+        self.flush()
 
     def connectionReady(self) -> None:
         """A dialect is agreed on: tell those who wait for that, and the factory."""
         notifiers, self.connects = self.connects or [], None
         for notifier in notifiers:
-            _run(notifier)
+            run(notifier)
         self.factory.clientConnectionMade(self)
 
     def connectionLost(self, reason: Failure = Failure(error.ConnectionDone())) -> None:  # noqa: B008 - as Twisted's
@@ -169,21 +159,20 @@ class Broker(banana.Banana):
         self._settle_unsent()
         self.disconnected = 1
         lost = self._core.close(reason.getErrorMessage())
-        self._admission.clear()
-        self._admission.held = True
+        self._runner.stop()
         for call, failed in lost.calls:
             call.fail(failed)
         for stopped in lost.observers:
             self._tell_stopped(stopped)
         while (notice := self._core.take_notice()) is not None:
-            _run(notice)
+            run(notice)
         self.pageProducers.clear()
 
     def connectionFailed(self) -> None:
         """No connection could be made: tell those who asked for that."""
         notifiers, self.failures = self.failures or [], None
         for notifier in notifiers:
-            _run(notifier)
+            run(notifier)
 
     # Notices.
 
@@ -208,7 +197,7 @@ class Broker(banana.Banana):
     def notifyOnConnect(self, notifier: Callable[[], object]) -> None:
         """Run `notifier` when a dialect is agreed on; now, where it is."""
         if self.connects is None:
-            _run(notifier)
+            run(notifier)
         else:
             self.connects.append(notifier)
 
@@ -275,6 +264,11 @@ class Broker(banana.Banana):
 
     # Values.
 
+    @property
+    def tells_tracebacks(self) -> bool:
+        """Whether the peer is sent the text of tracebacks: as its factory says at this moment."""
+        return bool(self.factory is not None and self.factory.unsafeTracebacks)
+
     def serialize(
         self,
         object: Any,  # noqa: A002 - its name in PB
@@ -307,7 +301,7 @@ class Broker(banana.Banana):
 
     def sendCall(self, *exp: Any) -> None:
         """Send an expression of any kind."""
-        self._flush()
+        self.flush()
         self.sendEncoded(exp)
 
     # Logins.
@@ -318,7 +312,7 @@ class Broker(banana.Banana):
         crosses = isinstance(given, Serializable) or IJellyable.providedBy(given)
         avatar: Any = given if crosses else AvatarReference(given)
         if self.disconnected:
-            _run(login.logout)
+            run(login.logout)
         else:
             self._core.until_gone(avatar, login.logout)
         return avatar
@@ -357,32 +351,32 @@ class Broker(banana.Banana):
 
     def call_was_made(self, call: CoreCall, *, one_way: bool) -> None:
         """There is a call to send."""
-        self._flush()
+        self.flush()
         if one_way:
             call.succeed(None)
 
     def knock(self) -> None:
         """There are releases to send. Called in any thread, in the middle of anything."""
         if threading.get_ident() == self._thread:
-            self._flush()
+            self.flush()
         else:
             from twisted.internet import reactor  # only here is there any need of it
 
-            reactor.callFromThread(self._flush)  # type: ignore[attr-defined]
+            reactor.callFromThread(self.flush)  # type: ignore[attr-defined]
 
     # Events.
 
     def _settle(self, event: Event) -> None:
         match event:
             case MethodCall():
-                self._arrive(event)
+                self._runner.arrive(event)
             case Answer():
                 event.call.succeed(event.value)
             case CallFailed():
                 event.call.fail(event.error)
             case Released():
                 for cleanup in event.cleanups:
-                    _run(cleanup)
+                    run(cleanup)
             case StoppedObserving():
                 self._tell_stopped(event)
             case NotUnderstood():
@@ -393,89 +387,16 @@ class Broker(banana.Banana):
                 self.connectionReady()
 
     def _tell_stopped(self, stopped: StoppedObserving) -> None:
-        _run(lambda: hook(stopped.cacheable, "stopped_observing")(stopped.perspective, stopped.observer))
+        run(lambda: hook(stopped.cacheable, "stopped_observing")(stopped.perspective, stopped.observer))
 
     def _settle_unsent(self) -> None:
         for event in self._core.take_unsent():
             self._settle(event)
 
-    # The peer's calls.
-
-    def _arrive(self, call: MethodCall) -> None:
-        try:
-            may_run = self._admission.arrive(call)
-        except TooManyCalls as refused:
-            self._tell(call, refused)
-            return
-        if may_run:
-            self._start(call)
-
-    def _start(self, call: MethodCall) -> None:
-        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
-        args, kwargs = call.args, call.kwargs
-        call.args, call.kwargs = (), {}
-        try:
-            if call.method is None:
-                raise call.error or RemoteProtocolError("nothing to run")
-            result = call.method(*args, **kwargs)
-        except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
-            self._fail(call, Failure())
-            self._ended(call)
-            return
-        finally:
-            call.error = None  # its traceback may hold the call
-            del args, kwargs
-        if iscoroutine(result):
-            result = defer.Deferred.fromCoroutine(result)
-        if isinstance(result, defer.Deferred):
-            result.addCallbacks(self._answer, self._fail_later, callbackArgs=(call,), errbackArgs=(call,))
-            result.addBoth(self._end_later, call)
-        else:
-            self._answer(result, call)
-            self._ended(call)
-
-    def _answer(self, value: Any, call: MethodCall) -> None:
-        try:
-            failed = self._core.answer(call, value)
-        except LimitExceeded as hindrance:
-            self._break(f"not even an error can be sent: {hindrance}")
-            return
-        if failed is not None:
-            log.msg(f"The result of {call.name!r} can't be sent: {failed}")
-        self._flush()
-
-    def _fail_later(self, failure: Failure, call: MethodCall) -> None:
-        self._fail(call, failure)
-
-    def _fail(self, call: MethodCall, failure: Failure) -> None:
-        if not is_expected(failure) and not isinstance(failure.value, _NO_NEWS):
-            if call.wants_answer:
-                log.msg("Peer will receive following PB traceback:", isError=True)
-            log.err(failure)
-        self._tell(
-            call, answer_for(failure, self.security, unsafe=bool(self.factory and self.factory.unsafeTracebacks))
-        )
-
-    def _tell(self, call: MethodCall, told: BaseException) -> None:
-        try:
-            self._core.fail(call, told)
-        except LimitExceeded as hindrance:
-            self._break(f"not even an error can be sent: {hindrance}")
-        self._flush()
-
-    def _end_later(self, result: Any, call: MethodCall) -> Any:
-        self._ended(call)
-        return result
-
-    def _ended(self, call: MethodCall) -> None:
-        self._admission.end()
-        following = self._admission.next()
-        if following is not None:
-            self._start(following)
-
     # Bytes.
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what there is to send; while bytes are taken in, that is done at the end."""
         if not self._receiving:
             self._flush_now()
 
@@ -487,25 +408,12 @@ class Broker(banana.Banana):
         if data:
             self.transport.write(data)
 
-    def _break(self, why: str) -> None:
+    def give_up(self, why: str) -> None:
         """Hang up on a peer that can't be talked to."""
         if not self._broken:
             self._broken = True
             log.msg(f"Disconnecting a peer: {why}")
             self.hang_up()
-
-
-def _run(callback: Callable[[], object]) -> None:
-    """Run what an application asked for; its errors are logged, and stop nothing else."""
-    try:
-        result = callback()
-    except BaseException:  # noqa: BLE001 - whatever it raises, a Failure included, is the application's
-        log.err(Failure(), "a notice failed")
-        return
-    if iscoroutine(result):
-        result = defer.Deferred.fromCoroutine(result)
-    if isinstance(result, defer.Deferred):
-        result.addErrback(lambda failure: log.err(failure, "a notice failed"))
 
 
 def _as_bytes(name: str | bytes) -> bytes:

@@ -1,0 +1,138 @@
+"""Running what a peer calls, and what an application asked to be run, with Deferreds, coroutines and Failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import iscoroutine
+from typing import Any, Protocol
+
+from twisted.internet import defer
+from twisted.python import log
+from twisted.python.failure import Failure
+
+from pellucid.core.broker import Broker as Core
+from pellucid.core.calls import Admission
+from pellucid.errors import SELF_EXPLANATORY, LimitExceeded, NoSuchMethod, RemoteProtocolError, TooManyCalls
+from pellucid.twisted._failures import answer_for, is_expected
+from pellucid.wire.messages import MethodCall
+
+__all__ = ["Runner", "run"]
+
+# Whose peer asks for what it can't have has its answer; PB logs a method that is missing all the same.
+_NO_NEWS = tuple(kind for kind in SELF_EXPLANATORY if not issubclass(kind, NoSuchMethod))
+
+
+class Host(Protocol):
+    """What a runner needs of its broker."""
+
+    security: Any
+
+    @property
+    def tells_tracebacks(self) -> bool:
+        """Whether the peer is sent the text of tracebacks."""
+        ...
+
+    def flush(self) -> None:
+        """There is something to send."""
+        ...
+
+    def give_up(self, why: str) -> None:
+        """Hang up on a peer that can't be talked to."""
+        ...
+
+
+class Runner:
+    """Runs the calls of one peer: each at once as a rule, and answers it when its result is there."""
+
+    def __init__(self, host: Host, core: Core) -> None:
+        self._host = host
+        self._core = core
+        self._admission = Admission(core.limits)
+        self._starting = False
+
+    def arrive(self, call: MethodCall) -> None:
+        """The peer made `call`: run it now, or when it is its turn, or refuse it."""
+        try:
+            may_run = self._admission.arrive(call)
+        except TooManyCalls as refused:
+            self._tell(call, refused)
+            return
+        if may_run:
+            self._start(call)
+
+    def stop(self) -> None:
+        """The caller is gone: forget what waits. What runs, runs on."""
+        self._admission.clear()
+        self._admission.held = True
+
+    def _start(self, call: MethodCall) -> None:
+        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
+        args, kwargs = call.args, call.kwargs
+        call.args, call.kwargs = (), {}
+        try:
+            if call.method is None:
+                raise call.error or RemoteProtocolError("nothing to run")
+            result = call.method(*args, **kwargs)
+        except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
+            self._fail(Failure(), call)
+            self._ended(None)
+            return
+        finally:
+            call.error = None  # its traceback may hold the call
+            del args, kwargs
+        if iscoroutine(result):
+            result = defer.Deferred.fromCoroutine(result)
+        if isinstance(result, defer.Deferred):
+            result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
+            result.addBoth(self._ended)
+        else:
+            self._answer(result, call)
+            self._ended(None)
+
+    def _ended(self, result: Any) -> Any:
+        self._admission.end()
+        if not self._starting:  # else a method ended that was started below: the loop there goes on
+            self._starting = True
+            try:
+                while (call := self._admission.next()) is not None:
+                    self._start(call)
+            finally:
+                self._starting = False
+        return result
+
+    def _answer(self, value: Any, call: MethodCall) -> None:
+        try:
+            failed = self._core.answer(call, value)
+        except LimitExceeded as hindrance:
+            self._host.give_up(f"not even an error can be sent: {hindrance}")
+            return
+        if failed is not None:
+            log.msg(f"The result of {call.name!r} can't be sent: {failed}")
+        self._host.flush()
+
+    def _fail(self, failure: Failure, call: MethodCall) -> None:
+        if not is_expected(failure) and not isinstance(failure.value, _NO_NEWS):
+            if call.wants_answer:
+                log.msg("Peer will receive following PB traceback:", isError=True)
+            log.err(failure)
+        self._tell(call, answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks))
+
+    def _tell(self, call: MethodCall, told: BaseException) -> None:
+        try:
+            self._core.fail(call, told)
+        except LimitExceeded as hindrance:
+            self._host.give_up(f"not even an error can be sent: {hindrance}")
+        self._host.flush()
+
+
+def run(callback: Callable[[], object]) -> None:
+    """Run what an application asked for; its errors are logged, and stop nothing else."""
+    try:
+        result = callback()
+    except BaseException:  # noqa: BLE001 - whatever it raises, a Failure included, is the application's
+        log.err(Failure(), "a notice failed")
+        return
+    if iscoroutine(result):
+        result = defer.Deferred.fromCoroutine(result)
+    if isinstance(result, defer.Deferred):
+        result.addErrback(lambda failure: log.err(failure, "a notice failed"))
