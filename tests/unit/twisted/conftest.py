@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ def tables() -> Iterator[None]:
         registry.update(before)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def logged() -> Iterator[list[Any]]:
     """What is logged as an error while a test runs."""
     errors: list[Any] = []
@@ -34,5 +33,4 @@ def logged() -> Iterator[list[Any]]:
 
     log.addObserver(observe)
     yield errors
-    gc.collect()
     log.removeObserver(observe)
