@@ -10,6 +10,7 @@ import asyncio
 import json
 import select
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -21,7 +22,7 @@ import pytest
 import pellucid as pb
 from tests.interop.releases import PEER_PYTHON
 
-__all__ = ["PEERS", "SECONDS", "Ask", "Connect", "Peer", "StockClient", "StockServer", "run"]
+__all__ = ["PEERS", "SECONDS", "Ask", "Client", "Connect", "Peer", "Server", "run"]
 
 T = TypeVar("T")
 
@@ -47,12 +48,16 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class Peer:
-    """A stock program that talks JSON, a line at a time."""
+    """A program written for stock Twisted that talks JSON, a line at a time.
 
-    def __init__(self, program: str) -> None:
+    With `door` it runs on pellucid's Twisted door, unchanged, in the interpreter that runs the tests.
+    """
+
+    def __init__(self, program: str, *, door: bool = False) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        python = [sys.executable, "-m", "pellucid.twisted", "run"] if door else [PEER_PYTHON]
         self.process = subprocess.Popen(
-            [PEER_PYTHON, str(PEERS / program)],
+            [*python, str(PEERS / program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -88,23 +93,23 @@ class Peer:
         self.errors.close()
 
 
-class StockServer(Peer):
+class Server(Peer):
     """peers/server.py: its ports by dialect and service."""
 
-    def __init__(self) -> None:
-        super().__init__("server.py")
+    def __init__(self, *, door: bool = False) -> None:
+        super().__init__("server.py", door=door)
         self.ports: dict[str, dict[str, int]] = self.hear()
 
 
-class StockClient(Peer):
+class Client(Peer):
     """peers/client.py: it plays scenarios."""
 
-    def __init__(self) -> None:
-        super().__init__("client.py")
+    def __init__(self, *, door: bool = False) -> None:
+        super().__init__("client.py", door=door)
 
     def ask(self, scenario: str, dialect: str, ports: dict[str, int], options: dict[str, Any]) -> Any:
         self.say({"scenario": scenario, "dialect": dialect, "ports": ports, "options": options})
         answer = self.hear()
         if "error" in answer:
-            pytest.fail(f"the scenario {scenario!r} failed in the stock client: {answer['error']}")
+            pytest.fail(f"the scenario {scenario!r} failed in the client: {answer['error']}")
         return answer["result"]

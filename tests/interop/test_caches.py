@@ -9,7 +9,7 @@ import pytest
 
 import pellucid as pb
 from tests.interop import twin
-from tests.interop.harness import Ask, Connect, StockClient, run
+from tests.interop.harness import Ask, Client, Connect, run
 from tests.interop.peers.samples import describe
 from tests.interop.test_references import NOTHING_HELD, peer_tables, settled
 from tests.interop.twin import Pond
@@ -195,7 +195,7 @@ def test_a_cacheable_of_an_unknown_class_fails_that_call_alone_and_is_not_observ
 
 
 def test_twisted_and_pellucid_watch_one_cacheable_of_a_pellucid_server(
-    dialect: str, stock_client: StockClient, number: int
+    dialect: str, stock_client: Client, number: int
 ) -> None:
     async def scenario() -> None:
         name = f"pond {number}"

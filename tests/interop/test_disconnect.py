@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import pellucid as pb
-from tests.interop.harness import Ask, Connect, StockServer, run
+from tests.interop.harness import Ask, Connect, Server, run
 from tests.interop.test_references import NOTHING_HELD
 from tests.interop.twin import Pond, Signal, Thing, table_sizes
 
@@ -92,7 +92,7 @@ def test_half_an_answer_is_none(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("phase", ["connected", "offered", "selected"])
-def test_twisted_goes_away_before_the_first_call(stock_server: StockServer, dialect: str, phase: str) -> None:
+def test_twisted_goes_away_before_the_first_call(stock_server: Server, dialect: str, phase: str) -> None:
     async def scenario() -> None:
         url = f"pb://127.0.0.1:{stock_server.ports[dialect][f'abort {phase}']}"
         with pytest.raises((pb.ConnectFailed, pb.PBConnectionLost, pb.DeadReferenceError)):

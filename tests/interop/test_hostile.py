@@ -13,7 +13,7 @@ import pellucid as pb
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 from tests.interop import twin
-from tests.interop.harness import Connect, StockClient, run
+from tests.interop.harness import Client, Connect, run
 
 OFFER = [b"pb", b"none"]
 VERSION = [b"version", 6]
@@ -80,7 +80,7 @@ async def stranger(port: int, dialect: str) -> AsyncGenerator[Stranger]:
             await writer.wait_closed()
 
 
-async def others_are_served(stock_client: StockClient, dialect: str, ports: dict[str, int]) -> bool:
+async def others_are_served(stock_client: Client, dialect: str, ports: dict[str, int]) -> bool:
     return bool(await asyncio.to_thread(stock_client.ask, "dialect", dialect, ports, {}) == dialect)
 
 
@@ -122,7 +122,7 @@ NOT_A_MESSAGE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", [*NOT_BANANA, *NOT_A_MESSAGE])
 def test_a_stranger_that_breaks_the_protocol_loses_its_connection_alone(
-    dialect: str, stock_client: StockClient, name: str
+    dialect: str, stock_client: Client, name: str
 ) -> None:
     data = NOT_BANANA[name] if name in NOT_BANANA else encode(dialect, NOT_A_MESSAGE[name])
 
@@ -173,7 +173,7 @@ def test_a_twisted_server_that_breaks_the_protocol_loses_its_connection_alone(
     ids=["unknown", "list", "int", "message", "TLS", "HTTP", "endless prefix", "word", "half a choice", "silence"],
 )
 def test_a_stranger_that_does_not_negotiate_loses_its_connection_alone(
-    dialect: str, stock_client: StockClient, reply: bytes
+    dialect: str, stock_client: Client, reply: bytes
 ) -> None:
     async def scenario() -> None:
         async with twin.serving(limits=LIMITS) as ports, stranger(ports["root"], dialect) as hostile:
@@ -346,7 +346,7 @@ def test_commands_from_the_future_are_answered_and_otherwise_ignored(dialect: st
     run(scenario())
 
 
-def test_a_stranger_that_never_finishes_a_message_holds_up_nobody(dialect: str, stock_client: StockClient) -> None:
+def test_a_stranger_that_never_finishes_a_message_holds_up_nobody(dialect: str, stock_client: Client) -> None:
     async def scenario() -> None:
         async with twin.serving() as ports, stranger(ports["root"], dialect) as hostile:
             await hostile.negotiate()

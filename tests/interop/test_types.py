@@ -10,7 +10,7 @@ import pytest
 
 import pellucid as pb
 from tests.interop import twin
-from tests.interop.harness import Ask, Connect, StockClient, StockServer, run
+from tests.interop.harness import Ask, Client, Connect, Server, run
 from tests.interop.peers.samples import SAMPLES, describe
 from tests.interop.releases import Release
 from tests.interop.twin import TRUSTING, Circle, Letter, Plain, Point, Unregistered
@@ -246,7 +246,7 @@ def test_a_result_that_twisted_would_not_take_fails_that_call_of_a_twisted_clien
     assert seen["alive"] == {"result": "str alive"}
 
 
-def test_a_server_may_insist_on_a_dialect(stock_client: StockClient, dialect: str) -> None:
+def test_a_server_may_insist_on_a_dialect(stock_client: Client, dialect: str) -> None:
     async def scenario() -> None:
         async with twin.serving(dialects=["none"]) as ports:
             assert await asyncio.to_thread(stock_client.ask, "dialect", dialect, ports, {}) == "none"
@@ -254,7 +254,7 @@ def test_a_server_may_insist_on_a_dialect(stock_client: StockClient, dialect: st
     run(scenario())
 
 
-def test_a_client_may_insist_on_a_dialect(stock_server: StockServer) -> None:
+def test_a_client_may_insist_on_a_dialect(stock_server: Server) -> None:
     async def scenario() -> None:
         async with pb.connect(f"pb://127.0.0.1:{stock_server.ports['pb']['root']}", dialects=["none"]) as connection:
             assert connection.dialect == "none"

@@ -212,9 +212,8 @@ class Broker:
 
     def data_to_send(self) -> bytes:
         """Everything that waits to be sent, releases included. Hand it to the transport: it is not kept here."""
-        if self._dialect is not None and self.state is State.READY:
-            for release in self.books.take_releases():
-                self._send(release)
+        if self.state is State.READY:
+            self._send_releases()
         self._handed_over = self.books.pending.last_id
         out, self._out, self.queued_bytes = self._out, [], 0
         return b"".join(out)
@@ -277,7 +276,7 @@ class Broker:
 
     def reference(self, name: bytes) -> RemoteReference:
         """A reference to what the peer publishes under `name`. Nothing is asked of the peer for it."""
-        return self.books.door.reference_class(self.books, name)
+        return self.books.door.reference_class.made(self.books, name)
 
     def root(self) -> RemoteReference:
         """A reference to the object that the peer publishes. PB asks nothing of the peer for it."""
@@ -326,6 +325,7 @@ class Broker:
         if self.state is State.NEGOTIATING:
             self._early.append((call, target, args, kwargs, options))
             return
+        self._send_releases()  # in their place: an object that was let go of before is not held when this call is run
         pending = self.books.pending
         try:
             pending.check_room()
@@ -341,6 +341,11 @@ class Broker:
         if not options.one_way:
             pending.add(call_id, call)
         self._door.call_was_made(call, one_way=options.one_way)
+
+    def _send_releases(self) -> None:
+        if self.books.owes_releases:
+            for release in self.books.take_releases():
+                self._send(release)
 
     def _send(self, message: Any) -> None:
         if self.state is not State.READY:

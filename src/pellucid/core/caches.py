@@ -15,7 +15,7 @@ from typing import Any
 
 from pellucid.core.calls import Call, PendingCalls
 from pellucid.core.parting import Parting
-from pellucid.core.references import NO_OPTIONS, Caller, CallOptions, Target
+from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper, Target
 from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
@@ -31,11 +31,11 @@ class CacheObserver:
     It is equal to itself alone, so an owner can keep observers in a list, a set or a dictionary.
     """
 
-    def __init__(self, caller: Caller, cache_id: int, perspective: Any) -> None:
+    def __init__(self, keeper: Keeper, cache_id: int, perspective: Any) -> None:
+        self.keeper = keeper
         self.perspective = perspective
         self.observing: bool | None = None
         """Whether the peer has the copy: None before it is sent, False after it was dropped."""
-        self._caller = caller
         self.cache_id = cache_id
         """By which the peer knows its copy."""
         self._target = Target(cache_id, to_cache=True, perspective=perspective)
@@ -47,11 +47,11 @@ class CacheObserver:
             DeadReferenceError: the connection has ended.
             LocalProtocolError: the peer does not have the copy yet, or not any more.
         """
-        return self._caller(self, name, args, kwargs, NO_OPTIONS)
+        return self.keeper.caller(self, name, args, kwargs, NO_OPTIONS)
 
     def update(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
-        return self._caller(self, name, args, kwargs, _ONE_WAY)
+        return self.keeper.caller(self, name, args, kwargs, _ONE_WAY)
 
     def live_target(self) -> Target:
         """What an update is aimed at. Raises LocalProtocolError where the peer does not have the copy."""

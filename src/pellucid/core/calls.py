@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, ItemsView
 from typing import Any, Protocol
 
 from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
@@ -142,6 +142,10 @@ class PendingCalls:
 
     def __len__(self) -> int:
         return len(self._calls)
+
+    def items(self) -> ItemsView[int, Call]:
+        """The calls, by id."""
+        return self._calls.items()
 
     @property
     def last_id(self) -> int:

@@ -98,7 +98,7 @@ class Books(Ledger):
         if reference is None:
             self._check_imports()
             made_as = cls if cls is not None and issubclass(cls, RemoteReference) else self.door.reference_class
-            reference = made_as(self, export_id, self.exports.perspective_of(target))
+            reference = made_as.made(self, export_id, self.exports.perspective_of(target))
             self.imports.add(export_id, reference)
         return reference
 
@@ -151,6 +151,11 @@ class Books(Ledger):
         self.exports.parting.call_answered()
         self.cache_exports.parting.call_answered()
 
+    @property
+    def owes_releases(self) -> bool:
+        """Whether there may be receipts to give back."""
+        return self._knocked or bool(self._releases)
+
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
         if self._knocked:
@@ -169,7 +174,7 @@ class Books(Ledger):
         self._releases.clear()
 
     def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
-        return self.door.observer_class(self.caller, cache_id, perspective)
+        return self.door.observer_class(self, cache_id, perspective)
 
     def _new_id(self) -> int:
         held = len(self.exports) + len(self.cache_exports)

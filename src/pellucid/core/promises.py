@@ -124,7 +124,8 @@ class Promises:
     def _send_late(self, waiting: _Waiting) -> None:
         try:
             self._check()
-            self._send(waiting.call, *waiting.take(), waiting.options)
+            right, args, kwargs = waiting.take()  # it is released after the call, whoever else still holds it
+            self._send(waiting.call, right.live_target(), args, kwargs, waiting.options)
         except (DeadReferenceError, LocalProtocolError, Overloaded) as error:
             waiting.call.fail(error)
 
@@ -198,13 +199,13 @@ class _Waiting:
         """Whether it waits for nothing any more, or nobody for it."""
         return not self._missing or self.call.done
 
-    def take(self) -> tuple[Target, tuple[Any, ...], dict[str, Any]]:
+    def take(self) -> tuple[Right, tuple[Any, ...], dict[str, Any]]:
         """Whom to call, and with what, now that everything is there; it is kept no longer."""
         right, args, kwargs = self._right, self._args, self._kwargs
         self._right, self._args, self._kwargs = None, (), {}
         assert right is not None  # it stands in the queue of its target
         return (
-            right.live_target(),
+            right,
             tuple(value.outcome() if _is_call(value) else value for value in args),
             {name: value.outcome() if _is_call(value) else value for name, value in kwargs.items()},
         )

@@ -12,7 +12,7 @@ from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
 from pellucid.wire.messages import ExportId
 
-__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "RemoteReference", "Right", "Target"]
+__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "Keeper", "RemoteReference", "Right", "Target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,11 @@ class RemoteReference(Held):
         self.keeper = keeper
         self.target = Target(export_id, perspective=perspective)
         self._released = False
+
+    @classmethod
+    def made(cls, keeper: Keeper, export_id: ExportId, perspective: Any = None) -> RemoteReference:
+        """A reference of this class; subclasses may have an ``__init__`` of their own."""
+        return cls(keeper, export_id, perspective)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """Call the method `name`; await the result for what it returns.

@@ -249,6 +249,11 @@ class Broker(banana.Banana):
         """The copies held here of the peer's cacheables, by number; made anew for each look."""
         return dict(self.books.cache_imports.items())
 
+    @property
+    def waitingForAnswers(self) -> dict[int, CoreCall]:
+        """Calls of ours that the peer has not answered, by number; made anew for each look."""
+        return dict(self.books.pending.items())
+
     def cachedRemotelyAs(self, instance: Any, incref: int = 0) -> int | None:
         """The number of our cacheable, where the peer has a copy; with `incref`, one more receipt is counted."""
         cache_exports = self.books.cache_exports

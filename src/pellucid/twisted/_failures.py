@@ -73,6 +73,16 @@ class _Name(bytes):
         return self.decode()
 
 
+class _Parents(list[str]):
+    """The names of a failure's classes at the peer; those of ours are found in it by our own names as well.
+
+    Twisted asks for the qualified name of a class of this process, where it looks whether a failure is of that class.
+    """
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or any(name == _local_name(each) for each in self)
+
+
 class CopyableFailure(Failure, Copyable):
     """A failure to be sent: as an answer that is none, or as an argument."""
 
@@ -127,7 +137,7 @@ class CopiedFailure(RemoteCopy, Failure):
         self.type = _Name(name)
         self.value = _text(told.get("value"))
         self.traceback = _text(told.get("traceback")) or NO_TRACEBACK
-        self.parents = [each for known in names or [name] for each in _local_names(known)]
+        self.parents = _Parents(names or [name])
         self.frames: list[Any] = []
         self.tb = None
         self.count = 0
@@ -190,11 +200,10 @@ def answer_for(failure: Failure, security: Any, *, unsafe: bool) -> BaseExceptio
     return failure2Copyable(failure, unsafe)
 
 
-def _local_names(name: str) -> list[str]:
-    """What Twisted may ask for where it means the class that is called `name` on the wire."""
+def _local_name(name: str) -> str | None:
+    """The qualified name that our class has which is called `name` on the wire."""
     ours = own_error(name)
-    local = qualified_name(ours) if ours is not None else name
-    return [name] if local == name else [name, local]
+    return None if ours is None else qualified_name(ours)
 
 
 def _text(value: Any) -> str:

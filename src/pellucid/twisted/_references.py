@@ -85,7 +85,17 @@ class RemoteReference(_Caller, references.RemoteReference):
 
     disconnectCallbacks: list[Callable[[RemoteReference], object]]
 
-    def __init__(self, keeper: references.Keeper, export_id: int | bytes, perspective: Any = None) -> None:
+    def __init__(self, perspective: Any, broker: Broker, luid: int | bytes, doRefCount: Any = 0) -> None:
+        self._begin(broker.books, luid, perspective)
+
+    @classmethod
+    def made(cls, keeper: references.Keeper, export_id: int | bytes, perspective: Any = None) -> RemoteReference:
+        """A reference of this class, without the ``__init__`` that an application's subclass may have."""
+        reference = cls.__new__(cls)
+        reference._begin(keeper, export_id, perspective)
+        return reference
+
+    def _begin(self, keeper: references.Keeper, export_id: int | bytes, perspective: Any) -> None:
         super().__init__(keeper, export_id, perspective)
         self.disconnectCallbacks = []
 
@@ -151,12 +161,18 @@ class RemoteReference(_Caller, references.RemoteReference):
 class RemoteCacheObserver(_Caller, caches.CacheObserver):
     """The peer's copy of a cacheable, as its owner sees it; see `pellucid.Observer`."""
 
+    @property
+    def broker(self) -> Broker:
+        """The broker of the connection that the copy was sent through."""
+        broker: Broker = self.keeper.door
+        return broker
+
     def remoteMethod(self, key: str) -> RemoteCacheMethod:
         """Something to call in order to tell the copy of `key`."""
         return RemoteCacheMethod(self, key)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> calls.Call:
-        return self._caller(self, name, args, kwargs, options)
+        return self.keeper.caller(self, name, args, kwargs, options)
 
 
 class RemoteMethod:

@@ -321,12 +321,13 @@ def test_once_dropped_it_is_sent_whole_again_under_a_new_number() -> None:
     assert shore.counts() == {2: 1}
 
 
-def dropped_and_sent_again(shore: Shore) -> RemotePond:
-    """A copy received by number alone, as its owner sent it before it knew of the drop."""
+def dropped_and_sent_again(shore: Shore, held: list[RemotePond]) -> RemotePond:
+    """A copy received by number alone, as its owner sent it before it knew that what is `held` would be dropped."""
     shore.pair.to_server.held = True
     given: Any = shore.pair.root.call("give")
     shore.pair.flush()
     shore.pair.to_server.deliver()
+    held.clear()
     gc.collect()
     shore.pair.flush()  # the drop waits on the wire
     shore.pair.pump()
@@ -339,8 +340,7 @@ def dropped_and_sent_again(shore: Shore) -> RemotePond:
 
 def test_a_copy_dropped_and_sent_again_at_the_same_time_keeps_its_state() -> None:
     shore = Shore()
-    shore.give()
-    copy = dropped_and_sent_again(shore)
+    copy = dropped_and_sent_again(shore, [shore.give()])
     assert shore.pair.to_client.said()[-1][2] == [b"cached", 1]
     assert copy.ducks == 2
     assert shore.counts() == {1: 1}
@@ -369,13 +369,12 @@ def test_a_copy_sent_again_has_the_updates_that_came_while_nobody_held_it() -> N
 
 def test_an_update_that_replaces_the_whole_state_is_kept_when_the_copy_is_dropped() -> None:
     shore = Shore()
-    copy = shore.give()
+    held = [shore.give()]
     shore.observer.call("state", {"geese": 5})
     shore.observer.call("state", {"ducks": 8})
     shore.pair.pump()
-    assert vars(copy) == {"ducks": 8}
-    del copy
-    assert dropped_and_sent_again(shore).ducks == 8
+    assert vars(held[0]) == {"ducks": 8}
+    assert dropped_and_sent_again(shore, held).ducks == 8
 
 
 def test_a_copy_that_minds_its_own_state_keeps_it_when_it_is_dropped() -> None:
@@ -384,8 +383,7 @@ def test_a_copy_that_minds_its_own_state_keeps_it_when_it_is_dropped() -> None:
             self.__dict__ = {"ducks": state["ducks"] * 10}
 
     shore = Shore(receiver=Own)
-    shore.give()
-    assert dropped_and_sent_again(shore).ducks == 20
+    assert dropped_and_sent_again(shore, [shore.give()]).ducks == 20
 
 
 def test_an_update_of_a_dropped_copy_may_return_the_copy() -> None:

@@ -452,3 +452,20 @@ def test_what_is_sent_through_any_other_reference_is_seen_by_nobody_in_particula
     pair.call(pair.root, "keep", Referenceable())
     (kept,) = desk.kept
     assert kept.target.perspective is None
+
+
+# Order.
+
+
+def test_a_reference_that_is_dropped_before_a_call_is_not_held_any_more_when_that_is_run() -> None:
+    class Counting(Desk):
+        def remote_held(self) -> int:
+            return len(pair.server.exports())
+
+    desk = Counting()
+    desk.kept.append(Referenceable())
+    pair = Pair(desk)
+    held = [pair.call(pair.root, "give")]
+    assert pair.call(pair.root, "held") == 1
+    held.clear()
+    assert pair.call(pair.root, "held") == 0

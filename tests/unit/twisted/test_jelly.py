@@ -425,7 +425,7 @@ def test_a_cacheable_and_its_copy_are_plain_instances_too() -> None:
 
 
 def test_r3_a_reference_becomes_a_placeholder() -> None:
-    reference = RemoteReference(Jelly().books, 1)
+    reference = RemoteReference.made(Jelly().books, 1)
     assert jelly.jelly([reference]) == [b"list", message("References cannot be serialized")]
 
 
@@ -470,7 +470,7 @@ def test_what_it_was_told_of_is_forgotten_where_the_rest_cannot_be_written() -> 
         jelly.jelly([flavors.Referenceable(), "\ud800"], invoker=Invoker())
 
 
-@pytest.mark.parametrize("thing", [flavors.Cacheable(), RemoteReference(Jelly().books, 1)])
+@pytest.mark.parametrize("thing", [flavors.Cacheable(), RemoteReference.made(Jelly().books, 1)])
 def test_such_an_invoker_knows_nothing_of_caches_and_references(thing: Any) -> None:
     with pytest.raises(InsecureJelly, match=r"pb\.Broker"):
         jelly.jelly(thing, invoker=Invoker())

@@ -102,6 +102,7 @@ WRAPS: dict[str, tuple[Wrap, int]] = {
 }
 """How to nest, and how many lists each level takes on the wire."""
 
+
 def wrapped(wrap: Wrap, lists: int, depth: int) -> Any:
     """A value of which so many lists stand inside each other on the wire."""
     times, rest = divmod(depth - 1, lists)
