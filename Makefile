@@ -37,7 +37,7 @@ demo: $(READY) ## run the demonstration
 test: $(READY) ## run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-interop: $(READY) ## run the tests against stock Twisted of every age, or of RELEASES='24.3.0 20.3.0'
+interop: $(READY) ## run the tests against stock Twisted of every age and Buildbot, or RELEASES='24.3.0 buildbot'
 	$(BIN)/python tests/interop/environments.py $(RELEASES) -- $(PYTEST_ARGS)
 
 lint: $(READY) ## check style

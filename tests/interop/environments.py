@@ -1,6 +1,9 @@
 """Runs the tests of this directory against stock Twisted of every age, each release in an environment of its own.
 
-    python tests/interop/environments.py [RELEASE ...] [-- PYTEST_ARGUMENT ...]
+    python tests/interop/environments.py [RELEASE ... | buildbot] [-- PYTEST_ARGUMENT ...]
+
+With the newest release Twisted's own tests run too, on pellucid's Twisted door; "buildbot" stands for Buildbot's master
+and worker, which then run on it.
 
 Environments are kept under .cache/peers and made anew when what they are made of changes. Twisted 20.3.0 runs on
 Python 2.7; it is left out, loudly, where there is none.
@@ -28,53 +31,66 @@ ON_PYTHON_2 = {"20.3.0": HERE / "twisted-20.3.0-python-2.7.txt"}
 RELEASES = ("26.10.0", "24.7.0", "24.3.0", "22.10.0", "20.3.0")
 """Those that differ on the wire, the newest first."""
 
+BUILDBOT = "buildbot"
+
 SECONDS = 900
 """The longest that any one command may take."""
 
 
 def main(arguments: list[str]) -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    outcomes = {release: check(release, arguments[end + 1 :]) for release in arguments[:end] or RELEASES}
+    outcomes = {name: check(name, arguments[end + 1 :]) for name in arguments[:end] or (*RELEASES, BUILDBOT)}
     print()
-    for release, outcome in outcomes.items():
-        print(f"==== stock Twisted {release}: {outcome}")
+    for name, outcome in outcomes.items():
+        print(f"==== {title(name)}: {outcome}")
     return int("FAILED" in outcomes.values())
 
 
-def check(release: str, pytest_arguments: list[str]) -> str:
-    """Run the tests against `release`: "passed", "FAILED", or why not."""
-    python = find_python_2() if release in ON_PYTHON_2 else Path(sys.executable)
+def title(name: str) -> str:
+    return "Buildbot" if name == BUILDBOT else f"stock Twisted {name}"
+
+
+def check(name: str, pytest_arguments: list[str]) -> str:
+    """Run the tests against the release of that name, or with Buildbot: "passed", "FAILED", or why not."""
+    python = find_python_2() if name in ON_PYTHON_2 else Path(sys.executable)
     if python is None:
-        print(f"\n==== LEFT OUT: stock Twisted {release}, which needs Python 2.7 on x86-64 Linux", flush=True)
+        print(f"\n==== LEFT OUT: {title(name)}, which needs Python 2.7 on x86-64 Linux", flush=True)
         return "LEFT OUT, for want of Python 2.7 on x86-64 Linux"
-    print(f"\n==== stock Twisted {release}", flush=True)
-    peer = set_up(release, python)
-    # What lies in directories of its own is about the newest release alone.
-    tests = [HERE] if release == RELEASES[0] else sorted(HERE.glob("test_*.py"))
+    print(f"\n==== {title(name)}", flush=True)
+    tests = sorted(HERE.glob("test_*.py"))
+    if name == RELEASES[0]:
+        tests.append(HERE / "twisted_suites" / "suites.py")
+    elif name == BUILDBOT:
+        tests = [HERE / "buildbot" / "builds.py"]
+    variable = "PELLUCID_BUILDBOT_PYTHON" if name == BUILDBOT else "PELLUCID_PEER_PYTHON"
     command = [sys.executable, "-m", "pytest", "-rx", *map(str, tests), *pytest_arguments]
-    environment = os.environ | {"PELLUCID_PEER_PYTHON": str(peer)}
+    environment = os.environ | {variable: str(set_up(name, python))}
     done = subprocess.run(command, cwd=ROOT, env=environment, timeout=SECONDS, check=False)
     return "FAILED" if done.returncode else "passed"
 
 
-def set_up(release: str, python: Path) -> Path:
-    """The interpreter of an environment with that release of Twisted, made with `python` where it isn't there yet."""
-    environment = CACHE / f"twisted-{release}"
+def set_up(name: str, python: Path) -> Path:
+    """The interpreter of the environment of that name, made with `python` where it isn't there yet."""
+    environment = CACHE / (name if name == BUILDBOT else f"twisted-{name}")
     peer, stamp = environment / "bin" / "python", environment / "made-of.txt"
-    pins = ON_PYTHON_2.get(release, ROOT / "constraints.txt").read_text()
+    pinned = {**ON_PYTHON_2, BUILDBOT: HERE / "buildbot" / "requirements.txt"}.get(name, ROOT / "constraints.txt")
+    pins = pinned.read_text()
     made_of = f"# {python.resolve()}\n{pins}"
     if stamp.exists() and stamp.read_text() == made_of:
         return peer
     print(f"setting up {environment.relative_to(ROOT)}", flush=True)
     shutil.rmtree(environment, ignore_errors=True)
-    if release in ON_PYTHON_2:
-        set_up_python_2(environment, python, ON_PYTHON_2[release])
+    if name in ON_PYTHON_2:
+        set_up_python_2(environment, python, pinned)
+    elif name == BUILDBOT:
+        run(python, "-m", "venv", environment)
+        run(peer, "-m", "pip", "install", "-qq", "--requirement", pinned)
     else:
         run(python, "-m", "venv", environment)
         others = [pin for pin in pins.splitlines() if not pin.lower().startswith("twisted==")]
         constraints = environment / "constraints.txt"
         constraints.write_text("\n".join(others) + "\n")
-        run(peer, "-m", "pip", "install", "-qq", "--constraint", constraints, "pip", f"twisted=={release}")
+        run(peer, "-m", "pip", "install", "-qq", "--constraint", constraints, "pip", f"twisted=={name}")
     stamp.write_text(made_of)
     return peer
 

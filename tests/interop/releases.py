@@ -66,16 +66,6 @@ UNABLE = [
         "on Python 2 it never answers where the text of the error is not ASCII",
         hangs=True,
     ),
-    Unable(
-        "test_what_both_sides_allow_crosses_between_a_twisted_client_and_a_server[pellucid]",
-        ("20.3.0",),
-        "pellucid leaves the attributes' names of an instance without a flavor as bytes",
-    ),
-    Unable(
-        "test_what_both_sides_allow_crosses_between_a_pellucid_client_and_a_twisted_server",
-        ("20.3.0",),
-        "pellucid leaves the attributes' names of an instance without a flavor as bytes",
-    ),
     Unable("test_a_dict_from_a_twisted_client_keeps_its_order", ("20.3.0",), "the dicts of Python 2 have no order"),
     Unable("test_a_dict_at_a_twisted_server_keeps_its_order", ("20.3.0",), "the dicts of Python 2 have no order"),
 ]

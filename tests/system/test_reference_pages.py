@@ -111,7 +111,7 @@ def test_the_page_on_logging_lists_every_event() -> None:
 
 
 def test_the_stock_client_of_the_readme_talks_to_the_echo_example(tmp_path: Path) -> None:
-    (program,) = [block for block in take_apart(ROOT / "README.md").blocks if "twisted.spread" in block.text]
+    (program,) = [block for block in take_apart(ROOT / "README.md").blocks if "\nfrom twisted.spread" in block.text]
 
     async def echo() -> bytes:
         pipe = asyncio.subprocess.PIPE

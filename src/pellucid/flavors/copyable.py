@@ -11,7 +11,7 @@ from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Serializable, Unjellyable, qualified_name
 
-__all__ = ["Copyable", "PlainCopier", "RemoteCopy"]
+__all__ = ["Copyable", "PlainCopier", "RemoteCopy", "by_name"]
 
 
 class Copyable(Serializable):
@@ -63,7 +63,7 @@ class RemoteCopy(Unjellyable):
         """
         if state and not isinstance(state, Mapping):
             raise RemoteProtocolError(f"the state of a {type(self).__name__} is not a dictionary")
-        attributes = _by_name(state) if state else {}
+        attributes = by_name(state) if state else {}
         self.__dict__.clear()
         self.__dict__.update(attributes)
 
@@ -106,7 +106,7 @@ class PlainCopier:
         """
         if not isinstance(state, Mapping):
             raise RemoteProtocolError(f"the state of {self.tag} is not a dictionary")
-        named = _by_name(state)
+        named = by_name(state)
         unknown = [name for name in named if name not in self.fields]
         if unknown:
             raise TypeError(f"{self.tag} has no field {str(unknown[0])[:100]!r}")
@@ -120,8 +120,12 @@ class PlainCopier:
         return blank
 
 
-def _by_name(state: Any) -> dict[str, Any]:
-    """`state` with its names as text: a Python 2 peer sends them as bytes."""
+def by_name(state: Any) -> dict[str, Any]:
+    """`state` with its names as text: a Python 2 peer sends them as bytes.
+
+    Raises:
+        RemoteProtocolError: one is neither.
+    """
     try:
         return {name if isinstance(name, str) else str(name, "utf-8"): value for name, value in state.items()}
     except (TypeError, UnicodeDecodeError):

@@ -8,7 +8,9 @@ import sys
 
 def native(words):
     """`words` as what this Python calls `str`: on Python 2 bytes, in which its programs keep names and messages."""
-    return words if isinstance(words, str) else words.encode("utf-8")
+    if isinstance(words, str):
+        return words
+    return words.decode("utf-8") if isinstance(words, bytes) else words.encode("utf-8")
 
 
 def text(value):

@@ -7,7 +7,7 @@ from __future__ import unicode_literals
 
 import collections
 
-from compat import text
+from compat import native, text
 from twisted.internet import defer
 from twisted.spread import jelly, pb
 
@@ -139,7 +139,7 @@ class PondCache(pb.RemoteCache):
         self.updates = []
 
     def setCopyableState(self, state):
-        self.__dict__.update(state)
+        self.__dict__.update({native(name): value for name, value in state.items()})
 
     def observe_set(self, key, value):
         setattr(self, key, value)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pellucid.errors import InsecureJelly, RemoteProtocolError
 from pellucid.flavors.cacheable import RemoteCache
-from pellucid.flavors.copyable import PlainCopier, RemoteCopy
+from pellucid.flavors.copyable import PlainCopier, RemoteCopy, by_name
 from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.registry import Factory, Receiver
@@ -223,6 +223,6 @@ def attributes_filler(obj: Any) -> Fill:
     def set_attributes(state: Any) -> None:
         if state and not isinstance(state, dict):
             raise RemoteProtocolError(f"the state of a {type(obj).__name__} is not a dictionary")
-        obj.__dict__ = state or {}
+        obj.__dict__ = by_name(state) if state else {}
 
     return set_attributes
