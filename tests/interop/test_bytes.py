@@ -22,7 +22,7 @@ from pellucid.auth.challenge import respond
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.vocabulary import WORDS
 from tests.interop import twin
-from tests.interop.harness import PEERS, run
+from tests.interop.harness import PEERS, Server, run
 from tests.interop.peers.samples import SAMPLES, UNORDERED, USERS
 from tests.interop.releases import PEER_PYTHON
 from tests.interop.test_login import Mind, password
@@ -153,6 +153,28 @@ def test_a_pellucid_server_says_what_a_twisted_server_says(name: str, dialect: s
                 await writer.wait_closed()
 
     run(scenario())
+
+
+# When the first page leaves is for the transport to say: TCP's asks for it at once, the record's after a while.
+@pytest.mark.parametrize("name", [name for name in CONVERSATIONS if name not in SAID_OTHERWISE | {"paging"}])
+def test_a_server_of_the_twisted_door_says_what_a_twisted_server_says(name: str, dialect: str) -> None:
+    script = Script(read_transcript(name, dialect), "C")
+    server = Server(door=True)  # a new one: what was said to it before would show
+
+    async def scenario() -> None:
+        async with asyncio.timeout(5):
+            port = server.ports[dialect]["portal" if name.startswith("login") else "root"]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                await script.play(reader, writer)
+            finally:
+                writer.close()
+                await writer.wait_closed()
+
+    try:
+        run(scenario())
+    finally:
+        server.close()
 
 
 CLIENTS: dict[str, Callable[[pb.Connection], Awaitable[object]]] = {}

@@ -40,6 +40,8 @@ from pellucid.wire.messages import Answer, CallFailed, MethodCall, NotUnderstood
 
 __all__ = ["Broker", "Local"]
 
+_DIALECTS = {dialect.name.encode(): dialect for dialect in DIALECTS}
+
 _MANY = 1_000_000
 
 LIMITS = Limits(running_calls=_MANY, waiting_calls=_MANY)
@@ -107,7 +109,7 @@ class Broker(banana.Banana):
             policy=TasterPolicy(security, self),
             limits=self._wire_limits(),
             door=self,
-            dialects=DIALECTS,
+            dialects=[_DIALECTS[name] for name in self.knownDialects if name in _DIALECTS],
         )
         self._runner = Runner(self, self._core)
         self._thread = threading.get_ident()

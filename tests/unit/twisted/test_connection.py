@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from twisted.internet import defer
@@ -529,3 +529,19 @@ def test_those_who_wait_for_a_connection_are_told_once() -> None:
     link = Link(One())
     link.client.notifyOnConnect(lambda: told.append("is connected"))
     assert told == ["failed", "is connected"]
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_a_broker_speaks_only_the_dialects_that_its_class_knows(side: str) -> None:
+    class Plain(pb.Broker):
+        knownDialects: ClassVar[list[bytes]] = [b"none"]
+
+    client, server = pb.PBClientFactory(), type("Factory", (pb.PBServerFactory,), {})(One())
+    (client if side == "client" else server).protocol = Plain
+    ends = client.buildProtocol(None), server.buildProtocol(None)
+    to_server, to_client = StringTransport(), StringTransport()
+    ends[1].makeConnection(to_client)
+    ends[0].makeConnection(to_server)
+    ends[0].dataReceived(to_client.value())
+    ends[1].dataReceived(to_server.value())
+    assert [end.currentDialect for end in ends] == [b"none", b"none"]
