@@ -168,7 +168,12 @@ from twisted.spread import pb
 
 class Reporter(Service):
     def startService(self):
+        from twisted.internet import reactor
+
         self.news = open("news", "w")
+        reactor.callLater(0, self.report)  # once signals are minded
+
+    def report(self):
         print(pb.__name__, os.getpid(), file=self.news, flush=True)
 
     def stopService(self):

@@ -57,7 +57,7 @@ T = TypeVar("T")
 HERE = "pb://127.0.0.1:0"
 """Listening there takes any free port of this machine."""
 
-SECONDS = 10
+SECONDS = 30
 """The longest that one test may take."""
 
 
