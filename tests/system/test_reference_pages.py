@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import dataclasses
+import importlib
 import inspect
 import itertools
 import os
@@ -40,6 +41,19 @@ def rows(page: Path) -> Iterator[list[str]]:
     for line in take_apart(page).prose.splitlines():
         if row := re.match(r"\| `([\w.]+=?)` \| (.*) \|$", line):
             yield [row[1], *(cell.strip() for cell in row[2].split(" | "))]
+
+
+def names_by_module(page: Path) -> dict[str, list[str]]:
+    """The names in code in the first cells of the tables below each heading that is the name of a module."""
+    found: dict[str, list[str]] = {}
+    names: list[str] = []  # below a heading of another kind they are not kept
+    for line in take_apart(page).prose.splitlines():
+        if line.startswith("#"):
+            module = re.match(r"### `(pellucid[\w.]+)`$", line)
+            names = found.setdefault(module[1], []) if module else []
+        elif line.startswith("| `"):
+            names += re.findall(r"`(\w+)`", line.split(" | ")[0])
+    return found
 
 
 def shown_outputs() -> list[tuple[Block, str]]:
@@ -93,6 +107,16 @@ def test_the_page_of_the_api_lists_every_public_name_and_no_other() -> None:
     listed = [row[0] for row in rows(REFERENCE / "api.md") if not row[0].endswith("=")]
 
     assert sorted(listed) == sorted(pellucid.__all__)
+
+
+def test_the_page_of_the_twisted_door_lists_every_public_name_of_its_modules_and_no_other() -> None:
+    listed = names_by_module(REFERENCE / "twisted.md")
+
+    folder = SOURCES / "pellucid" / "twisted"
+    modules = [f"pellucid.twisted.{file.stem}" for file in folder.glob("*.py") if not file.stem.startswith("_")]
+    assert {module: sorted(names) for module, names in listed.items()} == {
+        module: sorted(importlib.import_module(module).__all__) for module in modules
+    }
 
 
 @pytest.mark.parametrize("name", ["serve", "connect"])
