@@ -82,7 +82,6 @@ class Broker:
         dialects: Sequence[DialectClass] = DIALECTS,
     ) -> None:
         self.state = State.NEGOTIATING
-        self.limits = limits
         self.promises = Promises(make=door.make_call, check=self._check_callable, send=self._send_call)
         self.books = Books(registry, policy, limits, caller=self.promises.call, door=door)
         self._door = door
@@ -109,6 +108,16 @@ class Broker:
     def dialect(self) -> str | None:
         """The name of the dialect, once it is agreed on."""
         return self._dialect.name if self._dialect is not None else None
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force. Others count from when they are set on; what is held already stays."""
+        return self.books.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.books.limits = self.books.pending.limits = limits
+        self._negotiation.bound(limits)
 
     # Bytes in, events out.
 

@@ -135,7 +135,7 @@ class PendingCalls:
     """Calls that the peer has not answered, by id."""
 
     def __init__(self, limits: Limits) -> None:
-        self._most = limits.calls_pending
+        self.limits = limits
         self._calls: dict[int, Call] = {}
         self._last_id = 0
         self._oldest = 1
@@ -154,8 +154,8 @@ class PendingCalls:
 
     def check_room(self) -> None:
         """Raise TooManyCalls where one more call can't be kept."""
-        if len(self._calls) >= self._most:
-            raise TooManyCalls("calls_pending", self._most)
+        if len(self._calls) >= self.limits.calls_pending:
+            raise TooManyCalls("calls_pending", self.limits.calls_pending)
 
     def new_id(self) -> int:
         """The id of the next call; one-way calls have one too."""
@@ -193,9 +193,7 @@ class Admission:
     """How many of the peer's methods run at a time: the others wait in order, and beyond that are refused."""
 
     def __init__(self, limits: Limits) -> None:
-        self._running_most = limits.running_calls
-        self._waiting_most = limits.waiting_calls
-        self._bytes_most = limits.waiting_bytes
+        self.limits = limits
         self._waiting: deque[MethodCall] = deque()
         self._waiting_bytes = 0
         self.running = 0
@@ -214,13 +212,14 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if self.running < self._running_most and not self._waiting and not self.held:
+        if self.running < self.limits.running_calls and not self._waiting and not self.held:
             self.running += 1
             return True
-        if len(self._waiting) >= self._waiting_most:
-            raise TooManyCalls("waiting_calls", self._waiting_most)
-        if self._waiting_bytes + call.size > self._bytes_most:
-            raise TooManyCalls("waiting_bytes", self._bytes_most, self._waiting_bytes + call.size)
+        limits = self.limits
+        if len(self._waiting) >= limits.waiting_calls:
+            raise TooManyCalls("waiting_calls", limits.waiting_calls)
+        if self._waiting_bytes + call.size > limits.waiting_bytes:
+            raise TooManyCalls("waiting_bytes", limits.waiting_bytes, self._waiting_bytes + call.size)
         self._waiting.append(call)
         self._waiting_bytes += call.size
         return False
@@ -231,7 +230,7 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        if self.held or not self._waiting or self.running >= self._running_most:
+        if self.held or not self._waiting or self.running >= self.limits.running_calls:
             return None
         self.running += 1
         call = self._waiting.popleft()

@@ -90,7 +90,11 @@ class Broker(banana.Banana):
     observer_class = RemoteCacheObserver
 
     limits = LIMITS
-    """Bounds on what the peer can make this side hold or do. A class or an instance may have its own until then."""
+    """Bounds on what the peer can make this side hold or do.
+
+    A class or an instance may have its own, at any time. These count, like `prefixLimit`, `sizeLimit` and
+    `banana.SIZE_LIMIT`, as they are at each message; what is held already stays.
+    """
 
     def __init__(self, isClient: int = 1, security: Any = jelly.globalSecurity) -> None:
         super().__init__(isClient)
@@ -107,7 +111,7 @@ class Broker(banana.Banana):
             listens=not isClient,
             registry=TagRegistry(),
             policy=TasterPolicy(security, self),
-            limits=self._wire_limits(),
+            limits=self.limits,
             door=self,
             dialects=[_DIALECTS[name] for name in self.knownDialects if name in _DIALECTS],
         )
@@ -129,6 +133,8 @@ class Broker(banana.Banana):
     def connectionMade(self) -> None:
         """Offer the dialects, where this is the side that listens."""
         self._thread = threading.get_ident()
+        self._begin()
+        self.renew_limits()
         self.flush()
 
     def dataReceived(self, data: bytes) -> None:
@@ -271,6 +277,9 @@ class Broker(banana.Banana):
 
     # Values.
 
+    def _bound(self, limits: Limits) -> None:
+        self._core.limits = limits
+
     @property
     def tells_tracebacks(self) -> bool:
         """Whether the peer is sent the text of tracebacks: as its factory says at this moment."""
@@ -354,7 +363,8 @@ class Broker(banana.Banana):
         return Call(maker, name)
 
     def check_room(self) -> None:
-        """However much waits: PB's programs do not expect a call to be refused."""
+        """However much waits: PB's programs do not expect a call to be refused for that."""
+        self.renew_limits()
 
     def call_was_made(self, call: CoreCall, *, one_way: bool) -> None:
         """There is a call to send."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.python.failure import Failure
 
@@ -11,9 +11,12 @@ from pellucid.flavors.serializable import Jellyable
 from pellucid.twisted._codec import ALL_DECODERS, Jellier, Unjellier, decoders_for, encoders_for
 from pellucid.twisted._failures import FailedWith, failure2Copyable
 from pellucid.twisted._policy import TasterPolicy
-from pellucid.wire.dialect import DialectClass
-from pellucid.wire.messages import CallFailed
+from pellucid.wire.dialect import DialectClass, Ledger
+from pellucid.wire.messages import CallFailed, Message
 from pellucid.wire.pb import dialect
+
+if TYPE_CHECKING:
+    from pellucid.twisted._connection import Broker
 
 __all__ = ["DIALECTS", "NoneDialect", "PBDialect"]
 
@@ -21,18 +24,31 @@ __all__ = ["DIALECTS", "NoneDialect", "PBDialect"]
 class PBDialect(dialect.PBDialect):
     """Banana with PB's vocabulary. The policy of its connection is a `TasterPolicy`, the registry a `TagRegistry`."""
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._broker: Broker = cast(TasterPolicy, ledger.policy).invoker
+        self._decodes_by = ledger.limits
+
+    def next_message(self) -> Message | None:
+        """As in the core, by the limits of now."""
+        limits = self._broker.renew_limits()
+        if limits is not self._decodes_by:
+            self._decoder.limits = self._decodes_by = limits
+        return super().next_message()
+
+    def encode(self, message: Message) -> bytes:
+        """As in the core, by the limits of now."""
+        self._broker.renew_limits()
+        return super().encode(message)
+
     def _jellier(self, perspective: Any) -> Jellier:
-        return Jellier(self._ledger, encoders_for(self._taster_policy.taster, self._encoders), perspective)
+        return Jellier(self._ledger, encoders_for(self._broker.security, self._encoders), perspective)
 
     def _unjellier(self, *, placeholders: bool) -> Unjellier:
-        return Unjellier(self._ledger, decoders_for(self._taster_policy.taster), placeholders=placeholders)
+        return Unjellier(self._ledger, decoders_for(self._broker.security), placeholders=placeholders)
 
     def _failure_unjellier(self) -> Unjellier:
         return Unjellier(self._ledger, ALL_DECODERS, placeholders=True)
-
-    @property
-    def _taster_policy(self) -> TasterPolicy:
-        return cast(TasterPolicy, self._ledger.policy)
 
     def _error(self, value: Any) -> BaseException:
         return FailedWith(value) if isinstance(value, Failure) else super()._error(value)

@@ -52,6 +52,7 @@ class Runner:
 
     def arrive(self, call: MethodCall) -> None:
         """The peer made `call`: run it now, or when it is its turn, or refuse it."""
+        self._admission.limits = self._core.limits
         try:
             may_run = self._admission.arrive(call)
         except TooManyCalls as refused:

@@ -114,7 +114,7 @@ class Banana(protocol.Protocol, styles.Ephemeral):
     """The bounds that Twisted's Banana does not have: `nesting`, `elements` and `message_bytes`.
 
     The other bounds on expressions are `sizeLimit` and `prefixLimit`. The default is much larger than what programs
-    send; a class or an instance may have its own before it is connected.
+    send. A class or an instance may have its own, at any time: all of these count as they are at each expression.
     """
 
     sizeLimit = SIZE_LIMIT
@@ -135,13 +135,14 @@ class Banana(protocol.Protocol, styles.Ephemeral):
         """Always empty, as `buffer`."""
         self.outgoingSymbols = dict(self.outgoingVocabulary)
         self.outgoingSymbolCount = 0
+        self._bounds: tuple[Limits, int, int, int | None] | None = None
+        self._limits_in_force = self.limits
         self._decoder = Decoder(self.limits, None)
 
     def connectionMade(self) -> None:
         """Begin to agree on a dialect: a server offers those that it knows."""
-        self.currentDialect = None
-        self._decoder = Decoder(self.limits, None)
-        self.setPrefixLimit(_prefix_limit)
+        self._begin()
+        self._decoder = Decoder(self.renew_limits(), None)
         if not self.isClient:
             self.sendEncoded(self.knownDialects)
 
@@ -176,8 +177,7 @@ class Banana(protocol.Protocol, styles.Ephemeral):
             BananaError: they are not banana, or over a limit; also a NotImplementedError where they mean nothing.
         """
         self._decoder.receive_data(data)
-        # Which decoder it is may change with each expression.
-        while (expression := _next_expression(self._decoder)) is not None:
+        while (expression := self._next_expression()) is not None:
             self.callExpressionReceived(expression)
 
     def sendEncoded(self, obj: Any) -> None:
@@ -187,36 +187,47 @@ class Banana(protocol.Protocol, styles.Ephemeral):
             BananaError: it holds something else, or is over a limit; nothing was sent.
         """
         words = self.outgoingSymbols if self.currentDialect == b"pb" else None
-        self.transport.write(_encode(obj, self._wire_limits(), words))
+        self.transport.write(_encode(obj, self.renew_limits(), words))
 
     def setPrefixLimit(self, limit: int) -> None:
         """Let the ints and lengths of this connection have up to `limit` base-128 digits.
 
-        Raises:
-            LocalProtocolError: an expression has arrived in part.
+        Being connected sets what the module's `setPrefixLimit` was told: call this one after that.
         """
         self.prefixLimit = limit
-        self._renew_decoder()
+
+    def _begin(self) -> None:
+        self.currentDialect = None
+        self.setPrefixLimit(_prefix_limit)
 
     def _selectDialect(self, dialect: bytes) -> None:  # Twisted's own tests call it
         self.currentDialect = dialect
-        self._renew_decoder()
+        rest = self._decoder.take_rest()
+        self._decoder = Decoder(self._limits_in_force, self.incomingVocabulary if dialect == b"pb" else None)
+        self._decoder.receive_data(rest)
         self.connectionReady()
 
     def _disagree(self, why: str) -> None:
         log.msg(f"{why}: disconnecting.")
         self.transport.loseConnection()
 
-    def _renew_decoder(self) -> None:
-        """Decode what comes next in the dialect, and by the limits, of now."""
-        rest = self._decoder.take_rest()
-        words = self.incomingVocabulary if self.currentDialect == b"pb" else None
-        self._decoder = Decoder(self._wire_limits(), words)
-        self._decoder.receive_data(rest)
+    def _next_expression(self) -> Expression | None:
+        self.renew_limits()  # an expression may have changed them
+        return _next_expression(self._decoder)
 
-    def _wire_limits(self) -> Limits:
-        size = SIZE_LIMIT if self.sizeLimit == _DEFAULT_SIZE_LIMIT else self.sizeLimit
-        return _limits(self.limits, size, _prefix_limit if self.prefixLimit is None else self.prefixLimit)
+    def renew_limits(self) -> Limits:
+        """Let the limits of now count, and return them; a program may have changed any of them."""
+        bounds = self.limits, SIZE_LIMIT, self.sizeLimit, self.prefixLimit
+        if bounds != self._bounds:
+            self._bounds = bounds
+            size = SIZE_LIMIT if self.sizeLimit == _DEFAULT_SIZE_LIMIT else self.sizeLimit
+            digits = _prefix_limit if self.prefixLimit is None else self.prefixLimit
+            self._limits_in_force = _limits(self.limits, size, digits)
+            self._bound(self._limits_in_force)
+        return self._limits_in_force
+
+    def _bound(self, limits: Limits) -> None:
+        self._decoder.limits = limits
 
 
 def encode(lst: Any) -> bytes:

@@ -25,10 +25,14 @@ class Negotiation:
 
     def __init__(self, names: Sequence[str], limits: Limits, *, listens: bool) -> None:
         self._names = [name.encode() for name in names]
-        self._most = min(limits.message_bytes, limits.negotiation_bytes)
-        self._limits = replace(limits, message_bytes=self._most, nesting=_NESTING)
         self._listens = listens
-        self._decoder = banana.Decoder(self._limits, None)
+        self._decoder = banana.Decoder(limits, None)
+        self.bound(limits)
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._most = min(limits.message_bytes, limits.negotiation_bytes)
+        self._limits = self._decoder.limits = replace(limits, message_bytes=self._most, nesting=_NESTING)
 
     def greeting(self) -> bytes:
         """What to send as soon as the connection is made."""

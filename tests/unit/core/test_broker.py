@@ -46,6 +46,17 @@ def failure(message: list[Any]) -> tuple[str, str]:
 # Beginning.
 
 
+def test_other_limits_count_from_when_they_are_set_on() -> None:
+    pair = Pair()
+    pair.client.broker.limits = Limits(calls_pending=1, references_exported=1)
+    pair.root.call("echo", Referenceable())
+    full: Any = pair.root.call("echo", 2)
+    assert (full.error.limit, pair.client.broker.limits.calls_pending) == ("calls_pending", 1)
+    pair.client.broker.limits = Limits(references_exported=1)
+    full = pair.root.call("echo", Referenceable())
+    assert full.error.limit == "references_exported"
+
+
 @pytest.mark.parametrize("dialect", ["pb", "none"])
 def test_two_brokers_agree_on_a_dialect_and_call_each_other(dialect: str) -> None:
     pair = Pair(client=only(dialect), client_root=Desk())

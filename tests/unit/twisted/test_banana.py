@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import pytest
 from twisted.internet.testing import StringTransport
 
-from pellucid.errors import LocalProtocolError
 from pellucid.limits import Limits
 from pellucid.twisted import banana
 from pellucid.twisted.banana import Banana, BananaError
@@ -266,11 +265,12 @@ def test_the_number_of_digits_may_be_set_for_one_connection(none: Line) -> None:
     assert none.prefixLimit == 2
 
 
-def test_the_number_of_digits_cannot_be_set_in_the_middle_of_an_expression(none: Line) -> None:
-    none.dataReceived(b"\x02\x80\x01\x81")
-
-    with pytest.raises(LocalProtocolError):
-        none.setPrefixLimit(100)
+def test_the_number_of_digits_may_be_set_in_the_middle_of_an_expression(none: Line) -> None:
+    none.dataReceived(b"\x03\x80\x01\x81\x00")
+    none.setPrefixLimit(1)
+    none.dataReceived(b"\x81")
+    with pytest.raises(BananaError):
+        none.dataReceived(b"\x01\x00\x81")
 
 
 @pytest.mark.usefixtures("default_prefix_limit")
@@ -304,6 +304,15 @@ def test_the_size_limit_of_the_module_may_be_set(monkeypatch: pytest.MonkeyPatch
         banana.encode([0] * 5)
     with pytest.raises(BananaError):
         banana.decode(b"\x05\x80")
+
+
+def test_what_an_expression_sets_counts_for_the_next_one(none: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    def narrow(lst: Any) -> None:
+        monkeypatch.setattr(banana, "SIZE_LIMIT", 3)
+
+    monkeypatch.setattr(none, "expressionReceived", narrow)
+    with pytest.raises(BananaError):
+        none.dataReceived(b"\x04\x82four\x04\x82four")
 
 
 def test_a_larger_size_limit_makes_room_for_larger_messages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,20 @@ def test_a_stranger_can_not_make_us_hold_much(said: bytes) -> None:
         told(said, listens=False)
 
 
+def test_what_a_stranger_may_say_can_be_changed_before_it_speaks() -> None:
+    said = write([b"pb"] * 20, None)
+    for most in len(said), len(said) - 1:
+        side = negotiation(listens=False)
+        side.bound(Limits(negotiation_bytes=most))
+        side.receive_data(said)
+        if most == len(said):
+            assert side.choose() is not None
+        else:
+            with pytest.raises(LimitBroken) as caught:
+                side.choose()
+            assert (caught.value.limit, caught.value.value) == ("negotiation_bytes", most)
+
+
 @pytest.mark.parametrize("listens", [True, False])
 def test_what_follows_the_choice_is_left_for_the_dialect_however_it_is_cut(listens: bool) -> None:
     said = write(b"pb" if listens else [b"pb"], None)

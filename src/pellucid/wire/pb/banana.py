@@ -78,13 +78,22 @@ class Decoder:
     """
 
     def __init__(self, limits: Limits, words: Mapping[int, bytes] | None) -> None:
-        self._limits = limits
-        self._short = limits.nesting, min(_LAST_DIGIT, limits.string_bytes), min(_LAST_DIGIT, limits.list_elements)
+        self.limits = limits
         self._words: Mapping[int, bytes] = words or {}
         self._error: RemoteProtocolError | None = None
         self.size = 0
         """Bytes that the expression returned last took on the wire."""
         self._drop()
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force. Others count from when they are set on, in the middle of an expression as well."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self._short = limits.nesting, min(_LAST_DIGIT, limits.string_bytes), min(_LAST_DIGIT, limits.list_elements)
 
     def _drop(self) -> None:
         # What has arrived is parsed window by window. A window is no longer than one message may be, less what the
@@ -148,6 +157,8 @@ class Decoder:
         """Start a new window: what the last one left unparsed, and what has arrived, as far as the limit allows."""
         unparsed = self._window[self._position : self._stop]
         room = self._limits.message_bytes - self._behind - len(unparsed)
+        if room < 0:  # the limit is lower than when this message began
+            raise LimitBroken("message_bytes", self._limits.message_bytes, self._behind + len(unparsed))
         arrived = self._arrived
         self._window = b"".join((unparsed, arrived if len(arrived) <= room else arrived[:room], _PADDING))
         del arrived[:room]
@@ -257,7 +268,7 @@ class Decoder:
         if kind == _LIST:
             if number > limits.list_elements:
                 raise LimitBroken("list_elements", limits.list_elements, number)
-            if depth == limits.nesting:
+            if depth >= limits.nesting:
                 raise LimitBroken("nesting", limits.nesting, depth + 1)
             return [], number, body
         if kind == _VOCAB:

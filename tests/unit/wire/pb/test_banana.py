@@ -447,6 +447,38 @@ def test_an_expression_decoded_in_part_cannot_be_handed_over() -> None:
     assert source.take_rest() == b""
 
 
+def test_other_limits_count_from_when_they_are_set_on() -> None:
+    source = decoder(b"\x03\x82abc\x03\x82abc", replace(LIMITS, string_bytes=3))
+    assert source.next_expression() == b"abc"
+    source.limits = replace(LIMITS, string_bytes=2)
+    with pytest.raises(LimitBroken) as caught:
+        source.next_expression()
+    assert (caught.value.limit, caught.value.value, caught.value.asked) == ("string_bytes", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest", "name"),
+    [
+        (b"\x01\x80" * 4, b"\x01\x80", "nesting"),
+        (b"\x02\x80\x05\x82hello", b"\x05\x82hello", "message_bytes"),
+        (b"\x06\x82hello", b"!", "string_bytes"),
+        (b"\x00\x00\x00", b"\x81", "prefix_digits"),
+        (b"\x03\x80\x01\x81", b"\x03\x80", "list_elements"),
+    ],
+)
+def test_limits_that_are_lowered_in_the_middle_of_an_expression_count_for_the_rest_of_it(
+    begun: bytes, rest: bytes, name: str
+) -> None:
+    lowered: dict[str, Any] = {name: 2}
+    source = decoder(begun)
+    assert source.next_expression() is NEED_DATA
+    source.limits = replace(LIMITS, **lowered)
+    source.receive_data(rest)
+    with pytest.raises(LimitBroken) as caught:
+        source.next_expression()
+    assert caught.value.limit == name
+
+
 def test_what_waits_for_its_rest_takes_little_more_memory_than_its_bytes() -> None:
     source = decoder(b"\x00\x00\x28\x82")  # a string of 640 KiB
     chunk = b"xyz"

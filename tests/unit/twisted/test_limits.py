@@ -1,0 +1,198 @@
+"""The limits of a pb.Broker, which a program may change at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from twisted.internet import defer
+from twisted.internet.testing import StringTransport
+
+from pellucid.errors import LimitExceeded, TooManyCalls
+from pellucid.limits import Limits
+from pellucid.twisted import banana, pb
+from tests.unit.twisted.link import Link, outcome
+
+DIGITS = Limits().prefix_digits
+LARGE = b"x" * (Limits().string_bytes + 1)
+LONG = 2 ** (7 * DIGITS)
+
+
+@pytest.fixture(autouse=True)
+def defaults(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test sets module-wide counts no more after it."""
+    monkeypatch.setattr(banana, "SIZE_LIMIT", banana.SIZE_LIMIT)
+    yield
+    banana.setPrefixLimit(DIGITS)
+
+
+class Echoer(pb.Root):
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def remote_echo(self, value: Any) -> Any:
+        return value
+
+    def remote_hear(self, value: Any) -> None:
+        self.heard.append(value)
+
+    def remote_wait(self) -> defer.Deferred[Any]:
+        return defer.Deferred()
+
+    def remote_many(self) -> list[Any]:
+        return [pb.Referenceable() for _ in range(3)]
+
+
+def refused(result: Any) -> bool:
+    return bool(result.check(LimitExceeded))
+
+
+# SIZE_LIMIT.
+
+
+def test_a_size_limit_that_is_set_while_connections_last_counts_at_both_ends() -> None:
+    link = Link(Echoer())
+    assert refused(link.call(link.root, "echo", LARGE))
+    banana.SIZE_LIMIT = len(LARGE)
+    assert link.call(link.root, "echo", LARGE) == LARGE
+    banana.SIZE_LIMIT = 100
+    assert link.call(link.root, "echo", b"x" * 100) == b"x" * 100
+    assert refused(link.call(link.root, "echo", b"x" * 101))
+    assert refused(link.call(link.root, "echo", [0] * 101))
+
+
+def test_a_size_limit_that_a_method_sets_counts_for_its_own_answer() -> None:
+    class Generous(pb.Root):
+        def remote_large(self) -> bytes:
+            banana.SIZE_LIMIT = len(LARGE)
+            return LARGE
+
+    link = Link(Generous())
+    assert link.call(link.root, "large") == LARGE
+
+
+def test_a_larger_size_limit_lets_a_connection_carry_larger_messages() -> None:
+    link = Link(Echoer())
+    huge = b"x" * (Limits().message_bytes + 1)
+    banana.SIZE_LIMIT = len(huge)
+    assert link.call(link.root, "echo", huge) == huge
+
+
+def test_a_broker_may_have_a_size_limit_of_its_own() -> None:
+    link = Link(Echoer())
+    link.client.sizeLimit = 50
+    assert refused(link.call(link.root, "echo", b"x" * 51))
+    assert not link.server.transport.disconnecting
+
+
+# setPrefixLimit.
+
+
+def test_a_connection_takes_longer_ints_once_it_is_told_to() -> None:
+    root = Echoer()
+    link = Link(root)
+    assert refused(link.call(link.root, "hear", LONG))
+    link.client.setPrefixLimit(DIGITS + 1)
+    link.server.setPrefixLimit(DIGITS + 1)
+    link.call(link.root, "hear", LONG)
+    assert root.heard == [LONG]
+    assert link.client.prefixLimit == DIGITS + 1
+
+
+def test_a_connection_takes_only_shorter_ints_once_it_is_told_to() -> None:
+    root = Echoer()
+    link = Link(root)
+    link.server.setPrefixLimit(4)
+    link.call(link.root, "hear", 2**28 - 1)
+    assert root.heard == [2**28 - 1]
+    link.root.callRemote("hear", 2**28)
+    link.pump()
+    assert link.server.transport.disconnecting
+    assert root.heard == [2**28 - 1]
+
+
+def test_the_modules_prefix_limit_is_that_of_connections_made_from_then_on() -> None:
+    before, made = Link(Echoer()), pb.PBClientFactory().buildProtocol(None)
+    banana.setPrefixLimit(DIGITS + 1)
+    root = Echoer()
+    after = Link(root)
+    after.call(after.root, "hear", LONG)
+    made.makeConnection(StringTransport())
+    assert root.heard == [LONG]
+    assert made.prefixLimit == DIGITS + 1
+    assert refused(before.call(before.root, "hear", LONG))
+
+
+# limits.
+
+
+def test_a_class_may_have_limits_of_its_own() -> None:
+    class Narrow(pb.Broker):
+        limits = replace(pb.Broker.limits, references_imported=2)
+
+    factory = pb.PBClientFactory()
+    factory.protocol = Narrow
+    link = Link(Echoer(), factory)
+    assert refused(link.call(link.root, "many"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    "changes", [{"references_imported": 2}, {"nesting": 1}, {"message_bytes": 20}, {"elements": 8}]
+)
+def test_a_broker_may_have_limits_of_its_own_before_and_after_it_is_connected(
+    when: str, changes: dict[str, int]
+) -> None:
+    class Factory(pb.PBClientFactory):
+        def buildProtocol(self, addr: Any) -> pb.Broker:
+            broker = super().buildProtocol(addr)
+            if when == "before":
+                broker.limits = replace(broker.limits, **changes)
+            return broker
+
+    link = Link(Echoer(), Factory())
+    if when == "after":
+        link.client.limits = replace(link.client.limits, **changes)
+    waiting = link.root.callRemote("many")
+    link.pump()
+    assert link.client.transport.disconnecting or refused(outcome(waiting))
+
+
+def test_how_many_methods_run_may_be_said_at_any_time() -> None:
+    link = Link(Echoer())
+    link.server.limits = replace(link.server.limits, running_calls=1, waiting_calls=1)
+    running = link.root.callRemote("wait")
+    waiting = link.root.callRemote("echo", 1)
+    assert link.call(link.root, "echo", 2).check(TooManyCalls)
+    link.server.limits = replace(link.server.limits, waiting_calls=2)
+    assert not running.called
+    one_more = link.root.callRemote("echo", 3)
+    link.pump()
+    assert not waiting.called
+    assert not one_more.called
+
+
+def test_how_many_answers_a_broker_waits_for_may_be_said_at_any_time() -> None:
+    link = Link(Echoer())
+    link.root.callRemote("wait")
+    link.client.limits = replace(link.client.limits, calls_pending=1)
+    assert link.call(link.root, "echo", 1).check(TooManyCalls)
+
+
+def test_what_a_stranger_may_say_first_is_bounded_by_the_limits_of_its_connection() -> None:
+    broker = pb.PBServerFactory(Echoer()).buildProtocol(None)
+    broker.limits = replace(broker.limits, negotiation_bytes=40)
+    transport = StringTransport()
+    broker.makeConnection(transport)
+    broker.dataReceived(b"\x7f\x82" + b"x" * 40)
+    assert transport.disconnecting
+
+
+def test_limits_that_are_lowered_leave_what_is_held() -> None:
+    link = Link(Echoer())
+    held = link.call(link.root, "many")
+    link.client.limits = replace(link.client.limits, references_imported=1)
+    assert len(held) == 3
+    assert all(reference.alive for reference in held)
