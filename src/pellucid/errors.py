@@ -146,10 +146,24 @@ class DeadlineExceeded(TimeoutError):
 class PBConnectionLost(Exception):
     """The connection ended while a call was under way. Whether the method ran is not known."""
 
-    def __init__(self, reason: str, *, sent: bool = True) -> None:
+    reason: str = ""
+    """Why, in words; so is its `str`, whatever a door has in `args`."""
+    sent: bool = True
+    """False when the request had certainly not been handed to the transport, so it cannot have run."""
+
+    def __init__(self, reason: object = "", *, sent: bool = True) -> None:
         super().__init__(reason)
+        self.reason = str(reason)
         self.sent = sent
-        """False when the request had certainly not been handed to the transport, so it cannot have run."""
+
+    def __str__(self) -> str:
+        return self.reason or super().__str__()
+
+    def before_it_was_sent(self) -> PBConnectionLost:
+        """The same end, for a call that was not handed to the transport."""
+        other = PBConnectionLost(self.reason, sent=False)
+        other.args = self.args
+        return other
 
 
 class ConnectFailed(Exception):

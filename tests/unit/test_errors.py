@@ -100,3 +100,14 @@ def test_a_huge_int_is_told_by_its_size() -> None:
 def test_a_lost_connection_says_whether_the_request_had_been_sent() -> None:
     assert PBConnectionLost("gone").sent
     assert not PBConnectionLost("gone", sent=False).sent
+    assert not PBConnectionLost("gone").before_it_was_sent().sent
+
+
+def test_a_lost_connection_tells_why_in_words_whatever_its_arguments_are() -> None:
+    lost = PBConnectionLost("gone")
+    lost.args = (ValueError("a failure, in PB"),)
+    for each in lost, lost.before_it_was_sent():
+        assert (str(each), each.reason, each.args) == ("gone", "gone", lost.args)
+    assert str(PBConnectionLost()) == ""
+    bare = PBConnectionLost.__new__(PBConnectionLost, "text alone")
+    assert (str(bare), bare.sent) == ("text alone", True)

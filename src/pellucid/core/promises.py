@@ -189,7 +189,7 @@ class _Waiting:
             if error is None and promise is self._target:
                 error = self._found(promise)
             if isinstance(error, PBConnectionLost):
-                error = PBConnectionLost(str(error), sent=False)
+                error = error.before_it_was_sent()
             if error is not None:
                 self.call.fail(error)
         if self._key is not None:

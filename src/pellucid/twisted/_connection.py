@@ -169,6 +169,7 @@ class Broker(banana.Banana):
         lost = self._core.close(reason.getErrorMessage())
         self._runner.stop()
         for call, failed in lost.calls:
+            failed.args = (reason,)  # as in PB; programs ask it what it is
             call.fail(failed)
         for stopped in lost.observers:
             self._tell_stopped(stopped)

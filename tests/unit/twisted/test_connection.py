@@ -7,8 +7,9 @@ import threading
 from typing import Any, ClassVar
 
 import pytest
-from twisted.internet import defer
+from twisted.internet import defer, error
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 import pellucid
 from pellucid.twisted import pb
@@ -503,6 +504,29 @@ def test_pending_calls_fail_before_connection_lost_returns_and_the_transport_sta
     link.cut()
     assert outcome(waiting).check(pb.PBConnectionLost)
     assert link.client.transport is link.to_server
+
+
+def test_a_lost_call_fails_with_the_reason_for_its_argument_as_in_pb() -> None:
+    link = Link(One())
+    lost = Failure(error.ConnectionLost())
+    waiting = [link.root.callRemote("later"), link.root.callRemote("later")]
+    waiting.append(link.root.callRemote("echo", waiting[0]))
+    waiting.append(waiting[1].call("three", 1))
+    link.client.connectionLost(lost)
+    for each, sent in zip(waiting, [True, True, False, False], strict=True):
+        failure = outcome(each)
+        assert failure.type is pb.PBConnectionLost
+        assert failure.value.args == (lost,)
+        assert failure.value.args[0].check(error.ConnectionLost)
+        assert str(failure.value) == failure.getErrorMessage() == lost.getErrorMessage()
+        assert failure.value.sent is sent
+
+
+def test_a_lost_connection_may_be_raised_by_a_program_with_any_argument_or_none() -> None:
+    lost = Failure(error.ConnectionLost())
+    assert pb.PBConnectionLost(lost).args == (lost,)
+    assert str(pb.PBConnectionLost("gone")) == "gone"
+    assert str(pb.PBConnectionLost()) == ""
 
 
 def test_a_peer_that_breaks_the_protocol_is_disconnected() -> None:
