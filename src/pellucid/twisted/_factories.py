@@ -28,13 +28,15 @@ class PBClientFactory(protocol.ClientFactory[Broker]):
     unsafeTracebacks: bool | int = False
     """Whether a peer whose call fails here is sent the text of the traceback."""
 
+    rootObjectRequests: list[defer.Deferred[Any]]
+    """Who waits for the root object."""
+    _broker: Broker | None
+    _root: RemoteReference | None
+
     def __init__(self, unsafeTracebacks: bool | int = False, security: Any = jelly.globalSecurity) -> None:
         self.unsafeTracebacks = unsafeTracebacks
         self.security = security
-        self.rootObjectRequests: list[defer.Deferred[Any]] = []
-        """Who waits for the root object."""
-        self._broker: Broker | None = None
-        self._root: RemoteReference | None = None
+        self._reset()
 
     def buildProtocol(self, addr: Any) -> Broker:
         """The broker of a new connection."""
@@ -79,19 +81,23 @@ class PBClientFactory(protocol.ClientFactory[Broker]):
         if reconnecting:
             self._broker = self._root = None
         else:
-            self._fail_all(reason)
+            self._failAll(reason)
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
         """Called when no connection could be made."""
-        self._fail_all(reason)
+        self._failAll(reason)
 
-    def _fail_all(self, reason: Failure) -> None:
-        waiting, self.rootObjectRequests = self.rootObjectRequests, []
+    # Programs that reconnect and log in by themselves, Buildbot's worker among them, use PB's names for these steps.
+
+    def _reset(self) -> None:
+        self.rootObjectRequests = []
         self._broker = self._root = None
+
+    def _failAll(self, reason: Failure) -> None:
+        waiting = self.rootObjectRequests
+        self._reset()
         for each in waiting:
             each.errback(reason)
-
-    # Programs that log in by themselves, Buildbot's worker among them, use PB's names for these steps.
 
     def _cbSendUsername(self, root: Any, username: str | bytes, password: str | bytes, client: Any) -> Any:
         name = username.encode() if isinstance(username, str) else username

@@ -137,6 +137,61 @@ def test_programs_that_log_in_by_themselves_may_use_pbs_names_for_the_steps() ->
     assert hall.link.call(outcome(waiting), "name") == b"alice"
 
 
+def test_k2_programs_that_reconnect_by_themselves_may_use_pbs_names_for_what_a_factory_keeps() -> None:
+    factory: Any = pb.PBClientFactory()
+    assert (factory._broker, factory._root) == (None, None)
+    link = Link(Echoer(), factory)
+    assert factory._broker is link.client
+    assert link.call(factory._root, "echo", 1) == 1
+    waiting = pb.PBClientFactory.getRootObject(pb.PBClientFactory())
+    factory.rootObjectRequests.append(waiting)
+    factory._reset()
+    assert [factory._broker, factory._root, factory.rootObjectRequests] == [None, None, []]
+    later = factory.getRootObject()
+    assert not later.called
+    factory._failAll(Failure(error.ConnectionLost()))
+    assert outcome(later).check(error.ConnectionLost)
+    assert not waiting.called
+
+
+def test_k2_a_subclass_may_say_what_is_reset() -> None:
+    class Factory(pb.PBClientFactory):
+        resets = 0
+
+        def _reset(self) -> None:
+            self.resets += 1
+            super()._reset()
+
+    factory = Factory()
+    factory.clientConnectionFailed(None, Failure(error.ConnectionRefusedError()))
+    assert factory.resets == 2
+
+
+def test_k2_the_transport_of_a_reference_and_of_a_mind_can_be_reached() -> None:
+    class Transport(StringTransport):
+        aborted = kept_alive = False
+
+        def setTcpKeepAlive(self, enabled: bool) -> None:
+            self.kept_alive = enabled
+
+        def abortConnection(self) -> None:
+            super().abortConnection()
+            self.aborted = True
+
+    hall = Hall()
+    avatar = hall.login(b"alice", b"secret", Echoer())
+    (user,) = hall.realm.users
+    for reference, broker in (avatar, hall.link.client), (user.mind, hall.link.server):
+        assert reference.broker is broker
+        assert reference.broker.transport.getPeer() == broker.transport.getPeer()
+        transport = broker.transport = Transport()
+        reference.broker.transport.setTcpKeepAlive(True)
+        reference.broker.transport.abortConnection()
+        assert (transport.kept_alive, transport.aborted) == (True, True)
+    hall.link.cut()
+    assert user.mind.broker is hall.link.server
+
+
 # Factories.
 
 
