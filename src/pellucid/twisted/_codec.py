@@ -193,11 +193,16 @@ class Jellier(jelly.Jellier):
         if self._placeholders:
             return
         if not self._in_states:
-            raise refusal(cls)
+            raise refusal(cls, _HOW_TO_ALLOW)
         if cls not in _LOGGED:
             _LOGGED.add(cls)
             log.msg(f"{qualified_name(cls)} objects may not cross: placeholders stand for them in the state of others")
 
+
+_HOW_TO_ALLOW = (
+    "allow its instances, here and at the peer, with globalSecurity.allowInstancesOf; "
+    "the peer allows copies of a Copyable with setUnjellyableForClass"
+)
 
 _LOGGED: WeakSet[type] = WeakSet()
 """Classes whose placeholders have been logged."""

@@ -200,7 +200,7 @@ class TasterPolicy(Policy):
         return self._class(name)
 
     def _class(self, name: str) -> type:
-        self._check_module(name.rpartition(".")[0], name)
+        self._check_module(name.rpartition(".")[0], name, "setUnjellyableForClass and SecurityOptions.allowInstancesOf")
         found = _find(name)
         if not isinstance(found, type):
             raise InsecureJelly(f"{name[:200]} is no class that is loaded here")
@@ -215,9 +215,9 @@ class TasterPolicy(Policy):
             raise InsecureJelly(f"{name[:200]} is no function that is loaded here")
         return found
 
-    def _check_module(self, module: str, name: str) -> None:
+    def _check_module(self, module: str, name: str, see: str = "SecurityOptions.allowModules") -> None:
         if not self.taster.isModuleAllowed(module):
-            raise InsecureJelly(f"Module {module[:200]} not allowed (in type {name[:200]}).")
+            raise InsecureJelly(f"Module {module[:200]} not allowed (in type {name[:200]}); see {see}")
 
 
 class TagRegistry(Registry):

@@ -24,6 +24,14 @@ class Broken(pb.Error):
     """Expected."""
 
 
+class Stranger:
+    """Of no flavor."""
+
+
+class Unregistered(pb.Copyable):
+    """Registered by nobody."""
+
+
 class Two(pb.Referenceable):
     def remote_three(self, number: int) -> int:
         return number + 3
@@ -114,6 +122,23 @@ def test_an_argument_that_may_not_cross_fails_the_deferred_and_nothing_is_sent()
     assert failure.check(pb.InsecureJelly)
     assert not link.to_server.value()
     assert outcome(root.callRemote("echo", object(), pbanswer=False)).check(pb.InsecureJelly)
+
+
+def test_what_may_not_cross_is_refused_with_words_of_this_door() -> None:
+    link = Link(One())
+    text = str(outcome(link.root.callRemote("echo", [Stranger()])).value)
+    assert "Stranger objects may not cross: derive the class from Referenceable or Copyable" in text
+    assert "globalSecurity.allowInstancesOf" in text
+    assert "setUnjellyableForClass" in text
+    assert text.endswith("(at [0][0])")
+    assert "Registry" not in text
+
+
+def test_a_copy_that_nobody_registered_is_refused_with_words_of_this_door() -> None:
+    link = Link(One())
+    failure = link.call(link.root, "echo", Unregistered())
+    assert failure.check(pb.InsecureJelly)
+    assert "see setUnjellyableForClass and SecurityOptions.allowInstancesOf" in failure.value
 
 
 def test_references_are_the_same_classes_through_both_doors_and_have_both_verbs() -> None:

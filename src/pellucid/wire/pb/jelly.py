@@ -273,8 +273,8 @@ def flavor_encoder(cls: type) -> Encoder | None:
     return next((_FLAVORS[ancestor] for ancestor in cls.__mro__ if ancestor in _FLAVORS), None)
 
 
-def refusal(cls: type) -> InsecureJelly:
-    """Why instances of `cls` may not cross, and what to do."""
+def refusal(cls: type, allow: str = "register it with Registry.register_copyable") -> InsecureJelly:
+    """Why instances of `cls` may not cross, and what to do: give the class a flavor, or what `allow` says."""
     if cls in WRITERS or cls in _CONTAINERS:
         return InsecureJelly(
             f"{cls.__name__} objects may not cross by this policy; allow them with Policy(types=[...])"
@@ -282,8 +282,7 @@ def refusal(cls: type) -> InsecureJelly:
     if hasattr(cls, "__await__"):
         return InsecureJelly(f"{qualified_name(cls)} objects may not cross: await it first, and send its result")
     return InsecureJelly(
-        f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, "
-        "or register it with Registry.register_copyable"
+        f"{qualified_name(cls)} objects may not cross: derive the class from Referenceable or Copyable, or {allow}"
     )
 
 
