@@ -98,7 +98,7 @@ class Broker(banana.Banana):
 
     def __init__(self, isClient: int = 1, security: Any = jelly.globalSecurity) -> None:
         super().__init__(isClient)
-        self.security = security
+        self._policy = TasterPolicy(security, self)
         self.disconnected = 0
         """Whether the connection has ended."""
         self.connects: list[Callable[[], object]] | None = []
@@ -110,7 +110,7 @@ class Broker(banana.Banana):
         self._core = Core(
             listens=not isClient,
             registry=TagRegistry(),
-            policy=TasterPolicy(security, self),
+            policy=self._policy,
             limits=self.limits,
             door=self,
             dialects=[_DIALECTS[name] for name in self.knownDialects if name in _DIALECTS],
@@ -127,6 +127,15 @@ class Broker(banana.Banana):
     def books(self) -> Books:
         """The tables of this connection."""
         return self._core.books
+
+    @property
+    def security(self) -> Any:
+        """What says which types may cross; other security options count from when they are set on."""
+        return self._policy.taster
+
+    @security.setter
+    def security(self, security: Any) -> None:
+        self._policy.taster = security
 
     # Protocol.
 

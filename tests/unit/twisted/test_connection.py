@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 import pellucid
-from pellucid.twisted import pb
+from pellucid.twisted import jelly, pb
 from tests.unit.twisted.link import Link, outcome
 
 
@@ -132,6 +132,17 @@ def test_what_may_not_cross_is_refused_with_words_of_this_door() -> None:
     assert "setUnjellyableForClass" in text
     assert text.endswith("(at [0][0])")
     assert "Registry" not in text
+
+
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_other_security_options_count_from_when_a_broker_is_given_them(side: str) -> None:
+    link = Link(One())
+    assert link.call(link.root, "echo", [1]) == [1]
+    broker: pb.Broker = getattr(link, side)
+    broker.security = jelly.SecurityOptions()  # which allow no lists
+    failure = link.call(link.root, "echo", [1])
+    assert failure.check(pb.InsecureJelly)
+    assert broker.security is not pb.globalSecurity
 
 
 def test_a_copy_that_nobody_registered_is_refused_with_words_of_this_door() -> None:
