@@ -96,6 +96,13 @@ class Broker(banana.Banana):
     `banana.SIZE_LIMIT`, as they are at each message; what is held already stays.
     """
 
+    acceptPlaceholders: bool = False
+    """Whether calls may come with placeholders among their arguments, as in Twisted: they arrive as `Unpersistable`.
+
+    A Twisted peer sends such a placeholder for an object that may not cross. Unless this is true, its call is answered
+    with InsecureJelly. A class or an instance may have its own, at any time.
+    """
+
     def __init__(self, isClient: int = 1, security: Any = jelly.globalSecurity) -> None:
         super().__init__(isClient)
         self._policy = TasterPolicy(security, self)

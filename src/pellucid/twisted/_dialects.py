@@ -45,6 +45,7 @@ class PBDialect(dialect.PBDialect):
         return Jellier(self._ledger, encoders_for(self._broker.security, self._encoders), perspective)
 
     def _unjellier(self, *, placeholders: bool) -> Unjellier:
+        placeholders = placeholders or self._broker.acceptPlaceholders
         return Unjellier(self._ledger, decoders_for(self._broker.security), placeholders=placeholders)
 
     def _failure_unjellier(self) -> Unjellier:

@@ -168,8 +168,8 @@ def setUnjellyableForClassTree(module: ModuleType, baseClass: type, prefix: str 
 class TasterPolicy(Policy):
     """PB's security options, as the policy of one connection; `invoker` is its `pb.Broker`."""
 
-    def __init__(self, taster: Taster, invoker: Any = None, *, accept_placeholders: bool = False) -> None:
-        super().__init__(accept_placeholders=accept_placeholders)
+    def __init__(self, taster: Taster, invoker: Any = None) -> None:
+        super().__init__()
         self.taster = taster
         self.invoker = invoker
 

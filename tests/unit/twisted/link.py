@@ -19,9 +19,17 @@ ROUNDS = 1_000
 class Link:
     """A client and a server, made by their factories."""
 
-    def __init__(self, root: Any, client: pb.PBClientFactory | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        root: Any,
+        client: pb.PBClientFactory | None = None,
+        *,
+        protocol: type[pb.Broker] = pb.Broker,
+        **options: Any,
+    ) -> None:
         self.client_factory = client or pb.PBClientFactory()
         self.server_factory = pb.PBServerFactory(root, **options)
+        self.server_factory.protocol = protocol
         self.client = self.client_factory.buildProtocol(None)
         self.server = self.server_factory.buildProtocol(None)
         self.to_server, self.to_client = StringTransport(), StringTransport()
