@@ -41,6 +41,14 @@ class PBDialect(dialect.PBDialect):
         self._broker.renew_limits()
         return super().encode(message)
 
+    def _read_unknown(self, expression: list[Any]) -> Message | None:
+        """A command of the program's own, which its subclass of `pb.Broker` has a ``proto_`` method for."""
+        method = getattr(self._broker, f"proto_{expression[0].decode(errors='backslashreplace')}", None)
+        if method is None:
+            return super()._read_unknown(expression)
+        method(*expression[1:])
+        return None
+
     def _jellier(self, perspective: Any) -> Jellier:
         return Jellier(self._ledger, encoders_for(self._broker.security, self._encoders), perspective)
 

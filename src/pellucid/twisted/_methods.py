@@ -75,7 +75,7 @@ class Runner:
                 raise call.error or RemoteProtocolError("nothing to run")
             result = call.method(*args, **kwargs)
         except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
-            self._fail(Failure(), call)
+            self._fail(Failure(), call, raised=True)
             self._ended(None)
             return
         finally:
@@ -111,10 +111,11 @@ class Runner:
             log.msg(f"The result of {call.name!r} can't be sent: {failed}")
         self._host.flush()
 
-    def _fail(self, failure: Failure, call: MethodCall) -> None:
+    def _fail(self, failure: Failure, call: MethodCall, *, raised: bool = False) -> None:
         if not is_expected(failure) and not isinstance(failure.value, _NO_NEWS):
             if call.wants_answer:
-                log.msg("Peer will receive following PB traceback:", isError=True)
+                # In PB as well, this is an error where the method itself raised it, and news where its Deferred failed.
+                log.msg("Peer will receive following PB traceback:", isError=raised)
             log.err(failure)
         self._tell(call, answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks))
 

@@ -34,3 +34,16 @@ def logged() -> Iterator[list[Any]]:
     log.addObserver(observe)
     yield errors
     log.removeObserver(observe)
+
+
+@pytest.fixture
+def messages() -> Iterator[list[str]]:
+    """What is logged while a test runs."""
+    logged: list[str] = []
+
+    def observe(event: dict[str, Any]) -> None:
+        logged.append(" ".join(event["message"]))
+
+    log.addObserver(observe)
+    yield logged
+    log.removeObserver(observe)

@@ -288,12 +288,14 @@ def test_an_expected_error_is_told_and_not_logged(logged: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("method", ["wrong", "wrong_later"])
-def test_an_unexpected_error_is_told_and_logged(method: str, logged: list[Any]) -> None:
+def test_an_unexpected_error_is_told_and_logged(method: str, logged: list[Any], messages: list[str]) -> None:
     link = Link(One())
     failure = link.call(link.root, method)
     assert failure.check(ArithmeticError) is ArithmeticError
     assert kinds(logged) == [ZeroDivisionError]
-    assert "Peer will receive following PB traceback:" in logged[0]["message"]
+    announced = "Peer will receive following PB traceback:"
+    assert announced in messages
+    assert any(announced in event["message"] for event in logged) is (method == "wrong")
 
 
 def test_a_missing_method_is_told_and_logged(logged: list[Any]) -> None:
@@ -605,3 +607,32 @@ def test_a_broker_speaks_only_the_dialects_that_its_class_knows(side: str) -> No
     ends[0].dataReceived(to_client.value())
     ends[1].dataReceived(to_server.value())
     assert [end.currentDialect for end in ends] == [b"none", b"none"]
+
+
+# What subclasses of Broker and others may lean on.
+
+
+def test_a_broker_may_have_commands_of_its_own() -> None:
+    class Own(pb.Broker):
+        heard: ClassVar[list[Any]] = []
+
+        def proto_shout(self, *words: Any) -> None:
+            self.heard.append(words)
+            self.sendCall(b"echo", *words)
+
+    link = Link(One(), protocol=Own)
+    link.client.sendCall(b"shout", b"ho", [1, 2.5])
+    link.client.sendCall(b"whisper")
+    assert link.call(link.root, "echo", 1) == 1
+    assert Own.heard == [(b"ho", [1, 2.5])]
+
+
+def test_what_a_command_of_its_own_raises_reaches_the_transport_as_in_pb() -> None:
+    class Own(pb.Broker):
+        def proto_shout(self) -> None:
+            raise ZeroDivisionError
+
+    link = Link(One(), protocol=Own)
+    link.client.sendCall(b"shout")
+    with pytest.raises(ZeroDivisionError):
+        link.pump()

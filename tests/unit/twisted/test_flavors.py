@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from twisted.internet import defer
-from twisted.python import log
 from twisted.python.failure import Failure
 
 from pellucid.errors import Error, InsecureJelly, NoSuchMethod
@@ -19,19 +17,6 @@ from pellucid.twisted import flavors, jelly, pb
 from tests.unit.twisted.link import Link
 
 HERE = __name__
-
-
-@pytest.fixture
-def messages() -> Iterator[list[str]]:
-    """What is logged while a test runs."""
-    logged: list[str] = []
-
-    def observe(event: dict[str, Any]) -> None:
-        logged.append(" ".join(event["message"]))
-
-    log.addObserver(observe)
-    yield logged
-    log.removeObserver(observe)
 
 
 class Plain:

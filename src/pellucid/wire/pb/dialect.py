@@ -88,11 +88,13 @@ class PBDialect:
             if not self.greeted and expression[0] != b"version":
                 raise RemoteProtocolError("the peer did not send its version first")
             read = _READERS.get(expression[0])
-            if read is None:
-                return Unknown(expression[0][:200].decode(errors="backslashreplace"))
-            message = read(self, expression)
+            message = self._read_unknown(expression) if read is None else read(self, expression)
             if message is not None:
                 return message
+
+    def _read_unknown(self, expression: list[Any]) -> Message | None:
+        """A command that PB does not have; None where a door has seen to it."""
+        return Unknown(expression[0][:200].decode(errors="backslashreplace"))
 
     def _read_version(self, expression: list[Any]) -> None:
         (version,) = _operands(expression, int)
