@@ -47,6 +47,12 @@ class RemoteCache(RemoteCopy, Held):
     ``observe_*`` methods.
     """
 
+    broker: Any = None
+    """The `pb.Broker` of the connection that it came through; None where that was not one of the Twisted door."""
+
+    luid: Any = None
+    """By which the owner knows it on that connection."""
+
     @built_in(lambda cache, name: find_method(cache, "observe_", name, dynamic=True))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What the owner's update `name` runs. Raises NoSuchMethod where there is nothing of that name."""

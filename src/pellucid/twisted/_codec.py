@@ -265,6 +265,11 @@ class Unjellier(unjelly.Unjellier):
 
     # Decoders.
 
+    def _remote(self, expression: list[Any]) -> Any:
+        # Programs may have registered a class of their own for all references.
+        registered = cast(TagRegistry, self._ledger.registry).unjellyable(b"remote") is not None
+        return self._tagged(expression) if registered else super()._remote(expression)
+
     def _tagged(self, expression: list[Any], number: int | None = None) -> Any:
         if type(expression[0]) is str:  # it came from no wire
             return self._unjelly([expression[0].encode(), *expression[1:]])
@@ -348,7 +353,7 @@ _RARE: Decoders = {
 
 ALL_DECODERS: Decoders = {
     tag: decoder for tag, decoder in find_decoders(BASIC_TYPES).items() if tag not in _RARE and tag != FAILURE
-} | {b"persistent": Unjellier._persistent}
+} | {b"persistent": Unjellier._persistent, b"remote": Unjellier._remote}
 """What `globalSecurity` allows. A failure is a copy like others here: see `pellucid.twisted._failures`."""
 
 _TAGS = frozenset(ALL_DECODERS)

@@ -51,8 +51,8 @@ LIMITS = Limits(running_calls=_MANY, waiting_calls=_MANY)
 class Local:
     """An object of ours that the peer holds, as the tables of a `Broker` show it."""
 
-    def __init__(self, obj: Any, perspective: Any = None, refcount: int = 1) -> None:
-        self.object = obj
+    def __init__(self, object: Any, perspective: Any = None, refcount: int = 1) -> None:  # noqa: A002 - its name in PB
+        self.object = object
         self.perspective = perspective
         self.refcount = refcount
         """Receipts that the peer has not given back."""

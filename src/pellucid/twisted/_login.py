@@ -14,7 +14,7 @@ from twisted.python.components import registerAdapter
 from zope.interface import Interface, implementer
 
 from pellucid.auth import Login, PasswordChallenge, PortalRoot
-from pellucid.flavors.referenceable import Referenceable, Root
+from pellucid.flavors.referenceable import Avatar, Referenceable, Root
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
@@ -89,3 +89,4 @@ class _PortalRoots:
 
 registerAdapter(_PortalRoots, Portal, IPBRoot)
 implementer(IPBRoot)(Root)
+implementer(IPerspective)(Avatar)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import defer
 from twisted.python import log
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from pellucid.core import caches, calls, references
 from pellucid.core.references import NO_OPTIONS, CallOptions
 from pellucid.twisted._failures import failure_of
+from pellucid.twisted.interfaces import IUnjellyable
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
@@ -80,6 +82,7 @@ class _Caller:
         raise NotImplementedError
 
 
+@implementer(IUnjellyable)
 class RemoteReference(_Caller, references.RemoteReference):
     """The right to call one object of the peer; see `pellucid.RemoteReference`, whose verbs it has as well."""
 

@@ -16,9 +16,11 @@ from pellucid.errors import (
     ProtocolError,
 )
 from pellucid.flavors.referenceable import AsReferenceable, Avatar
-from pellucid.twisted._connection import Broker, Local
+from pellucid.twisted._connection import Broker
+from pellucid.twisted._connection import Local as Local
 from pellucid.twisted._factories import PBClientFactory, PBServerFactory
-from pellucid.twisted._failures import CopiedFailure, CopyableFailure, RemoteError, failure2Copyable
+from pellucid.twisted._failures import CopiedFailure, CopyableFailure, failure2Copyable
+from pellucid.twisted._failures import RemoteError as RemoteError
 from pellucid.twisted._login import IPBRoot, IPerspective, IUsernameMD5Password
 from pellucid.twisted._references import RemoteMethod, RemoteReference
 from pellucid.twisted.flavors import (
@@ -41,7 +43,10 @@ from pellucid.twisted.flavors import (
     setUnjellyableForClass,
     setUnjellyableForClassTree,
 )
-from pellucid.twisted.jelly import InsecureJelly, globalSecurity, jelly, unjelly
+from pellucid.twisted.jelly import InsecureJelly as InsecureJelly
+from pellucid.twisted.jelly import globalSecurity as globalSecurity
+from pellucid.twisted.jelly import jelly as jelly
+from pellucid.twisted.jelly import unjelly as unjelly
 
 __all__ = [
     "MAX_BROKER_REFS",
@@ -57,9 +62,7 @@ __all__ = [
     "IPBRoot",
     "IPerspective",
     "IUsernameMD5Password",
-    "InsecureJelly",
     "Jellyable",
-    "Local",
     "NoSuchMethod",
     "PBClientFactory",
     "PBConnectionLost",
@@ -69,7 +72,6 @@ __all__ = [
     "RemoteCache",
     "RemoteCacheObserver",
     "RemoteCopy",
-    "RemoteError",
     "RemoteMethod",
     "RemoteReference",
     "Root",
@@ -79,8 +81,6 @@ __all__ = [
     "challenge",
     "copyTags",
     "failure2Copyable",
-    "globalSecurity",
-    "jelly",
     "portno",
     "respond",
     "setCopierForClass",
@@ -89,7 +89,6 @@ __all__ = [
     "setUnjellyableFactoryForClass",
     "setUnjellyableForClass",
     "setUnjellyableForClassTree",
-    "unjelly",
 ]
 
 portno = 8787

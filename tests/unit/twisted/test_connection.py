@@ -636,3 +636,32 @@ def test_what_a_command_of_its_own_raises_reaches_the_transport_as_in_pb() -> No
     link.client.sendCall(b"shout")
     with pytest.raises(ZeroDivisionError):
         link.pump()
+
+
+def test_a_class_may_be_registered_for_all_references() -> None:
+    class Own(pb.RemoteReference):
+        pass
+
+    pb.setUnjellyableForClass("remote", Own)
+    link = Link(One())
+    two = link.call(link.root, "two")
+    assert type(two) is Own
+    assert link.call(two, "three", 1) == 4
+    assert link.call(link.root, "two") is two
+
+
+def test_classes_provide_the_interfaces_that_they_do_in_twisted() -> None:
+    assert pb.IPerspective.providedBy(pb.Avatar())
+    assert pb.IPBRoot.providedBy(pb.Root())
+    assert jelly.IUnjellyable.implementedBy(pb.RemoteReference)
+    for cls in pb.Referenceable, pb.Copyable, pb.Cacheable, pb.RemoteReference:
+        assert jelly.IJellyable.implementedBy(cls)
+
+
+def test_a_copy_that_came_through_no_connection_has_no_broker() -> None:
+    assert (pb.RemoteCache().broker, pb.RemoteCache().luid) == (None, None)
+
+
+def test_a_local_is_made_of_an_object_by_name() -> None:
+    local = pb.Local(object=1, perspective=2)
+    assert (local.object, local.perspective, local.refcount) == (1, 2, 1)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import twisted
 
+from pellucid.twisted import pb
+
 SOURCES = Path(twisted.__file__).parent / "spread"
 MODULES = sorted(file.stem for file in SOURCES.glob("[a-z]*.py"))
 MERELY_USED = defaultdict(set, {"pb": {"IJellyable", "IUnjellyable"}})
@@ -51,3 +53,13 @@ def test_what_a_module_exports_is_there(module: str) -> None:
     ours = importlib.import_module(f"pellucid.twisted.{module}")
 
     assert [name for name in ours.__all__ if not hasattr(ours, name)] == []
+
+
+def test_pb_exports_what_twisteds_does_and_no_more() -> None:
+    tree = ast.parse((SOURCES / "pb.py").read_text(encoding="utf-8"))
+    (exported,) = (
+        ast.literal_eval(statement.value)
+        for statement in tree.body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__"
+    )
+    assert sorted(pb.__all__) == sorted(exported)

@@ -177,7 +177,7 @@ def test_whoever_waits_for_the_state_is_called_once_when_it_is_there(owner: Owne
 def test_what_is_kept_is_the_state_and_nothing_of_the_connection(owner: Owner) -> None:
     copy = arrive(owner)
     owner.answer.callback({"text": "news"})
-    copy.broker = copy.luid = object()  # type: ignore[attr-defined]  # where Twisted keeps them
+    copy.broker = copy.luid = object()
 
     assert copy.__getstate__().keys() == {"publishedID", "perspective", "service", "timestamp", "text"}
 
