@@ -175,6 +175,17 @@ def test_a_result_that_pellucid_may_not_take_fails_that_call_alone(connect: Conn
     run(scenario())
 
 
+def test_the_placeholder_of_a_twisted_client_is_taken_where_the_door_is_told_to(
+    dialect: str, stock_client: Client, door_server: Server
+) -> None:
+    seen = {
+        service: stock_client.ask("refused", dialect, door_server.ports[dialect], {"service": service})
+        for service in ("root", "lenient")
+    }
+    assert seen["root"]["instance"]["type"] == "twisted.spread.jelly.InsecureJelly"
+    assert seen["lenient"]["instance"] == {"result": "str Unpersistable"}
+
+
 def test_an_instance_that_twisted_may_not_send_arrives_as_a_placeholder(connect: Connect) -> None:
     async def scenario() -> None:
         async with connect() as connection:

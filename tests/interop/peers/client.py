@@ -216,7 +216,7 @@ def copyables(client):
 @scenario
 def refused(client):
     """What may not cross, offered by a stock client: functions and modules it can't even encode."""
-    link = yield client.connect()
+    link = yield client.connect(client.options.get("service", "root"))
     client.saw(
         {
             "class": (yield link.outcome("describe", collections.OrderedDict)),

@@ -5,6 +5,7 @@ The line is ``{"pb": {"root": 4711, ...}, "none": {...}}``. Its services, each i
 root            everything of `Session`
 unsafe          the same, and tracebacks travel
 trusting        the same, under rules that let classes, functions and modules through
+lenient         the same as root, and pellucid's Twisted door takes placeholders among arguments
 portal          a login by password or anonymously
 members         a login by password only
 abort connected, abort offered, abort selected
@@ -384,6 +385,11 @@ class AbortSelected(pb.Broker):
         self.transport.abortConnection()
 
 
+class Lenient(pb.Broker):
+    service = "lenient"
+    acceptPlaceholders = True
+
+
 def factories(shared):
     made = {
         "root": pb.PBServerFactory(SharedRoot(shared)),
@@ -392,7 +398,7 @@ def factories(shared):
         "portal": pb.PBServerFactory(make_portal(shared, anonymous=True)),
         "members": pb.PBServerFactory(make_portal(shared, anonymous=False)),
     }
-    for broker in AbortConnected, AbortOffered, AbortSelected:
+    for broker in Lenient, AbortConnected, AbortOffered, AbortSelected:
         factory = pb.PBServerFactory(SharedRoot(shared))
         factory.protocol = broker
         made[broker.service] = factory
