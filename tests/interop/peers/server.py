@@ -387,7 +387,7 @@ class AbortSelected(pb.Broker):
 
 class Lenient(pb.Broker):
     service = "lenient"
-    acceptPlaceholders = True
+    acceptPlaceholders = True  # noqa: N815  # its name in this door
 
 
 def factories(shared):
