@@ -460,7 +460,7 @@ def test_other_limits_count_from_when_they_are_set_on() -> None:
     ("begun", "rest", "name"),
     [
         (b"\x01\x80" * 4, b"\x01\x80", "nesting"),
-        (b"\x02\x80\x05\x82hello", b"\x05\x82hello", "message_bytes"),
+        (b"\x03\x80\x01\x81\x01\x81", b"\x01\x81" * 20, "message_bytes"),
         (b"\x06\x82hello", b"!", "string_bytes"),
         (b"\x00\x00\x00", b"\x81", "prefix_digits"),
         (b"\x03\x80\x01\x81", b"\x03\x80", "list_elements"),
