@@ -25,16 +25,16 @@ from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.core.states import State
-from pellucid.errors import ConnectFailed, Overloaded, ProtocolError
+from pellucid.errors import CallCancelled, ConnectFailed, Overloaded, ProtocolError
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable, Root
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
-from pellucid.wire.dialect import DialectClass
+from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
-from pellucid.wire.messages import Answer, CallFailed, MethodCall, NotUnderstood
+from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.jelly import Jellier, find_encoders
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
@@ -78,6 +78,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     dialects: tuple[DialectClass, ...] = DIALECTS
     tracebacks: bool = False
+    sharing: Sharing = "tree"
 
 
 class Side:
@@ -95,6 +96,7 @@ class Side:
             limits=settings.limits,
             door=self,
             dialects=settings.dialects,
+            sharing=settings.sharing,
         )
         self.published = root
         self.ended_by: Exception | None = None
@@ -105,6 +107,10 @@ class Side:
         """How often it was asked to send releases."""
         self.calls: list[str] = []
         """Names of the methods that the peer called."""
+        self.piece_bytes = 64 * 1024
+        """Into how large pieces large buffers are cut."""
+        self.clock = 0.0
+        """The time, in seconds."""
         self.misunderstood: list[str] = []
         """What the peer said that it did not understand."""
         self._tracebacks = settings.tracebacks
@@ -153,7 +159,11 @@ class Side:
         if self.is_closed:
             return b""
         self._settle_unsent()
-        return self.broker.data_to_send()
+        pieces: list[bytes | memoryview] = [self.broker.data_to_send()]
+        while self.broker.outgoing.lane:
+            pieces += self.broker.next_piece(self.piece_bytes)
+            pieces.append(self.broker.data_to_send())
+        return b"".join(pieces)
 
     def go_on(self) -> bool:
         """Let paused methods run on; whether one ended."""
@@ -173,8 +183,14 @@ class Side:
         while (notice := self.broker.take_notice()) is not None:
             notice()
 
+    def now(self) -> float:
+        return self.clock
+
     def make_call(self, maker: Maker, name: str, options: CallOptions) -> Promise:
-        return Promise(maker, name)
+        promise = Promise(maker, name)
+        if options.timeout is not None:
+            promise.deadline = self.clock + options.timeout
+        return promise
 
     def check_room(self) -> None:
         if self.is_crowded:
@@ -198,6 +214,8 @@ class Side:
                 event.call.fail(event.error)
             case Ready():
                 self.broker.publish(self.published)
+            case Cancel():
+                self._cancel(event.call)
             case Released():
                 for cleanup in event.cleanups:
                     cleanup()
@@ -227,6 +245,13 @@ class Side:
             self._step(call, result)
         else:
             self.broker.answer(call, result)
+
+    def _cancel(self, call: MethodCall) -> None:
+        for paused in self._paused:
+            if paused[0] is call:
+                self._paused.remove(paused)
+                paused[1].close()
+        self.broker.fail(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
 
     def _step(self, call: MethodCall, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
     from pellucid.auth.portal import Portal, Realm
+    from pellucid.core.caches import update_all
     from pellucid.core.calls import Call
-    from pellucid.core.references import RemoteReference
+    from pellucid.core.gathering import gather
+    from pellucid.core.references import Prepared, RemoteReference
     from pellucid.errors import (
         CallCancelled,
         ConnectFailed,
@@ -63,8 +65,10 @@ _HOMES = {
     "pellucid.asyncio.server": "Server serve",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
     "pellucid.auth.portal": "Portal Realm",
+    "pellucid.core.caches": "update_all",
     "pellucid.core.calls": "Call",
-    "pellucid.core.references": "RemoteReference",
+    "pellucid.core.gathering": "gather",
+    "pellucid.core.references": "Prepared RemoteReference",
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
     "InsecureJelly LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect NoSuchMethod "
     "NotAReference Overloaded PBConnectionLost ProtocolError RemoteError RemoteProtocolError TooManyCalls "
@@ -129,6 +133,7 @@ __all__ = [
     "PageCollector",
     "Policy",
     "Portal",
+    "Prepared",
     "ProtocolError",
     "Realm",
     "Referenceable",
@@ -151,9 +156,11 @@ __all__ = [
     "copyable",
     "credentials",
     "current_call",
+    "gather",
     "get_all_pages",
     "in_thread",
     "run",
     "send_pages",
     "serve",
+    "update_all",
 ]

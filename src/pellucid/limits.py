@@ -23,6 +23,12 @@ class Limits:
     message_bytes: int = 16 * 1024 * 1024
     """Bytes in one message. PB itself has no bound; without one a peer could make us buffer for ever."""
 
+    inline_bytes: int = 4 * 1024 * 1024
+    """Bytes in one message of the native dialect, large buffers aside. A byte there can stand for 75 in memory."""
+
+    buffer_bytes: int = 128 * 1024 * 1024
+    """Bytes in the large buffers of one message, which travel beside it in the native dialect."""
+
     negotiation_bytes: int = 4096
     """Bytes in what a peer says before a dialect is agreed on: names of dialects. So far nothing is known of it."""
 
@@ -52,6 +58,12 @@ class Limits:
 
     calls_pending: int = 100_000
     """Calls of ours that the peer has not answered yet."""
+
+    kept_answers: int = 16_384
+    """Answers kept in the native dialect until the peer has seen them: it may still call what a call results in."""
+
+    kept_bytes: int = 16 * 1024 * 1024
+    """Bytes, as they were sent, of the answers that are kept."""
 
     running_calls: int = 256
     """Methods that run at the same time for one peer; further calls wait in order."""

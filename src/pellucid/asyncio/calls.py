@@ -48,11 +48,17 @@ class Call(calls.Call):
                 del self  # or the traceback would keep the call, and the call the traceback
         return self._value
 
-    def set_timeout(self, seconds: float) -> None:
-        """End the call in DeadlineExceeded after so many seconds."""
-        self._timer = self._line.loop.call_later(
-            seconds, lambda: self.fail(DeadlineExceeded(f"no answer to {self.name!r} within {seconds} s"))
-        )
+    def end_by(self, deadline: float | None, timeout: float | None) -> None:
+        """End the call in DeadlineExceeded at `deadline`, by the loop's clock, or after `timeout` seconds."""
+        now = self._line.loop.time()
+        if timeout is None or (deadline is not None and deadline < now + timeout):
+            assert deadline is not None  # there is one or the other
+            self.deadline = deadline
+            why = f"no answer to {self.name!r} in the time left to the call that made it"
+        else:
+            self.deadline = now + timeout
+            why = f"no answer to {self.name!r} within {timeout} s"
+        self._timer = self._line.loop.call_at(self.deadline, lambda: self.fail(DeadlineExceeded(why)))
 
     def __repr__(self) -> str:
         state = "under way" if not self._done else "failed" if self._error is not None else "answered"

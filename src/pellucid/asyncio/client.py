@@ -14,7 +14,8 @@ from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
 from pellucid.urls import UnixURL, parse_url
-from pellucid.wire.dialects import dialects_named
+from pellucid.wire.dialect import Sharing
+from pellucid.wire.dialects import dialects_named, sharing_named
 
 __all__ = ["Connecting", "connect"]
 
@@ -27,13 +28,15 @@ def connect(
     limits: Limits | None = None,
     dialects: Iterable[str] | None = None,
     tls: ssl.SSLContext | None = None,
+    sharing: Sharing = "tree",
     unsafe_tracebacks: bool = False,
 ) -> Connecting:
     """Connect to the server at `url`: ``async with connect(url) as connection``, or ``await connect(url)``.
 
     `registry`, `policy` and `limits` say what may cross; `dialects` are the names of wire languages to speak, all of
-    them by default. `tls` is for ``pbs://`` URLs; the default one checks the server's certificate and name. With
-    `unsafe_tracebacks` the peer is shown the traceback of what fails here.
+    them by default. `sharing` is for the native dialect: with "tree", what is met twice in one message arrives as two
+    copies; with "graph" as one object, as it always does over the PB dialects, and that costs time. `tls` is for
+    ``pbs://`` URLs; the default one checks the server's certificate and name. With `unsafe_tracebacks` the peer is shown the traceback of what fails here.
 
     Raises:
         ValueError: `url` is none, or `dialects` has an unknown name.
@@ -47,6 +50,7 @@ def connect(
         policy=policy or Policy(),
         limits=limits or Limits(),
         dialects=dialects_named(dialects),
+        sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,
     )
     where = parse_url(url)

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
-from pellucid.asyncio.methods import Runner
+from pellucid.asyncio.methods import Runner, inherited_deadline
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
 from pellucid.core import calls
@@ -27,9 +27,9 @@ from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
-from pellucid.wire.dialect import DialectClass
+from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
-from pellucid.wire.messages import Answer, CallFailed, MethodCall
+from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
 
 __all__ = ["Connection", "Settings"]
 
@@ -46,6 +46,7 @@ class Settings:
     dialects: tuple[DialectClass, ...] = DIALECTS
     unsafe_tracebacks: bool = False
     on_disconnect: Literal["cancel", "finish"] = "cancel"
+    sharing: Sharing = "tree"
 
 
 class Connection(asyncio.Protocol):
@@ -75,18 +76,24 @@ class Connection(asyncio.Protocol):
             limits=settings.limits,
             door=self,
             dialects=settings.dialects,
+            sharing=settings.sharing,
         )
+        self.now = self.loop.time
         self.ready: asyncio.Future[None] = self.loop.create_future()
         """Done once a dialect is agreed on; fails with what prevented it."""
         self._settings = settings
         self._root_for = root_for
         self._on_made = on_made
         self._root: RemoteReference | None = None
-        self._outbox = Outbox(self.loop, self.broker, self._tell_unsent)
+        self._outbox = Outbox(self.loop, self.broker, self)
         self._runner = Runner(self)
         self._callbacks = Callbacks(self._fields)
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        # Whether anything came since the last look, and whether the peer was asked for it.
+        self._heard = True
+        self._asked = False
         self._ending: Exception | None = None
         self._notices_given: asyncio.Future[None] = self.loop.create_future()
         self._disconnected: asyncio.Future[None] = self.loop.create_future()
@@ -111,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def dialect(self) -> str | None:
-        """The wire language spoken: "pb" or "none"."""
+        """The wire language spoken: "pellucid", "pb" or "none"."""
         return self.broker.dialect
 
     @property
@@ -196,7 +203,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.is_closed:
             return
-        self._outbox.held_back = True
+        self._outbox.held_back = self._heard = True
         try:
             self.broker.receive_data(data)
             while (event := self.broker.next_event()) is not None:
@@ -213,18 +220,18 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
-        if self._giving_up is not None:
-            self._giving_up.cancel()
+        for timer in (self._giving_up, self._watch):
+            if timer is not None:
+                timer.cancel()
         self._disconnected.set_result(None)
         log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
         self._outbox.pause()
-        self._runner.hold()
 
     def resume_writing(self) -> None:
+        self._heard = True  # the peer reads, and says nothing only because it has nothing to say
         self._outbox.resume()
-        self._runner.go_on()
 
     # Events.
 
@@ -236,6 +243,8 @@ class Connection(asyncio.Protocol):
                 event.call.succeed(event.value)
             case CallFailed():
                 event.call.fail(event.error)
+            case Cancel():
+                self._runner.cancel(event.call)
             case Released():
                 for cleanup in event.cleanups:
                     self._callbacks.run(cleanup)
@@ -255,6 +264,8 @@ class Connection(asyncio.Protocol):
                 raise ProtocolError("the application has no root object for this connection") from error
         if not self.ready.done():
             self.ready.set_result(None)
+        if self.broker.pings:
+            self._watch_in_time()
 
     def _tell_stopped(self, event: StoppedObserving) -> None:
         stopped = hook(event.cacheable, "stopped_observing")
@@ -263,6 +274,39 @@ class Connection(asyncio.Protocol):
     def _tell_unsent(self) -> None:
         for event in self.broker.take_unsent():
             self._settle(event)
+
+    # Signs of life, where the dialect has a word for them.
+
+    def _watch_in_time(self) -> None:
+        self._watch = self.loop.call_later(self._settings.limits.silence_seconds / 3, self._look_for_life)
+
+    def _look_for_life(self) -> None:
+        """Ask a peer that has been silent for a third of the time for a sign of life; the next time it is dead."""
+        if self._heard:
+            self._heard, self._asked = False, False
+        elif not self._asked:
+            self._asked = True
+            self.broker.ping()
+            self._outbox.flush()
+        else:
+            self.abort(f"no sign of life within Limits.silence_seconds={self._settings.limits.silence_seconds}")
+            return
+        self._watch_in_time()
+
+    # What its outbox needs.
+
+    def before_flush(self) -> None:
+        """Something is about to be sent."""
+        if self.broker.has_unsent:
+            self._tell_unsent()
+
+    def crowded(self) -> None:
+        """Too much waits to be sent: no further method of the peer's is started."""
+        self._runner.hold()
+
+    def roomy(self) -> None:
+        """There is room again."""
+        self._runner.go_on()
 
     # What its broker needs.
 
@@ -273,8 +317,9 @@ class Connection(asyncio.Protocol):
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
         call = Call(maker, name, self)
-        if options.timeout is not None:
-            call.set_timeout(options.timeout)
+        deadline = inherited_deadline()
+        if options.timeout is not None or deadline is not None:
+            call.end_by(deadline, options.timeout)
         return call
 
     def check_room(self) -> None:
@@ -303,7 +348,7 @@ class Connection(asyncio.Protocol):
 
     def _shut(self, reason: str, *, peer_has_ended: bool = False) -> None:
         """Send what waits to be sent, and end the connection, however little the peer reads."""
-        self._outbox.flush()
+        self._outbox.flush_all()
         self._lose(reason)
         transport = self._transport
         if transport is None or self._disconnected.done():

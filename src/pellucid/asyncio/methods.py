@@ -17,6 +17,7 @@ from pellucid.core.calls import Admission
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
+    DeadlineExceeded,
     LimitExceeded,
     LoginFailed,
     RemoteProtocolError,
@@ -69,8 +70,14 @@ class CurrentCall:
     size: int
     """Bytes that it took on the wire."""
     remaining: float | None = None
-    """Seconds until the caller gives up, where its dialect tells; PB's doesn't."""
+    """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
 
+
+_NONE: dict[str, Any] = {}
+"""What is left of keyword arguments that were handed over."""
+
+_ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
+"""Types that certainly can't be awaited."""
 
 _current: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_call")
 
@@ -85,7 +92,14 @@ def current_call() -> CurrentCall:
         host, call = _current.get()
     except LookupError:
         raise LookupError("current_call() has an answer only inside a method that a peer called") from None
-    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size)
+    remaining = None if call.deadline is None else max(0.0, call.deadline - host.loop.time())
+    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size, remaining)
+
+
+def inherited_deadline() -> float | None:
+    """When the call that runs the method we are in has to end, by the loop's clock; None where it need not."""
+    current = _current.get(None)
+    return current[1].deadline if current is not None else None
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
@@ -108,14 +122,15 @@ class Runner:
         self._host = host
         self._broker = host.broker
         self._admission = Admission(host.broker.limits)
+        self._ready = host.broker.arrivals.ready
         self._tasks: set[asyncio.Task[None]] = set()
-        # Calls that are due to start in this turn of the loop: a plain method must not overtake them.
-        self._due: set[int] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}  # by id() of the call
+        self._overdue: set[int] = set()
+        # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
+        self._due = 0
         self._starting = False
-        self._draining = False
         self._gone = False
-        self._idle: asyncio.Event = asyncio.Event()
-        self._idle.set()
+        self._drained: asyncio.Future[None] | None = None
 
     def arrive(self, call: MethodCall) -> None:
         """The peer made `call`: run it now, or when it is its turn, or refuse it."""
@@ -124,8 +139,16 @@ class Runner:
         except TooManyCalls as error:
             self._refuse(call, error)
             return
+        if call.deadline is not None:
+            self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
         if may_run:
             self._start(call)
+
+    def cancel(self, call: MethodCall) -> None:
+        """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
+        if not self._stop(call):
+            self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
+            self._host.schedule_flush()
 
     def hold(self) -> None:
         """Start nothing until `go_on`."""
@@ -133,40 +156,47 @@ class Runner:
 
     def go_on(self) -> None:
         """Start what has been waiting, unless the runner was stopped."""
-        if not self._draining:
+        if self._drained is None and not self._gone:
             self._admission.held = False
             self._start_next()
 
     def stop(self, *, cancel: bool) -> None:
         """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
-        self._draining = self._gone = self._admission.held = True
+        self._gone = self._admission.held = True
         self._admission.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         if cancel:
-            for task in self._tasks:
+            for task in self._tasks.copy():
                 task.cancel()
 
     async def drain(self) -> None:
         """Start nothing any more, and return once no method runs."""
-        self._draining = self._admission.held = True
-        await self._idle.wait()
+        self._admission.held = True
+        if self._drained is None:
+            self._drained = self._host.loop.create_future()
+            if not self._admission.running:
+                self._drained.set_result(None)
+        await asyncio.shield(self._drained)
 
     def _start(self, call: MethodCall) -> None:
-        self._idle.clear()
         if self._due and not iscoroutinefunction(call.method):
-            self._due.add(id(call))
+            self._due += 1
             self._host.loop.call_soon(self._run_late, call)
         else:
             self._run(call)
 
     def _run_late(self, call: MethodCall) -> None:
-        self._due.discard(id(call))
-        if self._gone:
-            self._end()  # its caller has gone since
+        self._due -= 1
+        if self._gone or call.ended:
+            self._end(call)  # its caller has gone since, or does not want it any more
         else:
             self._run(call)
 
     def _run(self, call: MethodCall) -> None:
-        if call.method is None:
+        method = call.method
+        if method is None:
             # The call lets go of its error, whose traceback may hold the call.
             error, call.error = call.error or RemoteProtocolError("nothing to run"), None
             if isinstance(error, SELF_EXPLANATORY):
@@ -174,17 +204,17 @@ class Runner:
             else:
                 self._fail(call, error)
             self._host.schedule_flush()
-            self._end()
+            self._end(call)
             return
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
         args, kwargs = call.args, call.kwargs
-        call.args, call.kwargs = (), {}
+        call.args, call.kwargs = (), _NONE
         token = _current.set((self._host, call))
         try:
-            result = call.method(*args, **kwargs)
-            if type(result) is CoroutineType or hasattr(result, "__await__"):
-                self._due.add(id(call))
-                task = self._host.loop.create_task(self._await(call, result))
+            result = method(*args, **kwargs)
+            if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
+                self._due += 1
+                call.handle = task = self._host.loop.create_task(self._await(call, result))
                 self._tasks.add(task)
                 task.add_done_callback(functools.partial(self._ended, call, result))
                 return
@@ -198,14 +228,15 @@ class Runner:
             _current.reset(token)
             del args, kwargs
         self._host.schedule_flush()
-        self._end()
+        self._end(call)
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
-        self._due.discard(id(call))
+        self._due -= 1
+        call.begun = True
         try:
             value = await result
         except asyncio.CancelledError:
-            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            self._tell(call, self._why_cancelled(call))
             raise
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
@@ -217,26 +248,70 @@ class Runner:
 
     def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._due.discard(id(call))
-        if isinstance(result, CoroutineType):
-            result.close()  # it was never started where the task was cancelled before its turn
-        self._end()
+        call.handle = None
+        if not call.begun:  # it was cancelled before its turn
+            self._due -= 1
+            if isinstance(result, CoroutineType):
+                result.close()
+            self._tell(call, self._why_cancelled(call))
+            self._host.schedule_flush()
+        self._end(call)
 
-    def _end(self) -> None:
+    def _end(self, call: MethodCall) -> None:
+        if call.deadline is not None:
+            self._end_timer(call)
         self._admission.end()
-        self._start_next()
+        if self._ready or self._admission.waiting:
+            self._start_next()
+        if self._drained is not None and not self._admission.running and not self._drained.done():
+            self._drained.set_result(None)
 
     def _start_next(self) -> None:
         if self._starting:
             return  # a plain method ended that was started below: the loop there goes on
         self._starting = True
         try:
-            while (call := self._admission.next()) is not None:
-                self._start(call)
+            while True:
+                if self._ready:
+                    self.arrive(self._ready.popleft())
+                elif (call := self._admission.next()) is not None:
+                    self._start(call)
+                else:
+                    break
         finally:
             self._starting = False
-        if not self._admission.running:
-            self._idle.set()
+
+    # Ends before the method's own.
+
+    def _stop(self, call: MethodCall) -> bool:
+        """Cancel the method that `call` runs; whether it runs."""
+        task: asyncio.Task[None] | None = call.handle
+        if task is None:
+            return False
+        task.cancel()
+        return True
+
+    def _expire(self, call: MethodCall) -> None:
+        """The caller of `call` does not wait any longer."""
+        del self._timers[id(call)]
+        if call.ended:
+            return
+        self._overdue.add(id(call))
+        if not self._stop(call):
+            self._tell(call, self._why_cancelled(call))
+            self._host.schedule_flush()
+            self._overdue.discard(id(call))
+
+    def _end_timer(self, call: MethodCall) -> None:
+        self._overdue.discard(id(call))
+        timer = self._timers.pop(id(call), None)
+        if timer is not None:
+            timer.cancel()
+
+    def _why_cancelled(self, call: MethodCall) -> Exception:
+        if id(call) in self._overdue:
+            return DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it")
+        return CallCancelled(f"{call.name!r} was cancelled where it ran")
 
     def _answer(self, call: MethodCall, value: Any) -> None:
         try:
@@ -252,7 +327,7 @@ class Runner:
             log.warning("login from %s refused: %s", self._host.peer, error, extra=self._fields("login.refused", call))
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
-        self._tell(call, error, with_traceback=self._host.unsafe_tracebacks)
+        self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
 
     def _refuse(self, call: MethodCall, error: Exception) -> None:
         """Answer a call that did not run. Its caller is at fault, as a rule: that is no news."""
@@ -263,9 +338,9 @@ class Runner:
         log.debug("call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
         self._tell(call, error)
 
-    def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False) -> None:
+    def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
         try:
-            self._broker.fail(call, error, with_traceback=with_traceback)
+            self._broker.fail(call, error, with_traceback=with_traceback, raised=raised)
         except LimitExceeded as hindrance:
             self._host.abort(f"not even an error can be sent: {hindrance}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
 from pellucid.core.broker import Broker
 from pellucid.core.calls import Call
@@ -12,29 +12,58 @@ from pellucid.errors import Overloaded, PBConnectionLost
 
 __all__ = ["Outbox"]
 
-# Bytes that are collected for one write, at most, while more is sent in the same turn of the loop.
 BATCH_BYTES = 64 * 1024
+"""Bytes that are collected for one write, at most, while more is sent in the same turn of the loop."""
+
+PIECE_BYTES = 1024 * 1024
+"""Bytes of a large buffer that are written in one piece where nothing else waits, ..."""
+
+SMALL_PIECE_BYTES = 256 * 1024
+"""... and where the buffer is longer than that: what comes up meanwhile waits for so many."""
+
+
+class Host(Protocol):
+    """What an outbox needs of its connection."""
+
+    def before_flush(self) -> None:
+        """Something is about to be sent."""
+        ...
+
+    def crowded(self) -> None:
+        """Too much waits to be sent."""
+        ...
+
+    def roomy(self) -> None:
+        """There is room again."""
+        ...
 
 
 class Outbox:
     """Moves what a broker has to send to its transport, in few writes, and minds a peer that does not read.
 
     The transport says that it is crowded (`pause`) and that there is room again (`resume`). While it is crowded one-way
-    calls are not done; beyond twice the limit nothing more is taken.
+    calls are not done; beyond twice the limit nothing more is taken. Large buffers are written piece by piece, each
+    when the transport has sent the one before, so that other messages pass between them.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, broker: Broker, before_flush: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, broker: Broker, host: Host) -> None:
         self.held_back = False
         """Whether whoever reads from the peer at this moment will flush when it is done."""
         self._loop = loop
         self._thread = threading.get_ident()
         self._broker = broker
-        self._before_flush = before_flush
+        self._outgoing = broker.outgoing
+        self._pending = broker.books.pending
+        self._host = host
         self._transport: asyncio.WriteTransport | None = None
         self._limit = broker.limits.queued_bytes
+        self._most_bulk = broker.limits.buffer_bytes
         self._batch = min(BATCH_BYTES, self._limit)
         self._is_due = False
         self._crowded = False
+        # Whether large buffers are under way: then the transport pauses for every piece.
+        self._is_bulky = False
+        self._paused = False
         self._waiting: list[Call] = []
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
@@ -47,54 +76,73 @@ class Outbox:
 
         Much is sent at once: only what the transport has makes it say that the peer does not read.
         """
-        if self._broker.queued_bytes > self._batch:
+        if self._outgoing.queued_bytes > self._batch:
             self.flush()
         elif not self.held_back and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush_due)
 
     def flush(self) -> None:
-        """Send what there is."""
-        if self._transport is None or self._broker.books.closed:
+        """Send what there is; of large buffers, as much as the transport takes now."""
+        transport = self._transport
+        if transport is None or self._broker.books.closed:
             return
-        self._before_flush()
+        self._host.before_flush()
         data = self._broker.data_to_send()
         if data:
-            self._transport.write(data)
+            transport.write(data)
+        if self._outgoing.lane or self._is_bulky:
+            self._send_pieces(transport)
+
+    def flush_all(self) -> None:
+        """Send all there is, large buffers included, however much waits then."""
+        self.flush()
+        transport = self._transport
+        while transport is not None and self._outgoing.lane:
+            for piece in self._broker.next_piece(PIECE_BYTES):
+                transport.write(piece)
+            transport.write(self._broker.data_to_send())
 
     def knock(self) -> None:
-        """A reference was dropped, perhaps in another thread, perhaps after the loop was closed."""
+        """There is something to send: perhaps in another thread, perhaps after the loop was closed."""
         try:
             if threading.get_ident() == self._thread:
-                self._loop.call_soon(self.flush)
+                self.schedule()
             else:
                 self._loop.call_soon_threadsafe(self.flush)
         except RuntimeError:
             pass  # the loop is closed: nobody is left to tell
 
     def pause(self) -> None:
-        """The transport is crowded."""
-        self._crowded = True
+        """The transport has enough for now."""
+        self._paused = True
+        if not self._is_bulky or self._is_over():
+            self._become_crowded()
 
     def resume(self) -> None:
-        """There is room again."""
-        self._crowded = False
-        waiting, self._waiting = self._waiting, []
-        for call in waiting:
-            call.succeed(None)
+        """The transport has sent what it had."""
+        self._paused = False
+        if self._is_bulky:
+            self.flush()
+        if self._crowded and not self._is_over():
+            self._crowded = False
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call.succeed(None)
+            self._host.roomy()
 
     def check_room(self) -> None:
         """Raise Overloaded where too much waits already."""
-        if self.drowning():
+        if self._crowded and self.drowning():
             raise Overloaded("queued_bytes", self._limit, self._queued())
 
     def drowning(self) -> bool:
-        """Whether twice as much as `Limits.queued_bytes` waits to be sent."""
-        return self._crowded and self._queued() > 2 * self._limit
+        """Whether twice as much waits to be sent as the limits allow."""
+        return self._crowded and (self._queued() > 2 * self._limit or self._outgoing.bulk_bytes > 2 * self._most_bulk)
 
     def call_was_made(self, call: Call, *, one_way: bool) -> None:
         """The broker has `call` to send: do so, at once where nobody else is calling."""
-        if one_way or self.held_back or len(self._broker.books.pending) > 1:
+        if one_way or self.held_back or len(self._pending) > 1:
             self.schedule()
         else:
             self.flush()
@@ -109,10 +157,35 @@ class Outbox:
         for call in waiting:
             call.fail(PBConnectionLost(reason))
 
+    def _send_pieces(self, transport: asyncio.WriteTransport) -> None:
+        if not self._is_bulky:
+            self._is_bulky = True
+            transport.set_write_buffer_limits(high=0)
+        while self._outgoing.lane and not self._paused:
+            left = self._outgoing.bulk_bytes
+            for piece in self._broker.next_piece(PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES):
+                transport.write(piece)
+            data = self._broker.data_to_send()
+            if data:
+                transport.write(data)
+        if self._paused and not self._crowded and self._is_over():
+            self._become_crowded()
+        if not self._outgoing.lane and not self._paused:
+            self._is_bulky = False
+            transport.set_write_buffer_limits(high=self._limit)
+
+    def _become_crowded(self) -> None:
+        self._crowded = True
+        self._host.crowded()
+
     def _flush_due(self) -> None:
         self._is_due = False
         self.flush()
 
     def _queued(self) -> int:
         waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return waiting + self._broker.queued_bytes
+        return waiting + self._outgoing.queued_bytes
+
+    def _is_over(self) -> bool:
+        """Whether more waits than the limits allow."""
+        return self._queued() > self._limit or self._outgoing.bulk_bytes > self._most_bulk

@@ -19,7 +19,8 @@ from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
 from pellucid.urls import TCPURL, UnixURL, parse_url
-from pellucid.wire.dialects import dialects_named
+from pellucid.wire.dialect import Sharing
+from pellucid.wire.dialects import dialects_named, sharing_named
 
 __all__ = ["Server", "serve"]
 
@@ -39,6 +40,7 @@ def serve(
     tls: ssl.SSLContext | None = None,
     sock: socket.socket | Iterable[socket.socket] = (),
     on_disconnect: Literal["cancel", "finish"] = "cancel",
+    sharing: Sharing = "tree",
     unsafe_tracebacks: bool = False,
 ) -> Server:
     """Publish `root` at `urls`: ``async with serve(...) as server``, or ``server = await serve(...)``.
@@ -72,6 +74,7 @@ def serve(
         policy=policy or Policy(),
         limits=limits or Limits(),
         dialects=dialects_named(dialects),
+        sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,
         on_disconnect=on_disconnect,
     )

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Callable, Hashable, ItemsView
+from collections.abc import Callable, Hashable, ItemsView, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from pellucid.core.calls import Call, PendingCalls
 from pellucid.core.parting import Parting
 from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper, Target
-from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
+from pellucid.errors import Error, LocalProtocolError, Overloaded, ProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
+from pellucid.wire.messages import SharedUpdate
 
-__all__ = ["CacheExport", "CacheExports", "CacheImports", "CacheObserver"]
+__all__ = ["CacheExport", "CacheExports", "CacheImports", "CacheObserver", "update_all"]
 
 _ONE_WAY = CallOptions(one_way=True)
 
@@ -62,6 +63,25 @@ class CacheObserver:
 
     def __repr__(self) -> str:
         return f"<CacheObserver {self.cache_id} observing={self.observing}>"
+
+
+def update_all(
+    observers: Iterable[CacheObserver], name: str, /, *args: Any, **kwargs: Any
+) -> dict[CacheObserver, Exception]:
+    """Run ``observe_name`` on the copies of many peers: as `update` on each, but what is sent is made only once.
+
+    One that can't be told does not keep the others from it. Returns those that could not, and why: their connection
+    has ended or the copy was dropped, of which the cacheable is told by `stopped_observing`; or the peer reads too
+    slowly, `Overloaded`, and its copy is wrong from now on, so end its connection.
+    """
+    shared = SharedUpdate(name, args, kwargs)
+    failed: dict[CacheObserver, Exception] = {}
+    for observer in list(observers):
+        try:
+            observer.keeper.broker.update(observer, shared)
+        except (ProtocolError, Overloaded) as error:
+            failed[observer] = error
+    return failed
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, ItemsView
+from collections.abc import Generator, ItemsView, Sequence
 from typing import Any, Protocol
 
 from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
@@ -16,14 +16,39 @@ __all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls"]
 class Call:
     """One invocation of a peer's method, and the promise of its answer. A door says how it is awaited."""
 
-    __slots__ = ("_dependants", "_done", "_error", "_maker", "_noticed", "_value", "call_id", "name")
+    __slots__ = (
+        "_dependants",
+        "_done",
+        "_error",
+        "_noticed",
+        "_value",
+        "call_id",
+        "deadline",
+        "is_blocked",
+        "is_nameable",
+        "maker",
+        "name",
+        "parts",
+        "takes_errors",
+    )
 
     def __init__(self, maker: Maker, name: str) -> None:
+        self.maker = maker
+        """What made it."""
         self.name = name
         """The name that is called, without prefix."""
         self.call_id: int | None = None
         """Stands for the call on its connection; None where it was not sent."""
-        self._maker = maker
+        self.deadline: float | None = None
+        """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
+        self.is_nameable = False
+        """Whether the peer knows it by its number, as the promise of its result."""
+        self.is_blocked = False
+        """Whether a call of its result waits here, so that later ones must, too."""
+        self.parts: Sequence[Call] = ()
+        """The calls whose results it gathers, where they are calls of their own."""
+        self.takes_errors = False
+        """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
         self._done = False
         self._value: Any = None
         self._error: Exception | None = None
@@ -55,18 +80,22 @@ class Call:
     def cancel(self) -> None:
         """Give the call up: whoever waits for it, or whose call does, gets `CallCancelled`.
 
-        Over the PB dialects the method runs all the same, and its answer is thrown away.
+        In the native dialect the method is cancelled, too. Over the PB dialects it runs all the same, and its answer is
+        thrown away.
         """
         self._noticed = True
-        self.fail(CallCancelled(f"the call of {self.name!r} was cancelled here"))
+        if not self._done:
+            self.fail(CallCancelled(f"the call of {self.name!r} was cancelled here"))
+            self.maker.gave_up(self)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """Call a method of the object that this call results in.
 
-        Over the PB dialects it is sent when that object is known. Calls made this way go out in the order made, and
-        before any that is made once the result has been awaited. An error of this call is the error of those, too.
+        In the native dialect it is sent now, and costs no round trip of its own; over the PB dialects it is sent when
+        that object is known. Calls made this way run in the order made, and before any that is made once the result
+        has been awaited. An error of this call is the error of those, too.
         """
-        return self._maker.call_result(self, name, args, kwargs)
+        return self.maker.call_result(self, name, args, kwargs)
 
     def __await__(self) -> Generator[Any, None, Any]:
         """The result, or the error, of the method."""
@@ -99,7 +128,7 @@ class Call:
     def _end(self) -> None:
         self._done = True
         if self._dependants:
-            self._maker.settle(self)
+            self.maker.settle(self)
         self._wake()
 
     def _wake(self) -> None:
@@ -128,6 +157,10 @@ class Maker(Protocol):
 
     def settle(self, promise: Call) -> None:
         """`promise` has ended: tell its dependants."""
+        ...
+
+    def gave_up(self, call: Call) -> None:
+        """`call` was cancelled here: the peer need not go on with it."""
         ...
 
 
@@ -177,6 +210,10 @@ class PendingCalls:
         except KeyError:
             raise RemoteProtocolError("the peer answered a call that is not under way") from None
 
+    def has(self, call_id: int) -> bool:
+        """Whether the call of that id is not answered yet."""
+        return call_id in self._calls
+
     def any_up_to(self, call_id: int) -> bool:
         """Whether a call made no later than `call_id` is still unanswered."""
         while self._oldest <= self._last_id and self._oldest not in self._calls:
@@ -212,7 +249,7 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if self.running < self.limits.running_calls and not self._waiting and not self.held:
+        if not self._waiting and self.running < self.limits.running_calls and not self.held:
             self.running += 1
             return True
         limits = self.limits
@@ -230,12 +267,13 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        if self.held or not self._waiting or self.running >= self.limits.running_calls:
-            return None
-        self.running += 1
-        call = self._waiting.popleft()
-        self._waiting_bytes -= call.size
-        return call
+        while self._waiting and self.running < self.limits.running_calls and not self.held:
+            call = self._waiting.popleft()
+            self._waiting_bytes -= call.size
+            if not call.ended:  # given up while it waited
+                self.running += 1
+                return call
+        return None
 
     def clear(self) -> None:
         """Forget the calls that wait: their caller is gone."""

@@ -30,6 +30,10 @@ class Door(Protocol):
         """What the peer's copies of our cacheables are here: `CacheObserver`, or a subclass with more verbs."""
         ...
 
+    def now(self) -> float:
+        """The time in seconds, by a clock that only runs forward."""
+        ...
+
     def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
         ...

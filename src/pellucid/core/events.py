@@ -1,6 +1,6 @@
 """What a broker tells its door.
 
-A `MethodCall`, an `Answer` and a `CallFailed` are events themselves, completed by the broker with what it found in its
+A `MethodCall`, an `Answer`, a `CallFailed` and a `Cancel` are events themselves, completed by the broker with what it found in its
 tables. The others are here.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from pellucid.core.calls import Call
 from pellucid.flavors.cacheable import Cacheable
-from pellucid.wire.messages import Answer, CallFailed, MethodCall, NotUnderstood
+from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
 
 __all__ = ["Event", "Lost", "Ready", "Released", "StoppedObserving"]
 
@@ -40,7 +40,7 @@ class StoppedObserving:
     perspective: Any
 
 
-Event = MethodCall | Answer | CallFailed | NotUnderstood | Ready | Released | StoppedObserving
+Event = MethodCall | Answer | CallFailed | Cancel | NotUnderstood | Ready | Released | StoppedObserving
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
 from pellucid.core.calls import PendingCalls
 from pellucid.core.door import Door
-from pellucid.core.references import Caller, RemoteReference
+from pellucid.core.references import CallMaker, RemoteReference
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
@@ -17,7 +17,7 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
-from pellucid.wire.dialect import Ledger
+from pellucid.wire.dialect import Ledger, Sharing
 from pellucid.wire.messages import ExportId, Release, ReleaseCache
 
 __all__ = ["Books"]
@@ -29,11 +29,15 @@ class Books(Ledger):
     It is the `pellucid.wire.dialect.Ledger` of its broker, and what references know of their connection.
     """
 
-    def __init__(self, registry: Registry, policy: Policy, limits: Limits, *, caller: Caller, door: Door) -> None:
+    def __init__(
+        self, registry: Registry, policy: Policy, limits: Limits, *, sharing: Sharing, broker: CallMaker, door: Door
+    ) -> None:
         self.registry = registry
         self.policy = policy
         self.limits = limits
-        self.caller = caller
+        self.sharing = sharing
+        self.broker = broker
+        self.caller = broker.promises.call
         self.door = door
         self.closed = False
         self.pending = PendingCalls(limits)
@@ -49,6 +53,8 @@ class Books(Ledger):
         """What was to be run on the release of objects that were not sent after all."""
         self._knocked = False
         self._last_id = 0
+        # Receipts to be given back: of references, by id, and of caches.
+        self._receipts: list[tuple[int, int]] = []
         self._releases: list[Release | ReleaseCache] = []
 
     # What a dialect does while it encodes: see Ledger.
@@ -102,6 +108,12 @@ class Books(Ledger):
             self.imports.add(export_id, reference)
         return reference
 
+    def see_through(self, references: Mapping[int, int], target: ExportId) -> None:
+        perspective = self.exports.perspective_of(target)
+        if perspective is not None:
+            for export_id, count in references.items():
+                self.imports.see_through(export_id, count, perspective)
+
     def exported(self, export_id: ExportId) -> object:
         return self.exports.original(export_id)
 
@@ -119,7 +131,7 @@ class Books(Ledger):
         return self.cache_imports.receive(cache_id)
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
-        self._releases.extend(Release(export_id, count) for export_id, count in references.items() if count > 0)
+        self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
         self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in caches.items() if count > 0)
 
     # What references do.
@@ -129,7 +141,7 @@ class Books(Ledger):
         export_id = reference.target.id
         if isinstance(export_id, bytes):
             return True  # published under a name: not counted
-        self._releases.append(Release(export_id))
+        self._receipts.append((export_id, 1))
         left = self.imports.release(export_id)
         self._noted()
         return left
@@ -154,7 +166,7 @@ class Books(Ledger):
     @property
     def owes_releases(self) -> bool:
         """Whether there may be receipts to give back."""
-        return self._knocked or bool(self._releases)
+        return self._knocked or bool(self._receipts) or bool(self._releases)
 
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
@@ -162,6 +174,9 @@ class Books(Ledger):
             self._knocked = False
             self._collect_dropped()
         releases, self._releases = self._releases, []
+        if self._receipts:
+            releases.insert(0, Release(self._receipts))
+            self._receipts = []
         return releases
 
     def close(self) -> None:
@@ -171,6 +186,7 @@ class Books(Ledger):
         self.imports.clear()
         self.cache_exports.take_all()
         self.cache_imports.clear()
+        self._receipts.clear()
         self._releases.clear()
 
     def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
@@ -184,7 +200,7 @@ class Books(Ledger):
         return self._last_id
 
     def _collect_dropped(self) -> None:
-        self._releases.extend(Release(export_id, count) for export_id, count in self.imports.take_dropped())
+        self._receipts.extend(self.imports.take_dropped())
         self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in self.cache_imports.take_dropped())
 
     def _check_imports(self) -> None:

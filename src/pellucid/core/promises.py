@@ -3,6 +3,9 @@
 A call's target, or an argument, can be a call that is still under way. Such a call waits for those alone. Calls of one
 object go out in the order made all the same, so that those made later wait behind it; nobody else does.
 
+Where the dialect has words for what a call results in, such a call need not wait here: it is sent, and waits at the
+other side, by the same rules.
+
 Every call waits only for calls that were made before it, and in the queue of its target only behind such: so there is
 always one that can go on, and no two wait for each other.
 """
@@ -10,23 +13,25 @@ always one that can go on, and no two wait for each other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard, cast
 
 from pellucid.core.calls import Call, Maker
-from pellucid.core.references import NO_OPTIONS, CallOptions, RemoteReference, Right, Target
+from pellucid.core.references import NO_OPTIONS, CallOptions, Right, Target
 from pellucid.errors import (
+    CallCancelled,
     DeadReferenceError,
-    ForeignReference,
+    InsecureJelly,
     LocalProtocolError,
     NotAReference,
     Overloaded,
     PBConnectionLost,
 )
+from pellucid.wire.messages import Promised
 
-__all__ = ["Promises"]
+__all__ = ["Gathering", "Promises", "has_promises"]
 
 
 class Make(Protocol):
@@ -39,14 +44,41 @@ class Send(Protocol):
     """How a call is sent whose target and arguments are known; where that can't be done, it fails."""
 
     def __call__(
-        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
-    ) -> None: ...
+        self,
+        call: Call,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        /,
+        *,
+        waits: bool = False,
+    ) -> None:
+        """Send it; it `waits` at the other side where a `Promised` is its target or an argument."""
+        ...
 
 
 class Promises:
-    """The calls that one connection makes; `check` raises where none can be made now."""
+    """The calls of one connection.
 
-    def __init__(self, *, make: Make, check: Callable[[], None], send: Send) -> None:
+    `check` raises where none can be made now. `right_of` gives the right to call what the first of two calls, which is
+    done, resulted in, for the second one; it raises NotAReference or ForeignReference where there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        make: Make,
+        check: Callable[[], None],
+        send: Send,
+        right_of: Callable[[Call, Call], Right],
+        gave_up: Callable[[Call], None] = lambda call: None,
+    ) -> None:
+        self.chains = False
+        """Whether the dialect has words for what a call results in."""
+        self.right_of = right_of
+        self.gave_up = gave_up
+        """Says to the peer that a call need not go on."""
         self._make = make
         self._check = check
         self._send = send
@@ -68,19 +100,74 @@ class Promises:
         self._check()
         target = right.live_target()
         call = self._make(self, name, options)
-        if _promised(args, kwargs) or (self._queues and _key(target) in self._queues):
-            waiting = _Waiting(self, next(self._numbers), call, args, kwargs, options)
-            waiting.aim(right)
-            waiting.start()
+        is_behind = bool(self._queues) and _key(target) in self._queues
+        if is_behind or has_promises(args, kwargs):
+            if is_behind or not self._send_chained(call, target, args, kwargs, options):
+                self.wait(call, right, args, kwargs, options)
         else:
             self._send(call, target, args, kwargs, options)
         return call
 
     def call_result(self, promise: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """Call a method of what `promise` results in."""
-        call = self._make(self, name, NO_OPTIONS)
-        _Waiting(self, next(self._numbers), call, args, kwargs, NO_OPTIONS, promise).start()
+        """Call a method of what `promise` results in.
+
+        Raises:
+            Overloaded: at once, where it is sent now and too much waits to be sent already.
+        """
+        if self._can_name(promise) and not promise.is_blocked:
+            self._check()
+            call = self._make(self, name, NO_OPTIONS)
+            target = Target(cast(Any, _named(promise)))
+            if self._send_chained(call, target, args, kwargs, NO_OPTIONS):
+                promise.notice()
+                promise.add_dependant(_Chained(call))
+                return call
+        else:
+            call = self._make(self, name, NO_OPTIONS)
+        promise.is_blocked = not promise.done  # those that come after this one wait behind it
+        self.wait(call, promise, args, kwargs)
         return call
+
+    def wait(
+        self,
+        call: Call,
+        aim: Right | Call,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions = NO_OPTIONS,
+    ) -> None:
+        """Send `call` when all is known that it needs and it is its turn: `aim` is what it calls, or the promise of it."""
+        if isinstance(aim, Call):
+            _Waiting(self, next(self._numbers), call, args, kwargs, options, aim).start()
+            return
+        waiting = _Waiting(self, next(self._numbers), call, args, kwargs, options)
+        waiting.aim(aim)
+        waiting.start()
+
+    @property
+    def is_queueing(self) -> bool:
+        """Whether calls wait that know their target."""
+        return bool(self._queues)
+
+    def _send_chained(
+        self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> bool:
+        """Send `call` now, with promises named that are its arguments. False where that can't be done."""
+        promises = [value for value in (*args, *kwargs.values()) if _is_call(value)]
+        if not self.chains or not all(map(self._can_name, promises)):
+            return False
+        named_args = tuple(map(_named, args))
+        named_kwargs = {name: _named(value) for name, value in kwargs.items()}
+        self._send(call, target, named_args, named_kwargs, options, waits=True)
+        if not call.done:
+            for promise in promises:
+                promise.notice()
+                promise.add_dependant(_Chained(call))
+        return True
+
+    def _can_name(self, promise: Call) -> bool:
+        """Whether the peer, which has not answered `promise`, knows it by its number."""
+        return self.chains and promise.is_nameable and not promise.done and promise.maker is self
 
     def settle(self, promise: Call) -> None:
         """`promise` has ended: tell its dependants, and those of whichever of them that ends, one after another."""
@@ -116,10 +203,6 @@ class Promises:
                 self._send_late(waiting)
         if not queue and self._queues.get(key) is queue:  # sending one may have sent the rest, and begun a new queue
             del self._queues[key]
-
-    def owns(self, reference: RemoteReference) -> bool:
-        """Whether calls through `reference` are made here."""
-        return reference.keeper.caller == self.call
 
     def _send_late(self, waiting: _Waiting) -> None:
         try:
@@ -212,26 +295,71 @@ class _Waiting:
 
     def _found(self, promise: Call) -> Exception | None:
         """The target is what `promise` results in; returns why it can't be called, where that is so."""
-        value = promise.outcome()
-        if not isinstance(value, RemoteReference):
-            kind = type(value).__name__
-            return NotAReference(f"{promise.name!r} returned a {kind}: it has no remote {self.call.name!r}")
-        if not self._promises.owns(value):
-            return ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
         try:
-            self.aim(value)
-        except DeadReferenceError as error:
+            self.aim(self._promises.right_of(promise, self.call))
+        except (NotAReference, InsecureJelly, DeadReferenceError) as error:
             return error
         return None
+
+
+class _Chained:
+    """A call that was sent, and waits for another at the other side: it shares its end where that is no result."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    def go_on(self, promise: Call) -> None:
+        """`promise`, which this call waits for, has ended."""
+        error = promise.error
+        if isinstance(error, CallCancelled):
+            self.call.cancel()
+        elif error is not None:
+            self.call.fail(error)
 
 
 def _key(target: Target) -> _Key:
     return target.to_cache, target.id
 
 
+class Gathering:
+    """Many calls whose results are those of one: `call` ends when all of them have."""
+
+    def __init__(self, call: Call, parts: Sequence[Call]) -> None:
+        self.call = call
+        self._parts = parts
+        self._left = 1
+
+    def start(self) -> None:
+        """Wait for them."""
+        for part in self._parts:
+            part.notice()
+            if not part.done:
+                self._left += 1
+                part.add_dependant(self)
+        self.go_on(self.call)
+
+    def go_on(self, promise: Call) -> None:
+        """One of them has ended."""
+        self._left -= 1
+        if self._left:
+            return
+        errors = [part.error for part in self._parts if part.error is not None]
+        if errors and not self.call.takes_errors:
+            self.call.fail(errors[0])
+        else:
+            self.call.succeed([part.outcome() if part.error is None else part.error for part in self._parts])
+
+
+def _named(value: Any) -> Any:
+    return Promised(cast(int, value.call_id)) if isinstance(value, Call) else value
+
+
 def _is_call(value: object) -> TypeGuard[Call]:
     return isinstance(value, Call)
 
 
-def _promised(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def has_promises(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an argument is a call."""
     return any(map(_is_call, args)) or (bool(kwargs) and any(map(_is_call, kwargs.values())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,9 +10,20 @@ from pellucid.core.calls import Call
 from pellucid.errors import DeadReferenceError
 from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
-from pellucid.wire.messages import ExportId
+from pellucid.wire.messages import ExportId, SharedUpdate
 
-__all__ = ["NO_OPTIONS", "CallOptions", "Caller", "Configured", "Keeper", "RemoteReference", "Right", "Target"]
+__all__ = [
+    "NO_OPTIONS",
+    "CallMaker",
+    "CallOptions",
+    "Caller",
+    "Configured",
+    "Keeper",
+    "Prepared",
+    "RemoteReference",
+    "Right",
+    "Target",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,7 @@ class Target:
     """What a call is aimed at: an object of the peer's, or its copy of a cacheable of ours."""
 
     id: ExportId
+    """Or a `Promised`, of a call that is sent before its target is known."""
     to_cache: bool = False
     perspective: Any = None
 
@@ -53,9 +65,47 @@ class Caller(Protocol):
     ) -> Call: ...
 
 
+class Prepared:
+    """A call that is not made yet: what `pellucid.gather` takes."""
+
+    __slots__ = ("args", "kwargs", "name", "reference")
+
+    def __init__(self, reference: RemoteReference, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.reference = reference
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+
+    @property
+    def parts(self) -> tuple[RemoteReference, str, tuple[Any, ...], dict[str, Any]]:
+        """All of it."""
+        return self.reference, self.name, self.args, self.kwargs
+
+    def __repr__(self) -> str:
+        return f"<Prepared {self.name} of {self.reference!r}>"
+
+
+class CallMaker(Protocol):
+    """The broker, as its references and observers know it."""
+
+    @property
+    def promises(self) -> Any:
+        """What makes single calls."""
+        ...
+
+    def gather(self, prepared: Sequence[Prepared], options: CallOptions, *, takes_errors: bool) -> Call:
+        """Make many calls at once."""
+        ...
+
+    def update(self, observer: Any, shared: SharedUpdate) -> None:
+        """Tell one of many copies of a change."""
+        ...
+
+
 class Keeper(Protocol):
     """What a reference needs of its connection: the books that count it, and the door's way to call."""
 
+    broker: CallMaker
     caller: Caller
     door: Any
     closed: bool
@@ -109,10 +159,15 @@ class RemoteReference(Held):
         """
         return self.keeper.caller(self, name, args, kwargs, NO_OPTIONS)
 
+    def prepare(self, name: str, /, *args: Any, **kwargs: Any) -> Prepared:
+        """The call that `call` would make, for `pellucid.gather` to make it together with others."""
+        return Prepared(self, name, args, kwargs)
+
     def call_with(self, *, timeout: float | None = None, one_way: bool = False) -> Configured:
         """The same reference with options: ``await reference.call_with(timeout=2.0).call("name", ...)``.
 
-        `timeout` is in seconds. With `one_way` no answer is wanted, and errors of the method are only known there.
+        `timeout` is in seconds, and covers what the method calls in turn, whoever is asked. In the native dialect the
+        method is told, and cancelled when its time is up; over the PB dialects it runs on, and its answer is thrown away. With `one_way` no answer is wanted, and errors of the method are only known there.
         """
         return Configured(self, CallOptions(timeout, one_way))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable, ItemsView, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pellucid.core.calls import PendingCalls
@@ -183,6 +183,13 @@ class Imports:
         held.export_id = export_id
         held.receipts = 1
         self._by_id[export_id] = held
+
+    def see_through(self, export_id: int, count: int, perspective: Any) -> None:
+        """Have calls of that object seen by `perspective`, where the last `count` receipts were the first."""
+        held = self._by_id.get(export_id)
+        reference = held() if held is not None else None
+        if held is not None and reference is not None and held.receipts == count:
+            reference.target = replace(reference.target, perspective=perspective)
 
     def release(self, export_id: int) -> bool:
         """Give back one receipt of a reference that is alive; False where none is left then."""

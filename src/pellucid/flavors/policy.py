@@ -12,7 +12,7 @@ from pellucid.flavors.serializable import qualified_name
 __all__ = ["BASIC_TYPES", "Policy", "kind_and_name"]
 
 BASIC_TYPES = frozenset(
-    "None boolean str list tuple dictionary set frozenset decimal datetime date time timedelta".split()
+    "None boolean str list tuple dictionary set frozenset decimal datetime date time timedelta uuid".split()
 )
 """The kinds of plain value that may cross by default, besides bytes, int and float, which always may."""
 

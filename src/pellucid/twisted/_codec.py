@@ -25,10 +25,10 @@ from pellucid.flavors.registry import Factory
 from pellucid.flavors.serializable import Held, Jellyable, Unjellyable, qualified_name
 from pellucid.twisted._policy import DummySecurityOptions, SecurityOptions, TagRegistry, Taster, TasterPolicy
 from pellucid.wire.dialect import Ledger
+from pellucid.wire.names import FAILURE
 from pellucid.wire.pb import jelly, unjelly
 from pellucid.wire.pb.containers import Decoders
 from pellucid.wire.pb.jelly import Encoder, Encoders, flavor_encoder, refusal
-from pellucid.wire.pb.names import FAILURE
 from pellucid.wire.pb.plain import operand, string_operand, tag_of
 from pellucid.wire.pb.unjelly import attributes_filler, find_decoders
 

@@ -7,6 +7,7 @@ pump brokers by hand, without a reactor.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ from pellucid.twisted._methods import Runner, run
 from pellucid.twisted._policy import TagRegistry, TasterPolicy
 from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
 from pellucid.twisted.interfaces import IJellyable
-from pellucid.wire.messages import Answer, CallFailed, MethodCall, NotUnderstood
+from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
 
 __all__ = ["Broker", "Local"]
 
@@ -375,6 +376,10 @@ class Broker(banana.Banana):
 
     # What the core needs of its door.
 
+    def now(self) -> float:
+        """The time in seconds, by a clock that only runs forward."""
+        return time.monotonic()
+
     def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
         return Call(maker, name)
@@ -408,6 +413,8 @@ class Broker(banana.Banana):
                 event.call.succeed(event.value)
             case CallFailed():
                 event.call.fail(event.error)
+            case Cancel():
+                self._runner.cancel(event.call)
             case Released():
                 for cleanup in event.cleanups:
                     run(cleanup)

@@ -1,7 +1,7 @@
 """Exceptions as the Failures of PB: what is sent of one, and what arrives.
 
 A failure travels as a copyable whose state is a dictionary of eleven entries; `pellucid.flavors.failures` says how much
-of an exception's text and traceback that is. Names in it are PB's: see `pellucid.wire.pb.names`.
+of an exception's text and traceback that is. Names in it are PB's: see `pellucid.wire.names`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pellucid.flavors.copyable import Copyable, RemoteCopy
 from pellucid.flavors.failures import FailureReport, report
 from pellucid.flavors.serializable import qualified_name
 from pellucid.twisted._policy import setUnjellyableForClass
-from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, names_of, own_error
+from pellucid.wire.names import FAILURE, NO_TRACEBACK, names_of, own_error
 
 __all__ = [
     "CopiedFailure",

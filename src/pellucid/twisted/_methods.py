@@ -12,7 +12,14 @@ from twisted.python.failure import Failure
 
 from pellucid.core.broker import Broker as Core
 from pellucid.core.calls import Admission
-from pellucid.errors import SELF_EXPLANATORY, LimitExceeded, NoSuchMethod, RemoteProtocolError, TooManyCalls
+from pellucid.errors import (
+    SELF_EXPLANATORY,
+    CallCancelled,
+    LimitExceeded,
+    NoSuchMethod,
+    RemoteProtocolError,
+    TooManyCalls,
+)
 from pellucid.twisted._failures import answer_for, is_expected
 from pellucid.wire.messages import MethodCall
 
@@ -48,6 +55,7 @@ class Runner:
         self._host = host
         self._core = core
         self._admission = Admission(core.limits)
+        self._ready = core.arrivals.ready
         self._starting = False
 
     def arrive(self, call: MethodCall) -> None:
@@ -60,6 +68,13 @@ class Runner:
             return
         if may_run:
             self._start(call)
+
+    def cancel(self, call: MethodCall) -> None:
+        """The peer has given `call` up: cancel the Deferred that it waits for; where it has not begun it never will."""
+        if call.handle is not None:
+            call.handle.cancel()
+        else:
+            self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
 
     def stop(self) -> None:
         """The caller is gone: forget what waits. What runs, runs on."""
@@ -84,6 +99,7 @@ class Runner:
         if iscoroutine(result):
             result = defer.Deferred.fromCoroutine(result)
         if isinstance(result, defer.Deferred):
+            call.handle = result
             result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
             result.addBoth(self._ended)
         else:
@@ -95,8 +111,13 @@ class Runner:
         if not self._starting:  # else a method ended that was started below: the loop there goes on
             self._starting = True
             try:
-                while (call := self._admission.next()) is not None:
-                    self._start(call)
+                while True:
+                    if self._ready:
+                        self.arrive(self._ready.popleft())
+                    elif (call := self._admission.next()) is not None:
+                        self._start(call)
+                    else:
+                        break
             finally:
                 self._starting = False
         return result

@@ -183,6 +183,7 @@ class _NoBooks(Ledger):
     def __init__(self, policy: TasterPolicy) -> None:
         self.registry = TagRegistry()
         self.policy: Policy = policy
+        self.sharing = "graph"
         self.limits = _NO_LIMITS if isinstance(policy.taster, DummySecurityOptions) else Limits()
         self._invoker = policy.invoker
 
@@ -225,6 +226,9 @@ class _NoBooks(Ledger):
 
     def imported_cache(self, cache_id: int) -> RemoteCache:
         raise _no_connection()
+
+    def see_through(self, references: Mapping[int, int], target: ExportId) -> None:
+        """There are none."""
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
         """There are none."""

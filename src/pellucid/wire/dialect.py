@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
 from pellucid.flavors.policy import Policy
@@ -11,9 +11,29 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
-from pellucid.wire.messages import ExportId, Message
+from pellucid.wire.messages import ExportId, Message, SharedUpdate
 
-__all__ = ["Dialect", "DialectClass", "Ledger"]
+__all__ = ["Bulk", "Dialect", "DialectClass", "Ledger", "Sharing"]
+
+Sharing = Literal["tree", "graph"]
+"""Whether what is met twice in one message arrives as two copies, or as one object that is met twice there, too."""
+
+
+class Bulk(Protocol):
+    """A message with large buffers, which leaves in pieces: other messages may leave in between."""
+
+    call_id: int | None
+    """Of the call that it makes, where it makes one."""
+    is_barrier: bool
+    """Whether what follows may depend on it, and so must not overtake it."""
+    inline_bytes: int
+    """Bytes that it takes, buffers aside."""
+    left: int
+    """Bytes of its buffers that have not been taken."""
+
+    def next_piece(self, size: int) -> list[bytes | memoryview]:
+        """What to send next, about so many bytes of its buffers; with the last of those comes the message itself."""
+        ...
 
 
 class Ledger(Protocol):
@@ -25,6 +45,8 @@ class Ledger(Protocol):
     registry: Registry
     policy: Policy
     limits: Limits
+    sharing: Sharing
+    """For dialects that leave it open."""
 
     def export(self, obj: Referenceable) -> int:
         """Count one more receipt of `obj` by the peer, and return its id. Raises TooManyReferences."""
@@ -58,6 +80,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def see_through(self, references: Mapping[int, int], target: ExportId) -> None:
+        """Receipts, counted by id, came with a call of our `target`: as `import_reference`, where that was not said."""
+        ...
+
     def exported(self, export_id: ExportId) -> object:
         """The original of an object that comes home. Raises Error where the peer never had it."""
         ...
@@ -88,6 +114,13 @@ class Dialect(Protocol):
 
     name: ClassVar[str]
     """By which it is offered and chosen in the negotiation."""
+    chains: ClassVar[bool]
+    """Whether it has words for what a call results in before that is known, for batches, and for calls given up."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that the last message took on the wire."""
+        ...
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer; then call `next_message` until it returns None."""
@@ -110,13 +143,17 @@ class Dialect(Protocol):
         """Whether the peer's greeting has arrived."""
         ...
 
-    def encode(self, message: Message) -> bytes:
-        """The bytes of `message`.
+    def encode(self, message: Message) -> bytes | Bulk:
+        """The bytes of `message`, or more of them than should travel in one piece.
 
         Raises:
             InsecureJelly: something in it may not cross.
             LimitExceeded: it is larger than the peer would take.
         """
+        ...
+
+    def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
+        """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         ...
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pellucid.wire.dialect import DialectClass
+from pellucid.wire.dialect import DialectClass, Sharing
+from pellucid.wire.native.dialect import NativeDialect
 from pellucid.wire.pb.dialect import NoneDialect, PBDialect
 
-__all__ = ["DIALECTS", "dialects_named"]
+__all__ = ["DIALECTS", "dialects_named", "sharing_named"]
 
-DIALECTS: tuple[DialectClass, ...] = (PBDialect, NoneDialect)
+DIALECTS: tuple[DialectClass, ...] = (NativeDialect, PBDialect, NoneDialect)
 """Best first: of those that both sides speak, the listening side's first is taken."""
 
 
@@ -29,3 +30,12 @@ def dialects_named(names: Iterable[str] | None) -> tuple[DialectClass, ...]:
     if not wanted:
         raise ValueError(f"name at least one dialect of {', '.join(known)}")
     return tuple(known[name] for name in wanted)
+
+
+def sharing_named(name: str) -> Sharing:
+    """How structure that is shared crosses. Raises ValueError where `name` is neither way."""
+    if name == "tree":
+        return "tree"
+    if name == "graph":
+        return "graph"
+    raise ValueError(f'sharing is "tree" or "graph", not {name!r}')

@@ -7,19 +7,27 @@ that same object to the door, so that a call costs one object in each direction.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
     "Answer",
+    "Batch",
+    "BatchAnswer",
     "CallFailed",
+    "Cancel",
     "DropCache",
     "ExportId",
     "Message",
     "MethodCall",
     "NotUnderstood",
+    "Ping",
+    "Pong",
+    "Promised",
     "Release",
     "ReleaseCache",
+    "Seen",
+    "SharedUpdate",
     "Unknown",
 ]
 
@@ -27,26 +35,89 @@ ExportId = int | bytes
 """What stands for an exported object: a number, or the name of one that is published under a name."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Promised:
+    """What a call that the sender made before results in: a target, or an argument."""
+
+    call_id: int
+
+
+@dataclass
 class MethodCall:
     """Run a method of an object that the receiver exported or, where `to_cache` is true, holds as a cache."""
 
     call_id: int
-    target: ExportId
+    target: ExportId | Promised
     name: str
-    args: tuple[Any, ...]
+    args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
     wants_answer: bool = True
     to_cache: bool = False
     """The owner of a cacheable updates a holder's copy: `target` is a cache id."""
     perspective: Any = None
     """Through whose eyes the values are seen. On the way in the broker fills it from the target."""
-    error: Exception | None = None
-    """What was wrong with the arguments; such a call is answered with it and not run."""
-    method: Callable[..., Any] | None = None
-    """What to run; the broker fills it in."""
     size: int = 0
     """Bytes that it took on the wire."""
+
+    # What is not there as a rule costs nothing as a rule: these are set where they are needed.
+
+    timeout: float | None = field(default=None, init=False)
+    """Seconds that the caller waits from now on; None where there is no end to that."""
+    waits: bool = field(default=False, init=False)
+    """Whether its target or an argument is a `Promised`."""
+    batch: Any = field(default=None, init=False)
+    """What gathers the answers of the `Batch` that it came in; `call_id` is its place there."""
+    error: Exception | None = field(default=None, init=False)
+    """What was wrong with the arguments; such a call is answered with it and not run."""
+    method: Callable[..., Any] | None = field(default=None, init=False)
+    """What to run; the broker fills it in."""
+    deadline: float | None = field(default=None, init=False)
+    """When the caller gives up, by the receiver's clock; the broker fills it in."""
+    ended: bool = field(default=False, init=False)
+    """Whether it was answered, or given up before it began; the broker fills it in."""
+    begun: bool = field(default=False, init=False)
+    """Whether its method, where that is a coroutine, has begun; the door fills it in."""
+    handle: Any = field(default=None, init=False)
+    """What the receiver's door runs it in."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Run many methods, in this order; they are answered together."""
+
+    call_id: int
+    calls: list[MethodCall]
+    """Their `call_id` is their place in the batch."""
+    size: int = 0
+    """Bytes that it took on the wire."""
+    error: Exception | None = None
+    """What was wrong with it as a whole; it is answered with that."""
+    timeout: float | None = None
+    """Seconds that the caller waits from now on; None where there is no end to that."""
+
+
+@dataclass(slots=True)
+class BatchAnswer:
+    """What the calls of a batch ended in."""
+
+    call_id: int
+    outcomes: list[Any]
+    """In the order of the calls: a result, or `CallFailed`."""
+    perspectives: list[Any]
+    """Through whose eyes each result is seen on the way out."""
+    call: Any = None
+    """On the way in the broker puts here what the caller waits on."""
+
+
+class SharedUpdate:
+    """One change of cacheables that many copies are told of, on any number of connections: encoded once."""
+
+    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+        self.encoded: dict[object, Any] = {}
+        """What dialects have made of it, each under a key of its own."""
 
 
 @dataclass(slots=True)
@@ -69,16 +140,18 @@ class CallFailed:
     error: BaseException
     with_traceback: bool = False
     """Whether the text of the traceback travels too."""
+    raised: bool = False
+    """Whether the method raised it, rather than the broker that was to run it."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
 
 
 @dataclass(slots=True)
 class Release:
-    """The sender no longer holds `count` of its receipts of one of the receiver's exports."""
+    """The sender gives back receipts of the receiver's exports."""
 
-    export_id: int
-    count: int = 1
+    receipts: list[tuple[int, int]]
+    """Numbers of exports, and how many receipts of each."""
 
 
 @dataclass(slots=True)
@@ -97,6 +170,36 @@ class DropCache:
 
 
 @dataclass(slots=True)
+class Cancel:
+    """The sender has given that call of its up: the method need not run, or go on."""
+
+    call_id: int
+    call: Any = None
+    """On the way in the broker puts the `MethodCall` here."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """The sender has the answers of these calls of its, and will not refer to what the calls result in any more."""
+
+    call_ids: list[int]
+
+
+@dataclass(slots=True)
+class Ping:
+    """The sender wants a sign of life."""
+
+    number: int
+
+
+@dataclass(slots=True)
+class Pong:
+    """A sign of life."""
+
+    number: int
+
+
+@dataclass(slots=True)
 class NotUnderstood:
     """The sender was told something it has no meaning for, and went on."""
 
@@ -110,4 +213,19 @@ class Unknown:
     name: str
 
 
-Message = MethodCall | Answer | CallFailed | Release | ReleaseCache | DropCache | NotUnderstood | Unknown
+Message = (
+    MethodCall
+    | Answer
+    | CallFailed
+    | Batch
+    | BatchAnswer
+    | Cancel
+    | Seen
+    | Release
+    | ReleaseCache
+    | DropCache
+    | Ping
+    | Pong
+    | NotUnderstood
+    | Unknown
+)

@@ -17,7 +17,7 @@ from pellucid.errors import LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.pb.plain import operand, tag_of
 
-__all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished"]
+__all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
 
 Decoder = Callable[[Any, list[Any]], Any]
 """Reads one kind of expression. It is given the reader, which may be a door's own, and the expression."""
@@ -120,7 +120,7 @@ class Containers:
             if type(element) is list:
                 element = unjelly(element)
                 if type(element) is Unfinished:
-                    self._leave_gap(element, _item_filler(result, len(result)))
+                    self._leave_gap(element, item_filler(result, len(result)))
             append(element)
         return result
 
@@ -141,7 +141,7 @@ class Containers:
             if type(value) is list:
                 value = unjelly(value)
                 if type(value) is Unfinished:
-                    self._leave_gap(value, _item_filler(result, key))
+                    self._leave_gap(value, item_filler(result, key))
             try:
                 result[key] = value
             except (AttributeError, TypeError):  # a copy that has no state yet may lack what its hash wants
@@ -231,23 +231,29 @@ class Containers:
 
     def _reference(self, expression: list[Any]) -> Any:
         number, inner = operand(expression, 1), operand(expression, 2)
-        if type(number) is not int or number in self._shared:
-            raise RemoteProtocolError("a reference's number is no number, or stands for two objects")
-        before = self._count
+        if type(number) is not int:
+            raise RemoteProtocolError("a reference's number is no number")
         decoder = self._decoders.get(tag_of(inner)) if type(inner) is list else None
+        if decoder is Containers._dereference:
+            raise RemoteProtocolError("a reference stands for nothing but another one")
         if decoder in _FILLED_LATER:
-            value = cast(Any, decoder)(self, inner, number)
-        elif type(inner) is list and decoder is None:
-            value = self._tagged(inner, number)
+            return self._define(number, inner, cast(Any, decoder))
+        return self._define(number, inner, type(self)._tagged if type(inner) is list and decoder is None else None)
+
+    def _define(self, number: int, inner: Any, filled_later: Callable[[Any, Any, int], Any] | None) -> Any:
+        """What `inner` stands for, met again by that `number`; `filled_later` reads what is made before its parts."""
+        if number in self._shared:
+            raise RemoteProtocolError("a reference's number stands for two objects")
+        before = self._count
+        if filled_later is not None:
+            value = filled_later(self, inner, number)
         else:
             unfinished = self._shared[number] = Unfinished()
             value = self._unjelly(inner)
-            if decoder is Containers._dereference:
-                raise RemoteProtocolError("a reference stands for nothing but another one")
             if type(value) is Unfinished:  # a tuple that waits for another: what waits for this one waits on
                 value.gaps += unfinished.gaps
                 self._open_gaps += 1
-                self._leave_gap(value, _item_filler(self._shared, number))
+                self._leave_gap(value, item_filler(self._shared, number))
             else:
                 self._fill_gaps(unfinished, value)
         self._shared[number] = value
@@ -255,7 +261,10 @@ class Containers:
         return value
 
     def _dereference(self, expression: list[Any]) -> Any:
-        number = operand(expression, 1)
+        return self._again(operand(expression, 1))
+
+    def _again(self, number: Any) -> Any:
+        """The object that has this number."""
         if type(number) is not int or number not in self._shared:
             raise RemoteProtocolError("a dereference has no reference before it")
         self._counted(self._sizes.get(number, 1))
@@ -301,7 +310,9 @@ def _freedom(key: Any) -> int:
     return 2
 
 
-def _item_filler(container: Any, key: Any) -> Fill:
+def item_filler(container: Any, key: Any) -> Fill:
+    """What puts an object in `container` as its item `key`."""
+
     def fill(value: Any) -> None:
         container[key] = value
 

@@ -9,26 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pellucid.errors import RemoteProtocolError, told_without_traceback
+from pellucid.errors import LocalProtocolError, RemoteProtocolError, told_without_traceback
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.failures import report
 from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import (
     Answer,
+    Batch,
+    BatchAnswer,
     CallFailed,
+    Cancel,
     DropCache,
     Message,
     MethodCall,
     NotUnderstood,
+    Ping,
+    Pong,
     Release,
     ReleaseCache,
+    Seen,
+    SharedUpdate,
     Unknown,
 )
+from pellucid.wire.names import FAILURE, NO_TRACEBACK, names_of
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
-from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, names_of
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
@@ -42,6 +49,7 @@ class PBDialect:
     """Banana with PB's vocabulary, carrying jelly."""
 
     name: ClassVar[str] = "pb"
+    chains: ClassVar[bool] = False
     _words: Mapping[int, bytes] | None = WORDS
     _tokens: Mapping[bytes, int] | None = TOKENS
 
@@ -56,6 +64,11 @@ class PBDialect:
     def greeting(self) -> bytes:
         """The version, which both sides send first of all."""
         return self._banana([b"version", VERSION])
+
+    @property
+    def size(self) -> int:
+        """Bytes that the last message took on the wire."""
+        return self._decoder.size
 
     # What turns values into jelly and back: doors have their own.
 
@@ -166,7 +179,7 @@ class PBDialect:
         (export_id,) = _operands(expression, (int, bytes))
         if type(export_id) is bytes:
             raise RemoteProtocolError("the peer released an object that it knows by name; those are not counted")
-        return Release(export_id)
+        return Release([(export_id, 1)])
 
     def _read_release_cache(self, expression: list[Any]) -> ReleaseCache:
         (cache_id,) = _operands(expression, int)
@@ -194,13 +207,18 @@ class PBDialect:
             case CallFailed():
                 return self._encode_failure(message)
             case Release():
-                return self._banana([b"decref", message.export_id]) * message.count
+                return b"".join(self._banana([b"decref", number]) * count for number, count in message.receipts)
             case ReleaseCache():
                 return self._banana([b"decache", message.cache_id]) * message.count
             case DropCache():
                 return self._banana([b"uncache", message.cache_id])
             case NotUnderstood() | Unknown():
                 return self._banana([b"didNotUnderstand", _utf8(message.name)])
+            case Batch() | BatchAnswer() | Cancel() | Seen() | Ping() | Pong():
+                raise LocalProtocolError(f"PB has no word for a {type(message).__name__}")
+
+    def encode_shared(self, cache_id: int, update: SharedUpdate) -> None:
+        """In PB each update has a number of its own."""
 
     def _encode_call(self, call: MethodCall) -> bytes:
         jellier = self._jellier(call.perspective)
@@ -209,7 +227,7 @@ class PBDialect:
             lambda: [
                 b"cachemessage" if call.to_cache else b"message",
                 call.call_id,
-                call.target,
+                call.target,  # never a promise: in PB those are waited for
                 call.name.encode(),
                 int(call.wants_answer),
                 jellier.write(call.args, write_tuple),

@@ -18,8 +18,8 @@ from pellucid.flavors.registry import Factory, Receiver
 from pellucid.flavors.serializable import Held, Unpersistable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import ExportId
+from pellucid.wire.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.containers import CONTAINERS, SHARED, Containers, Decoder, Decoders, Fill, Unfinished
-from pellucid.wire.pb.names import FAILURE, NO_TRACEBACK, own_error
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
 __all__ = ["Unjellier", "attributes_filler", "find_decoders"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pellucid import errors
 from pellucid.flavors.serializable import qualified_name
 
-__all__ = ["FAILURE", "NO_TRACEBACK", "names_of", "own_error"]
+__all__ = ["FAILURE", "NO_TRACEBACK", "broker_error", "method_error", "names_of", "own_error"]
 
 FAILURE = b"twisted.spread.pb.CopyableFailure"
 """The tag of an exception."""
@@ -49,7 +49,26 @@ _OURS: tuple[type[Exception], ...] = (
     errors.RemoteProtocolError,
 )
 
+# What only a dialect that tells the two apart can bring: a method's own may have the same name.
+_TOLD_APART: tuple[type[Exception], ...] = (
+    *_OURS,
+    errors.DeadlineExceeded,
+    errors.LocalProtocolError,
+    errors.NotAReference,
+    errors.Overloaded,
+)
+
+_RAISED_BY_METHODS: tuple[type[Exception], ...] = (
+    errors.Error,
+    errors.LoginFailed,
+    errors.UnauthorizedLogin,
+    errors.UnhandledCredentials,
+)
+
 _CLASSES = {_NAMES[cls]: cls for cls in _FROM_BROKERS} | {qualified_name(cls): cls for cls in _OURS}
+
+_OF_BROKERS = _CLASSES | {qualified_name(cls): cls for cls in _TOLD_APART}
+_OF_METHODS = {_NAMES[cls]: cls for cls in _RAISED_BY_METHODS}
 
 
 def names_of(cls: type[BaseException]) -> tuple[str, ...]:
@@ -64,3 +83,13 @@ def names_of(cls: type[BaseException]) -> tuple[str, ...]:
 def own_error(name: str) -> type[Exception] | None:
     """The class of ours that a peer's broker means by `name`."""
     return _CLASSES.get(name)
+
+
+def broker_error(name: str) -> type[Exception] | None:
+    """The class of ours that `name` means in an error that the peer's broker made, where the dialect says so."""
+    return _OF_BROKERS.get(name)
+
+
+def method_error(name: str) -> type[Exception] | None:
+    """The class of ours that `name` means in an error that a method raised, where the dialect says so."""
+    return _OF_METHODS.get(name)

@@ -8,7 +8,7 @@ from twisted.spread import flavors, jelly, pb  # noqa: TID251 - whose names they
 
 from pellucid import errors
 from pellucid.flavors.serializable import qualified_name
-from pellucid.wire.pb.names import FAILURE, names_of, own_error
+from pellucid.wire.names import FAILURE, names_of, own_error
 
 TWISTEDS: dict[type[Exception], type[Exception]] = {
     errors.Error: pb.Error,

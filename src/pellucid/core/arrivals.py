@@ -1,0 +1,295 @@
+"""The peer's calls that are not answered yet, and answers that it may still refer to.
+
+A peer that speaks a dialect with chains may call what a call of its results in, or pass that on, before it has the
+answer. So a call that wants an answer is known by its number until it has one, and its outcome after that, until the
+peer says that it has seen it (`pellucid.wire.messages.Seen`). A call that waits is a promise like those that its caller
+holds, and waits by the same rules (`pellucid.core.promises`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+from pellucid.core.calls import Call, Maker
+from pellucid.core.promises import Promises
+from pellucid.core.references import CallOptions, Right, Target
+from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
+from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
+from pellucid.flavors.serializable import identity
+from pellucid.limits import Limits
+from pellucid.wire.messages import CallFailed, ExportId, MethodCall, Promised
+
+__all__ = ["Arrivals", "BatchRun"]
+
+
+class BatchRun:
+    """A batch of the peer's that is under way: what its calls have ended in so far."""
+
+    def __init__(self, call_id: int, calls: list[MethodCall]) -> None:
+        self.call_id = call_id
+        self.calls = calls
+        self.outcomes: list[Any] = [None] * len(calls)
+        """By place: a result, or `CallFailed`."""
+        self._left = len(calls)
+
+    def end(self, call: MethodCall, outcome: Any) -> bool:
+        """One of its calls ended so; whether it was the last."""
+        self.outcomes[call.call_id] = outcome
+        self._left -= 1
+        return not self._left
+
+
+class Incoming(Call):
+    """A call of the peer's that waits, or that others of its calls wait for."""
+
+    __slots__ = ("arrivals", "message", "obj", "perspective")
+
+    def __init__(self, maker: Maker, arrivals: Arrivals, message: MethodCall | None) -> None:
+        super().__init__(maker, message.name if message is not None else "a call")
+        self.arrivals = arrivals
+        self.message = message
+        """None where it is answered already."""
+        self.obj: Any = None
+        """What is called, once that is known."""
+        self.perspective: Any = None
+        """Through whose eyes the peer sees the result."""
+        self._noticed = True
+
+    def outcome(self) -> Any:
+        """The result as an argument: as if it had been to the peer and come back."""
+        return self.arrivals.brought_back(super().outcome(), self.perspective)
+
+    @property
+    def result(self) -> Any:
+        """The result itself."""
+        return self._value
+
+    def _wake(self) -> None:
+        if self._error is not None and self.message is not None:
+            self.arrivals.gave_up(self.message, self._error)
+
+
+class _Local:
+    """The right to have an object of ours called, which the peer has."""
+
+    def __init__(self, obj: Any, cache_id: int | None = None) -> None:
+        # Its identity stands for it in the queue of its calls, however the peer names it.
+        key = identity(obj) if cache_id is None else cache_id
+        self._target = Target(cast(ExportId, key), to_cache=cache_id is not None)
+
+    def live_target(self) -> Target:
+        """What is called."""
+        return self._target
+
+
+class Arrivals:
+    """Calls of the peer's by number, those that wait, and the outcomes that are kept."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        exported: Callable[[ExportId], Referenceable],
+        find: Callable[[MethodCall, Any], None],
+        refuse: Callable[[MethodCall, Exception], None],
+        brought_back: Callable[[Any, Any], Any],
+    ) -> None:
+        self.running: dict[int, MethodCall | BatchRun] = {}
+        """Calls that are not answered, by number."""
+        self.ready: deque[MethodCall] = deque()
+        """Calls that have waited, and may run now."""
+        self.brought_back = brought_back
+        self.limits = limits
+        self._exported = exported
+        self._find = find
+        self._refuse = refuse
+        self._promises = Promises(make=_not_made, check=_is_alive, send=self._go_on, right_of=self._right_of)
+        # Promises of calls that are not answered, where another call waits for them or they wait themselves.
+        self._promised: dict[int, Incoming] = {}
+        self._waiting: dict[int, MethodCall] = {}  # by id()
+        self._waiting_bytes = 0
+        # Outcomes: the result or CallFailed, through whose eyes it is seen, and the bytes that it took.
+        self._kept: dict[int, tuple[Any, Any, int]] = {}
+        self._kept_bytes = 0
+
+    def enter(self, call_id: int, call: MethodCall | BatchRun) -> None:
+        """A call that wants an answer came. Raises RemoteProtocolError where its number is in use."""
+        if call_id in self.running:
+            raise RemoteProtocolError("the peer used the number of a call that is under way")
+        self.running[call_id] = call
+
+    @property
+    def is_queueing(self) -> bool:
+        """Whether calls wait that know their target: others of that target must not overtake them."""
+        return self._promises.is_queueing
+
+    def hold(self, call: MethodCall) -> None:
+        """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""
+        limits = self.limits
+        if len(self._waiting) >= limits.waiting_calls:
+            self._refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls))
+            return
+        if self._waiting_bytes + call.size > limits.waiting_bytes:
+            asked = self._waiting_bytes + call.size
+            self._refuse(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
+            return
+        incoming = Incoming(self._promises, self, call)
+        try:
+            args = tuple(map(self._promise, call.args))
+            kwargs = {name: self._promise(value) for name, value in call.kwargs.items()}
+            aim = self._promise(call.target) if isinstance(call.target, Promised) else self._aim(call, incoming)
+        except Error as error:
+            self._refuse(call, error)
+            return
+        call.args, call.kwargs = (), {}
+        self._waiting[id(call)] = call
+        self._waiting_bytes += call.size
+        if call.wants_answer and call.batch is None:
+            self._promised[call.call_id] = incoming
+        self._promises.wait(incoming, aim, args, kwargs)
+
+    def answered(self, call: MethodCall, outcome: Any, size: int) -> None:
+        """`call` was answered with `outcome`, a result or `CallFailed`, in a message of so many bytes."""
+        call_id = call.call_id
+        self.running.pop(call_id, None)
+        self._kept[call_id] = outcome, call.perspective, size
+        self._kept_bytes += size
+        if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
+            self._shed()
+        if self._promised:
+            promise = self._promised.pop(call_id, None)
+            if promise is not None:
+                _settle(promise, outcome, call.perspective)
+
+    def seen(self, call_ids: list[int]) -> None:
+        """The peer has the answers of these calls."""
+        for call_id in call_ids:
+            kept = self._kept.pop(call_id, None)
+            if kept is not None:
+                self._kept_bytes -= kept[2]
+
+    def cancel(self, call_id: int) -> list[MethodCall]:
+        """The peer has given up that call, or batch: those that wait fail; returns those that have gone on."""
+        entry = self.running.get(call_id)
+        calls = [] if entry is None else [entry] if isinstance(entry, MethodCall) else entry.calls
+        return [call for call in calls if not call.ended and not self.give_up(call)]
+
+    def give_up(self, call: MethodCall) -> bool:
+        """Fail `call`, where it waits; whether it did."""
+        if id(call) not in self._waiting:
+            return False
+        promise = self._promised.get(call.call_id) if call.batch is None else None
+        error = CallCancelled(f"the call of {call.name!r} was cancelled before it began")
+        if promise is not None:
+            promise.fail(error)
+        else:
+            self.gave_up(call, error)
+        return True
+
+    def gave_up(self, call: MethodCall, error: Exception) -> None:
+        """`call`, which waited, can't be run, as `error` says."""
+        if self._let_go(call):
+            self._refuse(call, error)
+
+    def __len__(self) -> int:
+        return len(self.running) + len(self._kept)
+
+    def clear(self) -> None:
+        """The connection has ended."""
+        for table in (self.running, self.ready, self._promised, self._waiting, self._kept):
+            table.clear()
+        self._promises.take_all()
+        self._waiting_bytes = self._kept_bytes = 0
+
+    # What waiting needs.
+
+    def _promise(self, value: Any) -> Any:
+        """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it."""
+        if not isinstance(value, Promised):
+            return value
+        call_id = value.call_id
+        promise = self._promised.get(call_id)
+        if promise is not None:
+            return promise
+        running = self.running.get(call_id)
+        if isinstance(running, MethodCall):
+            promise = self._promised[call_id] = Incoming(self._promises, self, running)
+            return promise
+        if call_id not in self._kept:
+            raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
+        outcome, perspective, _ = self._kept[call_id]
+        promise = Incoming(self._promises, self, None)
+        _settle(promise, outcome, perspective)
+        return promise
+
+    def _aim(self, call: MethodCall, incoming: Incoming) -> Right:
+        assert not isinstance(call.target, Promised)  # its target is known
+        if call.to_cache:
+            assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
+            return _Local(None, call.target)
+        incoming.obj = self._exported(call.target)
+        return _Local(incoming.obj)
+
+    def _right_of(self, promise: Call, waiting: Call) -> Right:
+        """The right to call what `promise` resulted in."""
+        assert isinstance(promise, Incoming)
+        assert isinstance(waiting, Incoming)  # there are no others here
+        result = promise.result
+        if isinstance(result, Viewable):
+            result = Viewpoint(promise.perspective, result)
+        if not isinstance(result, Referenceable):
+            raise NotAReference(
+                f"{promise.name!r} returned a {type(result).__name__}: it has no remote {waiting.name!r}"
+            )
+        waiting.obj = result
+        return _Local(result)
+
+    def _go_on(
+        self,
+        call: Call,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        *,
+        waits: bool = False,
+    ) -> None:
+        """Everything is there that `call` waited for."""
+        assert isinstance(call, Incoming)
+        assert call.message is not None  # it waited
+        message = call.message
+        if self._let_go(message):
+            message.args, message.kwargs, message.waits = args, kwargs, False
+            self._find(message, call.obj)
+            self.ready.append(message)
+
+    def _let_go(self, call: MethodCall) -> bool:
+        """`call` waits no more; whether it did."""
+        if self._waiting.pop(id(call), None) is None:
+            return False
+        self._waiting_bytes -= call.size
+        return True
+
+    def _shed(self) -> None:
+        """Forget the oldest of the outcomes that are kept: the peer says too seldom what it has seen."""
+        while len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[2]
+
+
+def _settle(promise: Incoming, outcome: Any, perspective: Any) -> None:
+    promise.message = None  # it was answered: nobody needs to be told of its end
+    promise.perspective = perspective
+    if isinstance(outcome, CallFailed):
+        promise.fail(cast(Exception, outcome.error))
+    else:
+        promise.succeed(outcome)
+
+
+def _is_alive() -> None:
+    """What waits here is told of the end in another way."""
+
+
+def _not_made(maker: Maker, name: str, options: CallOptions, /) -> Call:
+    raise AssertionError("calls that arrive are not made here")

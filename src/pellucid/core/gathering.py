@@ -1,0 +1,43 @@
+"""Many calls made together."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, cast
+
+from pellucid.core.calls import Call, Maker
+from pellucid.core.references import CallOptions, Prepared
+
+__all__ = ["gather"]
+
+
+def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float | None = None) -> Call:
+    """Make calls together: ``results = await gather(*(root.prepare("echo", n) for n in range(1000)))``.
+
+    The results come in the order of the calls, all at once. In the native dialect the calls travel as one message, and
+    so do the answers; over the PB dialects they are so many calls made at a time.
+
+    Where one of them fails, the whole fails with its error, though the others run all the same; with
+    `return_exceptions` errors stand among the results instead. `timeout` is in seconds, for the whole. Cancelling the
+    whole cancels each.
+
+    Raises:
+        DeadReferenceError, Overloaded: at once; no call was made.
+        ForeignReference: at once, where the calls are not all of one connection.
+    """
+    if not prepared:
+        return _Nothing(cast(Maker, None), "gather")
+    broker = prepared[0].reference.keeper.broker
+    return broker.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
+
+
+class _Nothing(Call):
+    """No calls, made together."""
+
+    def __init__(self, maker: Maker, name: str) -> None:
+        super().__init__(maker, name)
+        self.succeed([])
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        yield from ()
+        return []

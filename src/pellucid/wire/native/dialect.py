@@ -1,0 +1,465 @@
+"""The native dialect: the core's messages as msgpack arrays in frames, and back.
+
+docs/reference/protocol-native.md has the messages one by one. What a later version adds at the end of an array, or as
+an option of a call, is skipped here; an option without which a call means something else says so by its name, and then
+the call is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, ClassVar
+
+import ormsgpack
+
+from pellucid.errors import Error, RemoteProtocolError, TooManyCalls, told_without_traceback
+from pellucid.flavors.copyable import Copyable
+from pellucid.wire.dialect import Bulk, Ledger
+from pellucid.wire.messages import (
+    Answer,
+    Batch,
+    BatchAnswer,
+    CallFailed,
+    Cancel,
+    DropCache,
+    Message,
+    MethodCall,
+    NotUnderstood,
+    Ping,
+    Pong,
+    Promised,
+    Release,
+    ReleaseCache,
+    Seen,
+    SharedUpdate,
+    Unknown,
+)
+from pellucid.wire.native.codes import FEATURES, NAME, REQUIRED, VERSION, Kind, Leaf, with_number
+from pellucid.wire.native.encoder import OPTIONS, Encoder, is_large
+from pellucid.wire.native.frames import BufferedMessage, Deframer, frame
+from pellucid.wire.native.lowering import failure_form
+from pellucid.wire.native.reader import Reader
+
+__all__ = ["NativeDialect"]
+
+_TIMEOUT = "timeout"
+"""The option of a call that says for how many seconds its caller still waits."""
+
+
+class NativeDialect:
+    """Frames of msgpack."""
+
+    name: ClassVar[str] = NAME
+    chains: ClassVar[bool] = True
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.greeted = False
+        self.version = VERSION
+        """What both sides speak."""
+        self.features: frozenset[str] = frozenset()
+        """The optional features that both sides know."""
+        self._ledger = ledger
+        self._deframer = Deframer(ledger.limits)
+        self._reader = Reader(ledger)
+        self._encoder = Encoder(ledger, shares=ledger.sharing == "graph")
+        self._pack = self._encoder.pack
+
+    def greeting(self) -> bytes:
+        """The version and the features, which both sides send first of all."""
+        return frame(ormsgpack.packb([Kind.HELLO.value, VERSION, list(FEATURES)]))
+
+    @property
+    def size(self) -> int:
+        """Bytes that the last message took on the wire."""
+        return self._deframer.size
+
+    # Bytes in.
+
+    def receive_data(self, data: bytes) -> None:
+        """Take in bytes from the peer; then call `next_message` until it returns None."""
+        self._deframer.receive_data(data)
+
+    def next_message(self) -> Message | None:
+        """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
+        while True:
+            body = self._deframer.next_body()
+            if body is None:
+                return None
+            expression = self._reader.unpack(body, self._deframer.buffers)
+            kind = expression[0]
+            if not self.greeted:
+                self._read_hello(expression)
+                continue
+            # A list or a dictionary in its place could not be looked up.
+            read = _READERS.get(kind) if type(kind) is int else None
+            if read is None:
+                self._reader.give_back()
+                return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
+            message = read(self, expression)
+            if message is not None:
+                return message
+
+    def _read_hello(self, expression: list[Any]) -> None:
+        match expression:
+            case [Kind.HELLO, int(version), list(features), *_] if version >= 1:
+                self.version = min(version, VERSION)
+                self.features = frozenset(FEATURES).intersection(name for name in features if type(name) is str)
+                self.greeted = True
+            case _:
+                raise RemoteProtocolError("the peer did not say first which version it speaks")
+
+    def _read_call(self, expression: list[Any]) -> MethodCall:
+        if len(expression) == 5:
+            kind, call_id, target, name, args = expression
+            kwargs: dict[str, Any] | None = None
+        else:
+            kind, call_id, target, name, args, kwargs = _operands(expression, 6)
+        if type(call_id) is not int or type(name) is not str or type(args) is not list:
+            raise RemoteProtocolError("a call is malformed")
+        call = self._call(call_id, target, name, args, kwargs, to_cache=kind >= Kind.UPDATE)
+        call.wants_answer = kind == Kind.CALL or kind == Kind.UPDATE
+        call.size = self._deframer.size
+        if len(expression) > 6:
+            self._read_options(call, expression[6])
+        if not self._reader.is_plain:
+            self._read_values(call)
+        return call
+
+    def _call(
+        self, call_id: int, target: Any, name: str, args: list[Any], kwargs: Any, *, to_cache: bool
+    ) -> MethodCall:
+        cls = type(target)
+        if cls is str and not to_cache:
+            target = target.encode()
+        elif cls is not int and (to_cache or cls is not Promised):
+            raise RemoteProtocolError("the target of a call is no number, name or promise")
+        if kwargs is None:
+            return MethodCall(call_id, target, name, args, {}, True, to_cache)
+        if type(kwargs) is not dict:
+            raise RemoteProtocolError("the keyword arguments of a call are no map with text for keys")
+        return MethodCall(call_id, target, name, args, kwargs, True, to_cache)
+
+    def _read_values(self, call: MethodCall) -> None:
+        """Complete what is not whole with what the codec made of it."""
+        reader = self._reader
+        try:
+            args = reader.values(call.args, placeholders=False)  # type: ignore[arg-type]  # it is a list still
+            named = reader.values(list(call.kwargs.values()), placeholders=False) if call.kwargs else []
+            promised = [*args, *named, call.target] if reader.promises else []
+            call.waits = reader.promises > 0
+            if sum(type(value) is Promised for value in promised) != reader.promises:
+                raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
+            call.args, call.kwargs = args, dict(zip(call.kwargs, named, strict=True))
+            reader.finish()
+            if reader.references and not call.waits and not call.to_cache:
+                self._ledger.see_through(reader.references, call.target)  # type: ignore[arg-type]  # it is no promise
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            reader.give_back()
+            call.args, call.kwargs, call.waits = (), {}, False
+            call.error = told_without_traceback(error)
+
+    def _read_options(self, call: MethodCall | Batch, options: Any) -> None:
+        if options is None:
+            return
+        if type(options) is not dict:
+            raise RemoteProtocolError("the options of a call are no map")
+        for name, value in options.items():
+            if name == _TIMEOUT and type(value) in (int, float) and isfinite(value):
+                call.timeout = max(0.0, float(value))
+            elif name.startswith(REQUIRED):
+                call.error = Error(f"the call needs the option {name[:100]!r}, which is not known here")
+
+    def _read_batch(self, expression: list[Any]) -> Batch:
+        _, call_id, items = _operands(expression, 3)
+        most = self._ledger.limits.running_calls + self._ledger.limits.waiting_calls
+        if type(call_id) is not int or type(items) is not list:
+            raise RemoteProtocolError("a batch is malformed")
+        if len(items) > most:
+            batch = Batch(call_id, [], self._deframer.size)
+            batch.error = TooManyCalls("waiting_calls", most, len(items))
+            return batch
+        calls: list[MethodCall] = []
+        size = self._deframer.size // (len(items) or 1)
+        for place, item in enumerate(items):
+            match item:
+                case [target, str(name), list(args)]:
+                    call = self._call(place, target, name, args, None, to_cache=False)
+                case [target, str(name), list(args), kwargs, *_]:
+                    call = self._call(place, target, name, args, kwargs, to_cache=False)
+                case _:
+                    raise RemoteProtocolError("a call in a batch is malformed")
+            call.size = size
+            calls.append(call)
+        batch = Batch(call_id, calls, self._deframer.size)
+        if len(expression) > 3:
+            self._read_options(batch, expression[3])
+        if not self._reader.is_plain:
+            self._read_batch_values(batch)
+        return batch
+
+    def _read_batch_values(self, batch: Batch) -> None:
+        reader = self._reader
+        try:
+            found = 0
+            for call in batch.calls:
+                args = reader.values(call.args, placeholders=False)  # type: ignore[arg-type]  # it is a list still
+                named = reader.values(list(call.kwargs.values()), placeholders=False)
+                promised = sum(type(value) is Promised for value in (*args, *named, call.target))
+                call.args, call.kwargs = args, dict(zip(call.kwargs, named, strict=True))
+                call.waits = promised > 0
+                found += promised
+            if found != reader.promises:
+                raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
+            reader.finish()
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            reader.give_back()
+            batch.calls = []
+            batch.error = told_without_traceback(error)
+
+    def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
+        _, call_id, value = _operands(expression, 3)
+        if type(call_id) is not int:
+            raise RemoteProtocolError("an answer is malformed")
+        if self._reader.is_plain:
+            return Answer(call_id, value)
+        try:
+            return Answer(call_id, self._whole([value])[0])
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            return CallFailed(call_id, told_without_traceback(error))
+
+    def _whole(self, values: list[Any]) -> list[Any]:
+        """What the values of an answer stand for; where that can't be had, what came with it is given back."""
+        reader = self._reader
+        try:
+            if reader.promises:
+                raise RemoteProtocolError("a promise is an argument, and no part of an answer")
+            read = reader.values(values, placeholders=True)
+            reader.finish()
+        except BaseException:
+            reader.give_back()
+            raise
+        return read
+
+    def _read_failure(self, expression: list[Any]) -> CallFailed:
+        answer = self._read_answer(expression)
+        ended_in = answer.value if isinstance(answer, Answer) else answer.error
+        if not isinstance(ended_in, Exception):
+            kind = type(ended_in).__name__
+            ended_in = RemoteProtocolError(f"a call failed with a {kind} instead of an exception")
+        return CallFailed(answer.call_id, ended_in)
+
+    def _read_batch_answer(self, expression: list[Any]) -> BatchAnswer | CallFailed:
+        _, call_id, values, failed = _operands(expression, 4)
+        if type(call_id) is not int or type(values) is not list or type(failed) is not list:
+            raise RemoteProtocolError("the answer of a batch is malformed")
+        places = []
+        for pair in failed:
+            match pair:
+                case [int(place), _] if 0 <= place < len(values):
+                    places.append(place)
+                    values[place] = pair[1]
+                case _:
+                    raise RemoteProtocolError("the answer of a batch is malformed")
+        if not self._reader.is_plain:
+            try:
+                values = self._whole(values)
+            except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+                return CallFailed(call_id, told_without_traceback(error))
+        for place in places:
+            if not isinstance(values[place], Exception):
+                raise RemoteProtocolError("a call of a batch failed with something else than an exception")
+            values[place] = CallFailed(place, values[place])
+        return BatchAnswer(call_id, values, [])
+
+    def _read_release(self, expression: list[Any]) -> Release:
+        numbers = expression[1:]
+        if len(numbers) & 1 or not all(type(number) is int for number in numbers):
+            raise RemoteProtocolError("a release is malformed")
+        return Release(list(zip(numbers[::2], numbers[1::2], strict=True)))
+
+    def _read_release_cache(self, expression: list[Any]) -> ReleaseCache:
+        _, cache_id, count = _operands(expression, 3)
+        if type(cache_id) is not int or type(count) is not int:
+            raise RemoteProtocolError("the release of a cache is malformed")
+        return ReleaseCache(cache_id, count)
+
+    def _read_drop_cache(self, expression: list[Any]) -> DropCache:
+        return DropCache(_number(expression))
+
+    def _read_cancel(self, expression: list[Any]) -> Cancel:
+        return Cancel(_number(expression))
+
+    def _read_ping(self, expression: list[Any]) -> Ping:
+        return Ping(_number(expression))
+
+    def _read_pong(self, expression: list[Any]) -> Pong:
+        return Pong(_number(expression))
+
+    def _read_not_understood(self, expression: list[Any]) -> NotUnderstood:
+        said = _operands(expression, 2)[1]
+        return NotUnderstood(said[:200] if type(said) is str else "")
+
+    def _read_seen(self, expression: list[Any]) -> Seen:
+        numbers = expression[1:]
+        if not all(type(number) is int for number in numbers):
+            raise RemoteProtocolError("what was seen has no number")
+        return Seen(numbers)
+
+    # Bytes out.
+
+    def encode(self, message: Message) -> bytes | Bulk:
+        """The bytes of `message`. Raises InsecureJelly or LimitExceeded; then nothing was entered in the ledger."""
+        match message:
+            case MethodCall():
+                return self._encode_call(message)
+            case Answer():
+                value = message.value
+                expression = [_ANSWER, message.call_id, value]
+                body, buffers, _ = packed = self._pack(expression, message.perspective, large=is_large(value))
+                return self._framed(packed, message) if buffers else frame(body)
+            case CallFailed():
+                return self._encode_failure(message)
+            case Release():
+                return _plain(Kind.RELEASE, *[number for receipt in message.receipts for number in receipt])
+            case ReleaseCache():
+                return _plain(Kind.RELEASE_CACHE, message.cache_id, message.count)
+            case DropCache():
+                return _plain(Kind.DROP_CACHE, message.cache_id)
+            case Batch():
+                return self._encode_batch(message)
+            case BatchAnswer():
+                return self._encode_batch_answer(message)
+            case Cancel():
+                return _plain(Kind.CANCEL, message.call_id)
+            case Seen():
+                return _plain(Kind.SEEN, *message.call_ids)
+            case Ping():
+                return _plain(Kind.PING, message.number)
+            case Pong():
+                return _plain(Kind.PONG, message.number)
+            case NotUnderstood() | Unknown():
+                return _plain(Kind.NOT_UNDERSTOOD, message.name)
+
+    def _encode_call(self, call: MethodCall) -> bytes | Bulk:
+        if call.to_cache:
+            kind = _UPDATE if call.wants_answer else _NOTIFY
+        else:
+            kind = _CALL if call.wants_answer else _SEND
+        target: Any = call.target
+        if type(target) is not int:
+            target = target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
+        expression = [kind, call.call_id, target, call.name, [*call.args]]
+        if call.kwargs or call.timeout is not None:
+            expression.append(call.kwargs or None)
+            if call.timeout is not None:
+                expression.append({_TIMEOUT: call.timeout})
+        large = any(map(is_large, call.args)) or (bool(call.kwargs) and any(map(is_large, call.kwargs.values())))
+        body, buffers, _ = packed = self._pack(expression, call.perspective, large=large)
+        return self._framed(packed, call) if buffers else frame(body)
+
+    def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
+        """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
+        if not self._encoder.writes_plain_values:
+            return None
+        encoded = update.encoded.get(cache_id)
+        if encoded is None:
+            try:
+                # No number: nobody asks for an answer.
+                expression = [_NOTIFY, 0, cache_id, update.name, [*update.args], update.kwargs or None]
+                encoded = frame(ormsgpack.packb(expression, None, OPTIONS))
+            except TypeError:
+                encoded = b""
+            if len(encoded) > self._ledger.limits.inline_bytes:
+                encoded = b""
+            update.encoded[cache_id] = encoded
+        return encoded or None
+
+    def _encode_failure(self, message: CallFailed) -> bytes | Bulk:
+        return self._framed(self._pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)
+
+    def _failure(self, message: CallFailed) -> Any:
+        error = message.error
+        if isinstance(error, Copyable) or self._ledger.registry.copier(type(error)) is not None:
+            return error
+        return failure_form(error, raised=message.raised, with_traceback=message.with_traceback)
+
+    def _encode_batch(self, batch: Batch) -> bytes | Bulk:
+        items = []
+        for call in batch.calls:
+            target: Any = call.target
+            if type(target) is not int:
+                target = target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
+            item = [target, call.name, [*call.args]]
+            items.append([*item, call.kwargs] if call.kwargs else item)
+        options = [] if batch.timeout is None else [{_TIMEOUT: batch.timeout}]
+        perspective = batch.calls[0].perspective if batch.calls else None
+        return self._framed(self._pack([Kind.BATCH.value, batch.call_id, items, *options], perspective), batch)
+
+    def _encode_batch_answer(self, answer: BatchAnswer) -> bytes | Bulk:
+        failed = [
+            [place, self._failure(outcome)]
+            for place, outcome in enumerate(answer.outcomes)
+            if type(outcome) is CallFailed
+        ]
+        values = [None if type(outcome) is CallFailed else outcome for outcome in answer.outcomes]
+        expression = [Kind.BATCH_ANSWER.value, answer.call_id, values, failed]
+        seers = answer.perspectives
+        if all(seer is seers[0] for seer in seers):
+            return self._framed(self._pack(expression, seers[0] if seers else None), answer)
+        return self._framed(self._encoder.pack_for_each(expression, seers), answer)
+
+    def _framed(self, packed: tuple[bytes, Sequence[Any], bool], message: Message) -> bytes | Bulk:
+        body, buffers, entered = packed
+        if not buffers:
+            return frame(body)
+        # An update must not overtake another, nor anything what it needs to be in the ledger of the peer.
+        is_update = isinstance(message, MethodCall) and message.to_cache
+        call_id = message.call_id if isinstance(message, MethodCall | Batch) else None
+        return BufferedMessage(body, buffers, call_id=call_id, is_barrier=entered or is_update)
+
+
+_CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (
+    Kind.CALL.value,
+    Kind.SEND.value,
+    Kind.UPDATE.value,
+    Kind.NOTIFY.value,
+    Kind.ANSWER.value,
+)
+
+_READERS: dict[int, Callable[[NativeDialect, list[Any]], Message | None]] = {
+    Kind.CALL.value: NativeDialect._read_call,
+    Kind.SEND.value: NativeDialect._read_call,
+    Kind.UPDATE.value: NativeDialect._read_call,
+    Kind.NOTIFY.value: NativeDialect._read_call,
+    Kind.ANSWER.value: NativeDialect._read_answer,
+    Kind.FAIL.value: NativeDialect._read_failure,
+    Kind.RELEASE.value: NativeDialect._read_release,
+    Kind.RELEASE_CACHE.value: NativeDialect._read_release_cache,
+    Kind.DROP_CACHE.value: NativeDialect._read_drop_cache,
+    Kind.CANCEL.value: NativeDialect._read_cancel,
+    Kind.SEEN.value: NativeDialect._read_seen,
+    Kind.PING.value: NativeDialect._read_ping,
+    Kind.PONG.value: NativeDialect._read_pong,
+    Kind.NOT_UNDERSTOOD.value: NativeDialect._read_not_understood,
+    Kind.BATCH.value: NativeDialect._read_batch,
+    Kind.BATCH_ANSWER.value: NativeDialect._read_batch_answer,
+}
+
+
+def _plain(kind: Kind, *operands: int | str) -> bytes:
+    return frame(ormsgpack.packb([kind.value, *operands]))
+
+
+def _operands(expression: list[Any], count: int) -> list[Any]:
+    """The first so many elements; what a later version adds to them is skipped."""
+    if len(expression) < count:
+        raise RemoteProtocolError(f"a message of kind {expression[0]} lacks an element")
+    return expression[:count]
+
+
+def _number(expression: list[Any]) -> int:
+    number = _operands(expression, 2)[1]
+    if type(number) is not int:
+        raise RemoteProtocolError(f"a message of kind {expression[0]} has no number")
+    return number

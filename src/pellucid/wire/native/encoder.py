@@ -1,0 +1,235 @@
+"""Values as msgpack: what the codec can't write itself, it asks for here.
+
+There are two ways. The fast one hands the whole message to the codec, which asks back for each object it has no form
+for. It can't write dictionaries with keys other than text, cycles, or what must be counted once; nor does it know where
+in a message it is. So where it fails, or must not be used, `lowering` walks through the values, and says exactly what
+may not cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ormsgpack
+from ormsgpack import packb
+
+from pellucid.errors import InsecureJelly, LimitExceeded
+from pellucid.flavors.copyable import Copyable
+from pellucid.flavors.hooks import hook
+from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
+from pellucid.flavors.serializable import Held
+from pellucid.wire.dialect import Ledger
+from pellucid.wire.messages import Promised
+from pellucid.wire.native.codes import Leaf, Mark, with_number
+from pellucid.wire.native.lowering import (
+    BUFFER_TYPES,
+    MARKS,
+    OUT_OF_BAND,
+    Again,
+    Lowering,
+    find_encoders,
+    flavor_encoder,
+    held_form,
+    written_by,
+)
+from pellucid.wire.native.plain import WRITERS
+
+__all__ = ["OPTIONS", "Encoder", "Packed", "is_large"]
+
+_LOOK_FOR_BUFFERS = 4 * OUT_OF_BAND
+"""Bytes of a message from which on large buffers are looked for inside its values, too."""
+
+OPTIONS = (
+    ormsgpack.OPT_PASSTHROUGH_BIG_INT
+    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    | ormsgpack.OPT_PASSTHROUGH_DATETIME
+    | ormsgpack.OPT_PASSTHROUGH_ENUM
+    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
+    | ormsgpack.OPT_PASSTHROUGH_TUPLE
+    | ormsgpack.OPT_PASSTHROUGH_UUID
+)
+"""The codec writes exact plain types by itself, and nothing else."""
+
+Buffers = Sequence[bytes | bytearray | memoryview]
+
+Packed = tuple[bytes, Buffers, bool]
+"""The body of a message, the buffers that travel beside it, and whether what follows may depend on it."""
+
+Fast = Callable[["Encoder", Any], Any]
+"""What stands for an object: an extension, or a list of a mark and of values that are written in turn."""
+
+
+class Encoder:
+    """Writes the values of one connection's messages."""
+
+    def __init__(self, ledger: Ledger, *, shares: bool) -> None:
+        self._ledger = ledger
+        self._encoders = find_encoders(ledger.policy.types)
+        # The codec asks nobody about plain types, so where some may not cross it is not asked at all.
+        self.writes_plain_values = not shares and ledger.policy.types >= BASIC_TYPES
+        """Whether what is nothing but plain values is written by the codec, whatever the connection."""
+        self._shares = shares
+        # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
+        self._unlooked_at = min(_LOOK_FOR_BUFFERS, ledger.limits.inline_bytes + 1)
+        self._fast: dict[type, Fast | None] = dict(_FAST)
+        # Of the message that is being written; a hook may send messages of its own meanwhile.
+        self._perspective: Any = None
+        self._exported: list[int] = []
+
+    def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:
+        """`message`, seen by `perspective`. It is `large` where a value is known to be a large buffer.
+
+        Raises:
+            InsecureJelly: something in it may not cross; its path is told.
+            LimitExceeded: it is nested too deeply, too long, or would export too much.
+            Exception: whatever an application's hook raised.
+        """
+        if large or not self.writes_plain_values:
+            return self._pack_slowly(message, perspective)
+        outer = self._perspective, self._exported
+        self._perspective, self._exported = perspective, []
+        try:
+            body = packb(message, self._default, OPTIONS)
+            if len(body) < self._unlooked_at or (len(body) <= self._most and not _has_large(message)):
+                return body, (), False
+        except TypeError:
+            pass
+        except BaseException:
+            self._take_back()
+            raise
+        finally:
+            exported = self._exported
+            self._perspective, self._exported = outer
+        for export_id in exported:
+            self._ledger.unexport(export_id)
+        return self._pack_slowly(message, perspective)
+
+    def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
+        """As `pack`, for the answer of a batch whose results are seen by one of `perspectives` each."""
+        return self._pack_slowly(message, perspectives[0], perspectives)
+
+    @property
+    def _most(self) -> int:
+        return self._ledger.limits.inline_bytes
+
+    def _default(self, value: Any) -> Any:
+        """What the codec writes for `value`. It swallows the error where there is none: the slow way finds it again."""
+        cls = type(value)
+        try:
+            fast = self._fast[cls]
+        except KeyError:
+            fast = self._fast[cls] = self._find_fast(cls)
+        if fast is None:
+            raise TypeError
+        return fast(self, value)
+
+    def _find_fast(self, cls: type) -> Fast | None:
+        encoder = flavor_encoder(cls)
+        if encoder is not None:
+            return _FLAVORS.get(encoder)
+        return Encoder._plain_copy if self._ledger.registry.copier(cls) is not None else None
+
+    def _take_back(self) -> None:
+        for export_id in self._exported:
+            self._ledger.unexport(export_id)
+
+    def _pack_slowly(self, message: list[Any], perspective: Any, perspectives: list[Any] | None = None) -> Packed:
+        lowering = Lowering(self._ledger, self._encoders, perspective, shares=self._shares)
+        try:
+            try:
+                lowered = lowering.message(message, perspectives)
+            except Again:
+                lowering.take_back()
+                lowering = Lowering(self._ledger, self._encoders, perspective, shares=True)
+                lowered = lowering.message(message, perspectives)
+            try:
+                body = packb(lowered, None, OPTIONS)
+            except TypeError as error:
+                raise InsecureJelly(f"the values have no msgpack form: {error}") from None
+            if len(body) > self._most:
+                raise LimitExceeded("inline_bytes", self._most, len(body))
+            size = sum(_size(buffer) for buffer in lowering.buffers)
+            if size > self._ledger.limits.buffer_bytes:
+                raise LimitExceeded("buffer_bytes", self._ledger.limits.buffer_bytes, size)
+        except BaseException:
+            lowering.take_back()
+            raise
+        lowering.settle()
+        return body, lowering.buffers, lowering.entered
+
+    # Forms that the codec is given.
+
+    def _referenceable(self, value: Referenceable) -> Any:
+        export_id = self._ledger.export(value)
+        self._exported.append(export_id)
+        return with_number(Leaf.REMOTE, export_id)
+
+    def _viewable(self, value: Viewable) -> Any:
+        return self._referenceable(Viewpoint(self._perspective, value))
+
+    def _held(self, value: Held) -> Any:
+        return held_form(self._ledger.id_at_home(value))
+
+    def _copyable(self, value: Copyable) -> Any:
+        tag = hook(value, "get_type_to_copy_for")(self._perspective)
+        state = hook(value, "get_state_to_copy_for")(self._perspective)
+        return [_COPY, tag if isinstance(tag, str) else tag.decode(errors="backslashreplace"), state]
+
+    def _plain_copy(self, value: object) -> Any:
+        copier = self._ledger.registry.copier(type(value))
+        assert copier is not None  # this is how such a value is written because there is one
+        return [_COPY, copier.tag, copier.state(value)]
+
+
+_COPY = MARKS[Mark.COPY]
+
+
+def _marked(mark: Mark) -> Fast:
+    start = MARKS[mark]
+    return lambda _, value: [start, *value]
+
+
+_FAST: dict[type, Fast | None] = {
+    **{cls: written_by(write) for cls, (_, write) in WRITERS.items()},
+    tuple: _marked(Mark.TUPLE),
+    set: _marked(Mark.SET),
+    frozenset: _marked(Mark.FROZENSET),
+    Promised: lambda _, value: with_number(Leaf.PROMISE, value.call_id),
+}
+
+_FLAVORS: dict[Any, Fast] = {
+    Lowering._referenceable: Encoder._referenceable,
+    Lowering._viewable: Encoder._viewable,
+    Lowering._held: Encoder._held,
+    Lowering._copyable: Encoder._copyable,
+}
+"""By how it is written slowly. Cacheables are only written so: their hook must not run twice."""
+
+
+def is_large(value: object) -> bool:
+    """Whether `value` is a buffer that travels beside its message."""
+    return type(value) in BUFFER_TYPES and _size(value) >= OUT_OF_BAND  # type: ignore[arg-type]
+
+
+def _size(buffer: bytes | bytearray | memoryview) -> int:
+    return buffer.nbytes if type(buffer) is memoryview else len(buffer)
+
+
+def _has_large(message: list[Any]) -> bool:
+    """Whether a large buffer is among its values. Only lists, tuples and dictionaries are looked into, and few."""
+    waiting: list[Any] = list(message)
+    for value in waiting:
+        if is_large(value):
+            return True
+        if len(waiting) < _LOOK_AT:
+            if type(value) in (list, tuple):
+                waiting += value[:_LOOK_AT]
+            elif type(value) is dict:
+                waiting += list(value.values())[:_LOOK_AT]
+    return False
+
+
+_LOOK_AT = 1000
+"""Among so many values at least, breadth first, large buffers are looked for."""

@@ -1,0 +1,389 @@
+"""Values out of msgpack. Everything here is hostile until it has been looked at.
+
+The codec hands each extension to `Reader.take` as it comes by. Most are whole values by then; the others are marks,
+which say what the array stands for that they begin. Only where there are such is what the codec made walked through:
+what is nothing but plain values costs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import ormsgpack
+
+from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError, told_without_traceback
+from pellucid.flavors.failures import FailureReport, rebuild
+from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.wire.dialect import Ledger
+from pellucid.wire.messages import Promised
+from pellucid.wire.names import broker_error, method_error
+from pellucid.wire.native.codes import Leaf, Mark, number_of
+from pellucid.wire.native.plain import READERS
+from pellucid.wire.pb.containers import Unfinished, item_filler
+from pellucid.wire.pb.unjelly import Unjellier
+
+__all__ = ["Reader"]
+
+_unpackb = ormsgpack.unpackb
+
+_KINDS: dict[type, str] = {type(None): "None", bool: "boolean", str: "str", list: "list", dict: "dictionary"}
+"""What `Policy.types` calls the plain types that the codec reads by itself, where it may refuse them."""
+
+
+class _Marked:
+    """The first element of an array, which says what that stands for; or a value that can't be had yet."""
+
+    __slots__ = ("code", "number", "text")
+
+    def __init__(self, code: int, number: int, text: str = "") -> None:
+        self.code = code
+        self.number = number
+        self.text = text
+
+
+class Reader(Unjellier):
+    """Reads the values of one message after another, and remembers what the last one took from the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger, {}, placeholders=False)
+        self.promises = 0
+        """How many promises are among the values of the message."""
+        self._types = ledger.policy.types
+        self._checks = not self._types >= BASIC_TYPES
+        self.is_plain = not self._checks
+        """Whether the values of the message are what the codec made of them, each and all."""
+        self._buffers: list[bytes] = []
+        self._walks = self._checks
+        self._is_fresh = True
+        self._depth = 0
+        self._error: Exception | None = None
+        # Receipts that came with the message, whether or not they are taken.
+        self._came: Counter[int] = Counter()
+        self._caches_came: Counter[int] = Counter()
+
+    def unpack(self, body: bytes, buffers: list[bytes]) -> list[Any]:
+        """The array that `body` is, whose values are still to be had by `values`.
+
+        Raises:
+            RemoteProtocolError: it is no array.
+        """
+        if not self._is_fresh:
+            self._begin()
+        self._buffers = buffers
+        try:
+            message = _unpackb(body, ext_hook=self._take)
+        except ValueError as error:
+            self.give_back()
+            raise RemoteProtocolError(f"a message is not msgpack: {error}") from None
+        if type(message) is not list or not message:
+            self.give_back()
+            raise RemoteProtocolError("a message is an array that starts with its kind")
+        return message
+
+    def values(self, values: list[Any], *, placeholders: bool) -> list[Any]:
+        """The objects that `values`, which are some of the message's, stand for; then `finish`.
+
+        Raises:
+            InsecureJelly: something in it may not cross.
+            LimitExceeded: it stands for too much, or is nested too deeply.
+            RemoteProtocolError: it makes no sense.
+            Exception: whatever an application's hook raised.
+        """
+        if not self._walks and self._error is None:
+            return values
+        self._placeholders = placeholders or self._policy.accept_placeholders
+        try:
+            if self._error is not None:
+                raise self._error
+            return [self._unjelly(value) for value in values]
+        except RecursionError:
+            raise LimitExceeded("nesting", self._limits.nesting) from None
+
+    def finish(self) -> None:
+        """All values of the message are read: complete what could not be whole before."""
+        if self._open_gaps:
+            raise RemoteProtocolError("a tuple directly contains itself")
+        for set_state in self._late:
+            set_state()
+        for finish in self._finishers:
+            finish()
+
+    def give_back(self) -> None:
+        """The message can't be delivered: give back what came with it; what was taken from it releases itself."""
+        self._came.subtract(self.references)
+        self._caches_came.subtract(self.caches)
+        self._ledger.disown(self._came, self._caches_came)
+
+    def _begin(self) -> None:
+        self._start()
+        self._count = self._odd_keys = self._depth = self.promises = 0
+        self._walks = self._checks
+        self.is_plain = not self._checks
+        self._error = None
+        self._is_fresh = True
+        self.references.clear()
+        self.caches.clear()
+        self._came.clear()
+        self._caches_came.clear()
+
+    # What the codec finds.
+
+    def _take(self, code: int, body: bytes) -> Any:
+        """What an extension stands for, or what is to be looked at once the whole message is there."""
+        self._is_fresh = False
+        take = _TAKERS.get(code, Reader._take_unknown)
+        try:
+            return take(self, code, body)
+        except Exception as error:  # noqa: BLE001 - the codec would swallow it
+            self.is_plain = False
+            if self._error is None:
+                self._error = told_without_traceback(error)
+            return None
+
+    def _take_unknown(self, code: int, body: bytes) -> Any:
+        raise RemoteProtocolError(f"there is no extension type {code} in this version of the dialect")
+
+    def _take_plain(self, code: int, body: bytes) -> Any:
+        kind, read = READERS[code]
+        self._allow(kind)
+        try:
+            return read(body)
+        except (ValueError, ArithmeticError, OverflowError) as error:
+            raise RemoteProtocolError(f"the body of a {kind or 'number'} makes no sense: {str(error)[:200]}") from None
+
+    def _take_remote(self, code: int, body: bytes) -> Any:
+        number = number_of(body)
+        self.is_plain = False
+        self._came[number] += 1
+        return self.reference(number)
+
+    def _take_local(self, code: int, body: bytes) -> Any:
+        return self._ledger.exported(number_of(body))
+
+    def _take_local_name(self, code: int, body: bytes) -> Any:
+        return self._ledger.exported(body)
+
+    def _take_local_cache(self, code: int, body: bytes) -> Any:
+        return self._ledger.exported_cache(number_of(body))
+
+    def _take_promise(self, code: int, body: bytes) -> Any:
+        self.promises += 1
+        self.is_plain = False
+        return Promised(number_of(body))
+
+    def _take_buffer(self, code: int, body: bytes) -> Any:
+        index = number_of(body)
+        if index >= len(self._buffers):
+            raise RemoteProtocolError("a buffer did not come with the message")
+        return self._buffers[index]
+
+    def _take_named(self, code: int, body: bytes) -> Any:
+        kind, _, name = body.decode(errors="backslashreplace").partition(":")
+        return self._policy.named(kind, name)
+
+    def _take_mark(self, code: int, body: bytes) -> Any:
+        self._walks = True
+        self.is_plain = False
+        return _Marked(code, number_of(body))
+
+    def _take_cache(self, code: int, body: bytes) -> Any:
+        marked: _Marked = self._take_mark(code, body)
+        self._caches_came[marked.number] += 1
+        return marked
+
+    def _take_placeholder(self, code: int, body: bytes) -> Any:
+        self._walks = True
+        self.is_plain = False
+        return _Marked(code, 0, body.decode(errors="backslashreplace"))
+
+    # What is looked at afterwards.
+
+    def _unjelly(self, value: Any) -> Any:
+        cls = type(value)
+        if cls is list:
+            if value and type(value[0]) is _Marked:
+                return self._array_of(value[0], value)
+            return self._plain_list(value)
+        if cls is dict:
+            return self._plain_dict(value)
+        if cls is _Marked:
+            return self._single(value)
+        if self._checks and cls in _KINDS:
+            self._allow(_KINDS[cls])
+        return value
+
+    def _allow(self, kind: str) -> None:
+        if kind and kind not in self._types:
+            raise InsecureJelly(f"{kind} may not cross; allow it with Policy(types=[...]) on the receiving side")
+
+    def _array_of(self, mark: _Marked, value: list[Any]) -> Any:
+        read = _ARRAYS.get(mark.code)
+        if read is None:
+            return self._plain_list(value)  # which finds that it is none
+        self._deeper()
+        result = read(self, value)
+        self._depth -= 1
+        return result
+
+    def _single(self, marked: _Marked) -> Any:
+        match marked.code:
+            case Leaf.AGAIN:
+                return self._again(marked.number)
+            case Leaf.CACHED:
+                return self._cached([b"cached", marked.number])
+            case Leaf.PLACEHOLDER:
+                return self._unpersistable([b"unpersistable", marked.text.encode()])
+            case _:
+                raise RemoteProtocolError("a mark is not the first element of an array")
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > self._limits.nesting:
+            raise LimitExceeded("nesting", self._limits.nesting)
+
+    def _plain_list(self, value: list[Any], number: int | None = None) -> list[Any]:
+        """`value` itself, with what its elements stand for in their places."""
+        self._allow("list")
+        self._counted(len(value) + 1)
+        self._deeper()
+        if number is not None:
+            self._shared[number] = value
+        for index, element in enumerate(value):
+            if type(element) in _LOOKED_AT or self._checks:
+                read = value[index] = self._unjelly(element)
+                if type(read) is Unfinished:
+                    self._leave_gap(read, item_filler(value, index))
+        self._depth -= 1
+        return value
+
+    def _plain_dict(self, value: dict[Any, Any], number: int | None = None) -> dict[Any, Any]:
+        self._allow("dictionary")
+        self._counted(2 * len(value) + 1)
+        self._deeper()
+        if number is not None:
+            self._shared[number] = value
+        for key, element in value.items():
+            if type(element) in _LOOKED_AT or self._checks:
+                read = value[key] = self._unjelly(element)
+                if type(read) is Unfinished:
+                    self._leave_gap(read, item_filler(value, key))
+        self._depth -= 1
+        return value
+
+    def _members(self, expression: list[Any]) -> list[Any]:
+        self._counted(len(expression))
+        members: list[Any] = []
+        for element in expression[1:]:
+            members.append(self._unjelly(element))
+        return members
+
+    def _read_tuple(self, value: list[Any]) -> Any:
+        self._allow("tuple")
+        return self._tuple(value)
+
+    def _read_frozenset(self, value: list[Any]) -> Any:
+        self._allow("frozenset")
+        return self._frozenset(value)
+
+    def _read_set(self, value: list[Any], number: int | None = None) -> Any:
+        self._allow("set")
+        return self._set(value, number)
+
+    def _read_map(self, value: list[Any], number: int | None = None) -> dict[Any, Any]:
+        self._allow("dictionary")
+        self._counted(len(value))
+        if not len(value) & 1:
+            raise RemoteProtocolError("a map holds something else than keys and values")
+        result: dict[Any, Any] = {}
+        if number is not None:
+            self._shared[number] = result
+        for index in range(1, len(value), 2):
+            key, element = self._unjelly(value[index]), self._unjelly(value[index + 1])
+            if type(key) is not str:
+                self._check_key(key)
+            if type(element) is Unfinished:
+                self._leave_gap(element, item_filler(result, key))
+            try:
+                result[key] = element
+            except (AttributeError, TypeError):  # a copy that has no state yet may lack what its hash wants
+                raise RemoteProtocolError(f"a {type(key).__name__} can't be a dictionary key") from None
+        return result
+
+    def _read_copy(self, value: list[Any], number: int | None = None) -> Any:
+        if len(value) < 3 or type(value[1]) is not str:
+            raise RemoteProtocolError("a copy has a tag and a state")
+        return self._tagged([value[1].encode(), value[2]], number)
+
+    def _read_cache(self, value: list[Any], number: int | None = None) -> Any:
+        if len(value) < 3 or type(value[1]) is not str:
+            raise RemoteProtocolError("the copy of a cacheable has a tag and a state")
+        return self._tagged([value[1].encode(), value[0].number, value[2]], number)
+
+    def _read_shared(self, value: list[Any]) -> Any:
+        inner = value[1] if len(value) > 1 else None
+        mark = inner[0] if type(inner) is list and inner else None
+        if type(mark) is _Marked:
+            later = _FILLED_LATER.get(mark.code)
+        else:
+            later = _PLAIN_FILLED_LATER.get(type(inner))
+        return self._define(value[0].number, inner, later)
+
+    def _read_failure(self, value: list[Any]) -> Exception:
+        _, name, text, parents, traceback, raised, details = (value + [None] * 7)[:7]
+        told = FailureReport(
+            _text(name),
+            _text(text),
+            tuple(map(_text, parents)) if type(parents) is list else (),
+            traceback if type(traceback) is str else None,
+        )
+        known = method_error(told.name) if raised else broker_error(told.name)
+        error = rebuild(told, known or self._ledger.registry.error_class(told.name))
+        if isinstance(error, LimitExceeded) and type(details) is dict:
+            limit, most, asked = (details.get(key) for key in ("limit", "value", "asked"))
+            if type(limit) is str and type(most) is int and (asked is None or type(asked) is int):
+                error.limit, error.value, error.asked = limit, most, asked
+        return error
+
+
+_LOOKED_AT = frozenset({list, dict, _Marked})
+
+_Taker = Callable[[Reader, int, bytes], Any]
+
+_TAKERS: dict[int, _Taker] = {
+    **dict.fromkeys(READERS, Reader._take_plain),
+    **dict.fromkeys(Mark, Reader._take_mark),
+    Mark.CACHE: Reader._take_cache,
+    Leaf.REMOTE: Reader._take_remote,
+    Leaf.LOCAL: Reader._take_local,
+    Leaf.LOCAL_NAME: Reader._take_local_name,
+    Leaf.LOCAL_CACHE: Reader._take_local_cache,
+    Leaf.CACHED: Reader._take_cache,
+    Leaf.PROMISE: Reader._take_promise,
+    Leaf.BUFFER: Reader._take_buffer,
+    Leaf.NAMED: Reader._take_named,
+    Leaf.PLACEHOLDER: Reader._take_placeholder,
+    Leaf.AGAIN: Reader._take_mark,
+}
+
+_FILLED_LATER: dict[int, Callable[[Any, Any, int], Any]] = {
+    Mark.SET: Reader._read_set,
+    Mark.MAP: Reader._read_map,
+    Mark.COPY: Reader._read_copy,
+    Mark.CACHE: Reader._read_cache,
+}
+
+_PLAIN_FILLED_LATER: dict[type, Callable[[Any, Any, int], Any]] = {list: Reader._plain_list, dict: Reader._plain_dict}
+
+_ARRAYS: dict[int, Callable[[Reader, list[Any]], Any]] = {
+    **_FILLED_LATER,  # type: ignore[dict-item]
+    Mark.TUPLE: Reader._read_tuple,
+    Mark.FROZENSET: Reader._read_frozenset,
+    Mark.SHARED: Reader._read_shared,
+    Mark.FAILURE: Reader._read_failure,
+}
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else ""
