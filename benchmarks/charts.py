@@ -42,12 +42,11 @@ def draw(results: Results, output: Path) -> None:
         rows = {name: bars for name, bars in rows.items() if bars}
         if not rows:
             continue
-        tallest = max(map(len, rows.values()))
         figure = Figure(figsize=(9, 0.7 + 0.24 * sum(len(bars) + 3.2 for bars in rows.values())), layout="constrained")
         heights = [len(bars) + 1 for bars in rows.values()]
         panels = figure.subplots(len(rows), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
         for panel, (name, bars) in zip(panels, rows.items(), strict=True):
-            _panel(panel, CASES[name], bars, tallest)
+            _panel(panel, CASES[name], bars)
         _save(figure, output / f"{group}.svg", results)
 
 
@@ -56,25 +55,28 @@ def _bars(results: Results, case: Case) -> list[tuple[str, list[float]]]:
     return sorted([(name, ratios) for name, ratios in found if ratios], key=lambda bar: median(bar[1]))
 
 
-def _panel(panel: Any, case: Case, bars: list[tuple[str, list[float]]], tallest: int) -> None:
+def _panel(panel: Any, case: Case, bars: list[tuple[str, list[float]]]) -> None:
     middles = [median(ratios) for _, ratios in bars]
     colours = [_colour(name) for name, _ in bars]
     whiskers = [
         [middle - min(ratios) for middle, (_, ratios) in zip(middles, bars, strict=True)],
         [max(ratios) - middle for middle, (_, ratios) in zip(middles, bars, strict=True)],
     ]
-    panel.barh([PEERS[name].title for name, _ in bars], middles, color=colours, height=0.7)
+    titles = [PEERS[name].title for name, _ in bars]
+    # From 1, which is as fast as the reference, to the right or to the left.
+    panel.barh(titles, [middle - 1 for middle in middles], left=1, color=colours, height=0.7)
     panel.errorbar(middles, range(len(bars)), xerr=whiskers, fmt="none", ecolor="#2b2f33", elinewidth=0.8)
     for place, (middle, (_, ratios)) in enumerate(zip(middles, bars, strict=True)):
-        panel.annotate(
-            f"{middle:.2f}", (max(ratios), place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+        end, aside, anchor = (max(ratios), 4, "left") if middle >= 1 else (min(ratios), -4, "right")
+        where = {"xytext": (aside, 0), "textcoords": "offset points", "va": "center", "ha": anchor}
+        panel.annotate(f"{middle:.2f}", (end, place), fontsize=8, **where)
     panel.set_xscale("log")
     panel.axvline(1, color="#2b2f33", linewidth=0.8)
     panel.margins(x=0.12)
     peer, reference_case = case.reference
     reference = PEERS[peer].title + (f" at “{CASES[reference_case].title}”" if reference_case != case.name else "")
     panel.set_title(f"{case.title}: speed, × {reference}")
+    panel.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 

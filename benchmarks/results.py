@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.cases import CASES, Cell
 
-__all__ = ["Measurement", "Results", "circumstances"]
+__all__ = ["Measurement", "Results", "circumstances", "load"]
 
 PACKAGES = "pellucid uvloop ormsgpack twisted foolscap pyro5 msgpack rpyc grpcio pycapnp pyopenssl".split()
 
@@ -123,7 +123,13 @@ def circumstances() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "versions": versions,
+        "load": [load()],
     }
+
+
+def load() -> float:
+    """How many processes wanted to run in the last minute: what else the machine did, NaN where it doesn't tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
 
 
 def _processor() -> str:

@@ -19,7 +19,7 @@ from benchmarks import scaling, table, targets
 from benchmarks.cases import CASES, SCALES, groups
 from benchmarks.peers import PEERS
 from benchmarks.processes import measure
-from benchmarks.results import Measurement, Missing, Results, circumstances
+from benchmarks.results import Measurement, Missing, Results, circumstances, load
 
 __all__ = ["main"]
 
@@ -106,6 +106,7 @@ def _run(options: argparse.Namespace) -> Results:
         facts = outcome.facts
         results.measurements.append(Measurement(peer, case, repeat, facts["cost"], facts["operations"], facts["extra"]))
         print(f"{repeat + 1}/{options.repeats} {peer:24} {case:22} {table.duration(facts['cost'])}", flush=True)
+    results.made["load"].append(load())
     return results
 
 

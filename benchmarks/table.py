@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from statistics import median
 
 from benchmarks.cases import CASES, Case
@@ -30,7 +31,8 @@ def page(results: Results) -> str:
     parts = [
         "# Results",
         f"{made['date']}, {made['python']} ({made['compiler']}), {made['system']}, {made['processor']}, "
-        f"{made['cores']} cores; commit {made['commit']}. {versions}.",
+        f"{made['cores']} cores; commit {made['commit']}. {versions}. "
+        f"Load average {made['load'][0]:.1f} before, {made['load'][-1]:.1f} after.",
         f"{results.options['repeats']} repeats, interleaved; {results.options['seconds']:g} seconds for each "
         "measurement that has no length of its own. *Cost* is the median. The ratio is the median of those within each "
         "repeat, the least and the greatest behind it; above 1 is faster than the reference. [How to read "
@@ -52,24 +54,30 @@ def _section(results: Results, case: Case) -> str:
         f"| | cost of one {case.operation} | × {reference} | |",
         "|---|---:|---:|---|",
     ]
+    missing: dict[str, list[str]] = {}
     for name in results.peers():
         cell = (name, case.name)
-        title = PEERS[name].title
         costs = results.costs(cell)
-        if not costs:
-            if why := results.why_missing(cell):
-                lines.append(f"| {title} | – | – | {why} |")
-            continue
-        ratios = results.ratios(cell)
-        ratio = f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else "–"
-        notes = [text.format(value) for key, value in results.extras(cell).items() if (text := _EXTRAS.get(key))]
-        notes = [note for note in notes if "nan" not in note]
-        if case.name in PEERS[name].notes:
-            notes.append(PEERS[name].notes[case.name])
-        if partly := results.why_missing(cell):
-            notes.append(f"not in every repeat: {partly}")
-        lines.append(f"| {title} | {duration(median(costs.values()))} | {ratio} | {'; '.join(notes)} |")
+        if costs:
+            ratios = results.ratios(cell)
+            ratio = f"{median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})" if ratios else "–"
+            cost = duration(median(costs.values()))
+            lines.append(f"| {PEERS[name].title} | {cost} | {ratio} | {_notes(results, name, case.name)} |")
+        elif why := results.why_missing(cell):
+            missing.setdefault(why, []).append(PEERS[name].title)
+    if missing:
+        lines += ["", "Not measured:", ""]
+        lines += [f"- {'; '.join(titles)}: *{why}*" for why, titles in missing.items()]
     return "\n".join(lines)
+
+
+def _notes(results: Results, peer: str, case: str) -> str:
+    notes = [_EXTRAS[name].format(value) for name, value in results.extras((peer, case)).items() if not isnan(value)]
+    if case in PEERS[peer].notes:
+        notes.append(PEERS[peer].notes[case])
+    if partly := results.why_missing((peer, case)):
+        notes.append(f"not in every repeat: {partly}")
+    return "; ".join(notes)
 
 
 def duration(seconds: float) -> str:

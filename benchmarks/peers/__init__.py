@@ -65,10 +65,9 @@ _LIST = [
     ),
     Peer(
         "foolscap",
-        "Foolscap",
+        "Foolscap, always TLS",
         "foolscap",
         lacks=_NO_BATCH | _NO_CACHEABLES | {"reference-pipelined": "its promises wait for each other"},
-        notes=dict.fromkeys(["sequential", "in-flight", "mebibyte", "connections"], "always over TLS"),
     ),
     Peer(
         "pyro5",

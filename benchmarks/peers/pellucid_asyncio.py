@@ -111,8 +111,8 @@ def serve(setup: Setup, ready: Ready) -> None:
 
     try:
         run_on_loop(main(), setup.variant)
-    except ValueError as unknown:
-        raise Unavailable(f"no native dialect yet: {unknown}") from unknown
+    except ValueError as unknown:  # serve() knows no such dialect
+        raise Unavailable("no native dialect yet") from unknown
 
 
 class Client(AsyncioClient):
