@@ -6,15 +6,17 @@ VENV ?= .venv
 GROUP ?= dev
 PYTEST_ARGS ?=
 RELEASES ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
+BENCH := .cache/bench
 BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test interop lint format types layers docs coverage constraints clean
+.PHONY: help venv demo test interop lint format types layers docs coverage valgrind instructions bench constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -65,6 +67,30 @@ coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % o
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit '$(BELOW_THE_DOORS)'
 	$(BIN)/coverage report --include '$(BELOW_THE_DOORS)' --fail-under 95
+
+valgrind: ## install valgrind where it's missing, for make instructions (Debian, as root)
+	@if command -v valgrind > /dev/null; then valgrind --version; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get install -qq -y valgrind || { apt-get update -qq && apt-get install -qq -y valgrind; }; \
+	else echo 'valgrind is not installed, and only root can install it, on Debian: left out'; fi
+
+instructions: $(READY) ## count the instructions of the hot paths, and hold them to their budget
+	$(BIN)/python benchmarks/instructions.py
+
+bench: $(BENCH)/.ready ## measure pellucid beside its peers, as BENCH_ARGS='--quick --check' says (about an hour)
+	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
+
+$(BENCH)/.ready: benchmarks/requirements.txt constraints.txt pyproject.toml
+	@echo 'setting up $(BENCH)'
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(BENCH)/bin/python -m pip install -qq --requirement benchmarks/requirements.txt || { \
+		echo 'not all peers can be installed: those that can, one by one'; \
+		sed '/^#/d' benchmarks/requirements.txt | while read -r pin; do \
+			$(BENCH)/bin/python -m pip install -qq --no-deps "$$pin" || echo "LEFT OUT: $$pin"; \
+		done; }
+	@$(BENCH)/bin/python -m pip install -qq --build-constraint constraints.txt --editable .
+	@touch $@
 
 constraints: ## resolve every tool anew and rewrite constraints.txt
 	rm -rf .cache/resolve

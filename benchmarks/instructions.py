@@ -18,6 +18,7 @@ import asyncio
 import gc
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -34,7 +35,8 @@ from pellucid.wire.dialects import dialects_named
 
 BUDGETS = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.03
-"""By which part of it a budget may be exceeded: counts differ that much from one moment of the collector to another."""
+"""By which part of it a budget may be exceeded. A count repeats to the last instruction on one machine; on another
+the system's libraries make it differ a little."""
 SECONDS = 600
 DIALECTS = {"pb": "pb", "native": "pellucid"}
 
@@ -146,7 +148,10 @@ PATHS: dict[str, tuple[Callable[[Any, int], Awaitable[None]], int, int]] = {
 
 
 async def run_paths(dialect: str) -> None:
-    """Run each path thrice: to warm up, n times, 3 n times; a call of getppid() ends what callgrind is to count."""
+    """Run each path to warm up, then n times, then 3 n times, each between two calls of getppid().
+
+    There callgrind writes down its count and begins anew. Garbage is collected before, never during a count.
+    """
     root, _ = await connected(dialect)
     gc.collect()
     gc.freeze()
@@ -171,7 +176,7 @@ def count(dialect: str) -> dict[str, float]:
             "--combine-dumps=no",
             f"--callgrind-out-file={folder}/out",
             sys.executable,
-            "-I",
+            "-sP",  # -I would ignore PYTHONHASHSEED as well
             "-X",
             "frozen_modules=on",
             __file__,
@@ -184,8 +189,7 @@ def count(dialect: str) -> dict[str, float]:
             raise RuntimeError(done.stderr[-2000:])
         parts = {int(file.suffix[1:]): file for file in Path(folder).glob("out.*")}
         totals = [_total(parts[number]) for number in sorted(parts)]
-    # Parts end where getppid() was called: one before each count and one after, for two counts of each path.
-    counted = iter(totals[1::2])
+    counted = iter(totals[1::2])  # what lies between two counts is of no interest
     found = {}
     for name, (_, runs, operations) in PATHS.items():
         once, thrice = next(counted), next(counted)
@@ -259,7 +263,7 @@ def build() -> str:
     """What about the interpreter makes counts comparable: its implementation, compiler and optimizations."""
     flags = " ".join(str(sysconfig.get_config_var(name) or "") for name in ("PY_CFLAGS", "CONFIG_ARGS"))
     chosen = sorted(set(re.findall(r"-O\w|-flto\b|--enable-optimizations|--with-lto|--with-pydebug", flags)))
-    return " ".join([sys.implementation.name, re.sub(r"\d+\]?$", "", sys.version.split("[")[-1]).strip("] "), *chosen])
+    return " ".join([platform.python_implementation(), platform.python_compiler(), platform.machine(), *chosen])
 
 
 def valgrind_version() -> str:

@@ -56,7 +56,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", help=f"comma-separated, of {', '.join(CASES)}")
     parser.add_argument("--repeats", type=int, help="how often each is measured (default: 7; 3 with --scaling)")
     parser.add_argument("--seconds", type=float, help="how long one measurement takes (default: 0.5)")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for one, at most (default: 60)")
+    parser.add_argument("--timeout", type=float, help="seconds for one, at most (default: 60; 120 with --scaling)")
     parser.add_argument("--quick", action="store_true", help="once and shortly, to see that it works")
     parser.add_argument("--check", action="store_true", help="print the targets, and which are met")
     parser.add_argument("--scaling", action="store_true", help="measure how cost grows with the size of the work")
@@ -68,6 +68,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options.cases = _chosen(parser, options.cases, tuple(known), known)
     options.repeats = options.repeats or (1 if options.quick else 3 if options.scaling else 7)
     options.seconds = options.seconds or (0.05 if options.quick else 0.5)
+    options.timeout = options.timeout or (120 if options.scaling else 60)
     options.output = options.output or (QUICK_OUTPUT if options.quick else HERE / "results")
     return options
 
