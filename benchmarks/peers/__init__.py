@@ -120,8 +120,7 @@ _LIST = [
             f"pellucid.twisted, {dialect}",
             "pellucid_twisted",
             dialect,
-            _NO_BATCH,
-            _PIECES if dialect == "pb" else {},
+            notes=_PIECES if dialect == "pb" else {},
         )
         for dialect in ("pb", "native")
     ),

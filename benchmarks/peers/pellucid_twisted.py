@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,14 @@ class Client(pb_program.Client):
             return await super().swallow(data)
         taken_in: int = await self.root.callRemote("swallow", data)
         return taken_in
+
+    async def batch(self, texts: Sequence[str]) -> list[str]:
+        gather: Any = getattr(pb, "gather", None)
+        prepare: Any = getattr(self.root, "prepare", None)
+        if gather is None or prepare is None:
+            self.lack("no batches yet")
+        answers: list[str] = await gather(*(prepare("echo", text) for text in texts))
+        return answers
 
     async def use_reference_pipelined(self, text: str) -> str:
         thing = self.root.call("make")
