@@ -72,6 +72,7 @@ def _panel(panel: Any, case: Case, bars: list[tuple[str, list[float]]]) -> None:
         panel.annotate(f"{middle:.2f}", (end, place), fontsize=8, **where)
     panel.set_xscale("log")
     panel.axvline(1, color="#2b2f33", linewidth=0.8)
+    panel.use_sticky_edges = False
     panel.margins(x=0.12)
     peer, reference_case = case.reference
     reference = PEERS[peer].title + (f" at “{CASES[reference_case].title}”" if reference_case != case.name else "")
@@ -107,6 +108,10 @@ def draw_scaling(results: Results, output: Path) -> None:
         panel.set_title(scale.title)
         panel.set_xlabel(f"{scale.unit}s")
         panel.set_ylabel(f"µs for each {scale.unit}")
+        panel.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
         panel.grid(color="#e6e9ec", linewidth=0.6)
         panel.legend(fontsize=7, frameon=False)
     for panel in panels:
