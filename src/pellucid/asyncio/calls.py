@@ -29,17 +29,27 @@ class Call(calls.Call):
     It was sent when it was made: a call that nobody awaits runs all the same, and if it fails, that is logged once.
     """
 
-    __slots__ = ("_line", "_timer", "_waiters")
+    _waiters: list[asyncio.Future[None]] | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, maker: calls.Maker, name: str, line: Line) -> None:
-        super().__init__(maker, name)
+        self.maker = maker
+        self.name = name
         self._line = line
-        self._waiters: list[asyncio.Future[None]] = []
-        self._timer: asyncio.TimerHandle | None = None
 
     def __await__(self) -> Generator[Any, None, Any]:
         while not self._done:
-            yield from self._wait()
+            waiter = self._line.loop.create_future()
+            if self._waiters is None:
+                self._waiters = [waiter]
+            else:
+                self._waiters.append(waiter)
+            self._noticed = True
+            try:
+                yield from waiter
+            except asyncio.CancelledError:
+                self._stop_waiting(waiter)
+                raise
         self._noticed = True
         if self._error is not None:
             try:
@@ -71,23 +81,18 @@ class Call(calls.Call):
             fields |= {"method": self.name, "call": correlation_id}
             log.error("call of %r failed and was never awaited: %r", self.name, self._error, extra=fields)
 
-    def _wait(self) -> Generator[Any, None, None]:
-        waiter = self._line.loop.create_future()
-        self._waiters.append(waiter)
-        self._noticed = True
-        try:
-            yield from waiter
-        except asyncio.CancelledError:
-            if not self._done:
-                self._waiters.remove(waiter)
-                if not self._waiters and not self.needed:
-                    self.cancel()
-            raise
+    def _stop_waiting(self, waiter: asyncio.Future[None]) -> None:
+        """A task that awaited this was cancelled: where it was the last who needs it, so is this."""
+        if self._waiters is not None:
+            self._waiters.remove(waiter)
+            if not self._waiters and not self.needed:
+                self.cancel()
 
     def _wake(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiters is not None:
+            waiters, self._waiters = self._waiters, None
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)

@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
-from pellucid.asyncio.methods import Runner, inherited_deadline
+from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
 from pellucid.core import calls
@@ -85,7 +85,11 @@ class Connection(asyncio.Protocol):
         self._root_for = root_for
         self._on_made = on_made
         self._root: RemoteReference | None = None
-        self._outbox = Outbox(self.loop, self.broker, self)
+        self._outbox = outbox = Outbox(self.loop, self.broker, self)
+        # What its broker and the runner of the peer's calls need of the outbox.
+        self.check_room, self.call_was_made, self.knock = outbox.check_room, outbox.call_was_made, outbox.knock
+        self.schedule_flush, self.drowning = outbox.schedule, outbox.drowning
+        self._books = self.broker.books
         self._runner = Runner(self)
         self._callbacks = Callbacks(self._fields)
         self._transport: asyncio.Transport | None = None
@@ -124,7 +128,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_closed(self) -> bool:
         """Whether the connection has ended."""
-        return self.broker.books.closed
+        return self._books.closed
 
     async def login(self, credentials: object, mind: object = None) -> RemoteReference:
         """Log in at the peer's portal, and return the reference to the avatar.
@@ -201,12 +205,13 @@ class Connection(asyncio.Protocol):
         self._outbox.flush()
 
     def data_received(self, data: bytes) -> None:
-        if self.is_closed:
+        if self._books.closed:
             return
         self._outbox.held_back = self._heard = True
+        broker = self.broker
         try:
-            self.broker.receive_data(data)
-            while (event := self.broker.next_event()) is not None:
+            broker.receive_data(data)
+            while (event := broker.next_event()) is not None:
                 self._settle(event)
         except (ProtocolError, ConnectFailed) as error:
             self._ending = error
@@ -271,7 +276,8 @@ class Connection(asyncio.Protocol):
         stopped = hook(event.cacheable, "stopped_observing")
         self._callbacks.run(lambda: stopped(event.perspective, event.observer))
 
-    def _tell_unsent(self) -> None:
+    def tell_unsent(self) -> None:
+        """Tell those whom something concerns that could not be sent."""
         for event in self.broker.take_unsent():
             self._settle(event)
 
@@ -295,11 +301,6 @@ class Connection(asyncio.Protocol):
 
     # What its outbox needs.
 
-    def before_flush(self) -> None:
-        """Something is about to be sent."""
-        if self.broker.has_unsent:
-            self._tell_unsent()
-
     def crowded(self) -> None:
         """Too much waits to be sent: no further method of the peer's is started."""
         self._runner.hold()
@@ -317,32 +318,11 @@ class Connection(asyncio.Protocol):
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
         call = Call(maker, name, self)
-        deadline = inherited_deadline()
+        within = running_call.get(None)
+        deadline = within[1].deadline if within is not None else None
         if options.timeout is not None or deadline is not None:
             call.end_by(deadline, options.timeout)
         return call
-
-    def check_room(self) -> None:
-        """Raise Overloaded where so much waits to be sent that no call can be made."""
-        self._outbox.check_room()
-
-    def call_was_made(self, call: calls.Call, *, one_way: bool) -> None:
-        """There is a call to send."""
-        self._outbox.call_was_made(call, one_way=one_way)
-
-    def knock(self) -> None:
-        """There are releases to send."""
-        self._outbox.knock()
-
-    # For the runner of the peer's calls.
-
-    def schedule_flush(self) -> None:
-        """There is something to send."""
-        self._outbox.schedule()
-
-    def drowning(self) -> bool:
-        """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
-        return self._outbox.drowning()
 
     # The end.
 
@@ -366,7 +346,7 @@ class Connection(asyncio.Protocol):
         """The connection ends: fail what is under way now, give the notices once those who waited have run."""
         if self.is_closed:
             return
-        self._tell_unsent()
+        self.tell_unsent()
         lost = self.broker.close(reason)
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:

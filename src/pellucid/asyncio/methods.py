@@ -25,7 +25,7 @@ from pellucid.errors import (
 )
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["CurrentCall", "Runner", "current_call", "in_thread"]
+__all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "running_call"]
 
 log = logging.getLogger("pellucid")
 
@@ -79,7 +79,8 @@ _NONE: dict[str, Any] = {}
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
 
-_current: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_call")
+running_call: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_call")
+"""The call that runs the method we are in, if we are in one."""
 
 
 def current_call() -> CurrentCall:
@@ -89,17 +90,11 @@ def current_call() -> CurrentCall:
         LookupError: we are in none.
     """
     try:
-        host, call = _current.get()
+        host, call = running_call.get()
     except LookupError:
         raise LookupError("current_call() has an answer only inside a method that a peer called") from None
     remaining = None if call.deadline is None else max(0.0, call.deadline - host.loop.time())
     return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size, remaining)
-
-
-def inherited_deadline() -> float | None:
-    """When the call that runs the method we are in has to end, by the loop's clock; None where it need not."""
-    current = _current.get(None)
-    return current[1].deadline if current is not None else None
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
@@ -122,6 +117,7 @@ class Runner:
         self._host = host
         self._broker = host.broker
         self._admission = Admission(host.broker.limits)
+        self._queue = self._admission.waiting
         self._ready = host.broker.arrivals.ready
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[int, asyncio.TimerHandle] = {}  # by id() of the call
@@ -141,8 +137,12 @@ class Runner:
             return
         if call.deadline is not None:
             self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
-        if may_run:
+        if not may_run:
+            return
+        if self._due:
             self._start(call)
+        else:
+            self._run(call)
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
@@ -209,7 +209,7 @@ class Runner:
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
         args, kwargs = call.args, call.kwargs
         call.args, call.kwargs = (), _NONE
-        token = _current.set((self._host, call))
+        token = running_call.set((self._host, call))
         try:
             result = method(*args, **kwargs)
             if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
@@ -225,7 +225,7 @@ class Runner:
         else:
             self._answer(call, result)
         finally:
-            _current.reset(token)
+            running_call.reset(token)
             del args, kwargs
         self._host.schedule_flush()
         self._end(call)
@@ -261,7 +261,7 @@ class Runner:
         if call.deadline is not None:
             self._end_timer(call)
         self._admission.end()
-        if self._ready or self._admission.waiting:
+        if self._ready or self._queue:
             self._start_next()
         if self._drained is not None and not self._admission.running and not self._drained.done():
             self._drained.set_result(None)

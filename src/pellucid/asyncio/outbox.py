@@ -25,8 +25,8 @@ SMALL_PIECE_BYTES = 256 * 1024
 class Host(Protocol):
     """What an outbox needs of its connection."""
 
-    def before_flush(self) -> None:
-        """Something is about to be sent."""
+    def tell_unsent(self) -> None:
+        """There are those to tell of what could not be sent."""
         ...
 
     def crowded(self) -> None:
@@ -53,6 +53,7 @@ class Outbox:
         self._thread = threading.get_ident()
         self._broker = broker
         self._outgoing = broker.outgoing
+        self._books = broker.books
         self._pending = broker.books.pending
         self._host = host
         self._transport: asyncio.WriteTransport | None = None
@@ -84,10 +85,11 @@ class Outbox:
 
     def flush(self) -> None:
         """Send what there is; of large buffers, as much as the transport takes now."""
-        transport = self._transport
-        if transport is None or self._broker.books.closed:
+        transport, books = self._transport, self._books
+        if transport is None or books.closed:
             return
-        self._host.before_flush()
+        if books.unsent_caches or books.unsent_cleanups:
+            self._host.tell_unsent()
         data = self._broker.data_to_send()
         if data:
             transport.write(data)
@@ -125,7 +127,7 @@ class Outbox:
         if self._is_bulky:
             self.flush()
         if self._crowded and not self._is_over():
-            self._crowded = False
+            self._crowded = self._broker.is_crowded = False
             waiting, self._waiting = self._waiting, []
             for call in waiting:
                 call.succeed(None)
@@ -133,7 +135,7 @@ class Outbox:
 
     def check_room(self) -> None:
         """Raise Overloaded where too much waits already."""
-        if self._crowded and self.drowning():
+        if self.drowning():
             raise Overloaded("queued_bytes", self._limit, self._queued())
 
     def drowning(self) -> bool:
@@ -175,7 +177,7 @@ class Outbox:
             transport.set_write_buffer_limits(high=self._limit)
 
     def _become_crowded(self) -> None:
-        self._crowded = True
+        self._crowded = self._broker.is_crowded = True
         self._host.crowded()
 
     def _flush_due(self) -> None:

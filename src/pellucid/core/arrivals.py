@@ -44,8 +44,6 @@ class BatchRun:
 class Incoming(Call):
     """A call of the peer's that waits, or that others of its calls wait for."""
 
-    __slots__ = ("arrivals", "message", "obj", "perspective")
-
     def __init__(self, maker: Maker, arrivals: Arrivals, message: MethodCall | None) -> None:
         super().__init__(maker, message.name if message is not None else "a call")
         self.arrivals = arrivals

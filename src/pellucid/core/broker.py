@@ -15,34 +15,22 @@ behind with `close`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, assert_never
+from typing import Any
 
-from pellucid.core.arrivals import Arrivals, BatchRun
-from pellucid.core.caches import CacheExport, CacheObserver
+from pellucid.core.caches import CacheExport
+from pellucid.core.calling import Calling
 from pellucid.core.calls import Call
 from pellucid.core.door import Door
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
-from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
-from pellucid.core.promises import Gathering, Promises, has_promises
-from pellucid.core.references import CallOptions, Prepared, RemoteReference, Target
+from pellucid.core.references import RemoteReference
+from pellucid.core.serving import Serving
 from pellucid.core.states import Input, State, step
-from pellucid.errors import (
-    DeadReferenceError,
-    Error,
-    ForeignReference,
-    LimitBroken,
-    LoginFailed,
-    NotAReference,
-    PBConnectionLost,
-    told_without_traceback,
-)
+from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, PBConnectionLost
 from pellucid.flavors.policy import Policy
-from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Dialect, DialectClass, Sharing
@@ -62,7 +50,6 @@ from pellucid.wire.messages import (
     Release,
     ReleaseCache,
     Seen,
-    SharedUpdate,
     Unknown,
 )
 from pellucid.wire.negotiation import Negotiation
@@ -97,38 +84,22 @@ class Broker:
         sharing: Sharing = "tree",
     ) -> None:
         self.state = State.NEGOTIATING
-        self.promises = Promises(
-            make=door.make_call,
-            check=self._check_callable,
-            send=self._send_call,
-            right_of=self._right_of,
-            gave_up=self._gave_up,
-        )
-        self.books = Books(registry, policy, limits, sharing=sharing, broker=self, door=door)
-        self.arrivals = Arrivals(
-            limits,
-            exported=self.books.exports.target,
-            find=self._find_method,
-            refuse=self.fail,
-            brought_back=self._brought_back,
-        )
+        self.is_crowded = False
+        """Whether so much waits to be sent that the door is asked about each call; the door says so."""
+        self.calling = Calling(self, door)
+        self.books = Books(registry, policy, limits, sharing=sharing, calling=self.calling, door=door)
+        self.serving = Serving(self, door)
+        self.arrivals = self.serving.arrivals
+        self.answer = self.serving.answer
+        self.fail = self.serving.fail
         self.outgoing = Outgoing()
         self._door = door
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._negotiation = Negotiation(tuple(self._dialects), limits, listens=listens)
         self._dialect: Dialect | None = None
         self.outgoing.add(self._negotiation.greeting())
-        self._chains = False
-        self._loopback: Loopback | None = None
-        # What came with others in one message and is still to be told of.
-        self._more: deque[MethodCall | Cancel] = deque()
-        # Answers of which the peer has not been told that they are seen.
-        self._unseen: list[int] = []
-        self._unseen_bytes = 0
         self._handed_over = 0
         self._dropped: CacheExport | None = None
-        # Calls made before a dialect was agreed on.
-        self._early: list[tuple[Call, Target, tuple[Any, ...], dict[str, Any], CallOptions]] = []
         self._unknown = 0
         self._pings = 0
 
@@ -173,19 +144,18 @@ class Broker:
             return self._negotiate()
         if self._dropped is not None:
             self._drop(self._dropped)
+        serving = self.serving
         while self.state is State.READY and self._dialect is not None:
-            if self.arrivals.ready:
-                return self.arrivals.ready.popleft()
-            if self._more:
-                more = self._more.popleft()
-                told = self._take_call(more) if isinstance(more, MethodCall) else more
-                if told is not None:
-                    return told
-                continue
-            message = self._dialect.next_message()
-            if message is None:
-                break
-            event = self._take(message)
+            if serving.arrivals.ready:
+                return serving.arrivals.ready.popleft()
+            if serving.more:
+                more = serving.more.popleft()
+                event: Event | None = serving.take(more) if isinstance(more, MethodCall) else more
+            else:
+                message = self._dialect.next_message()
+                if message is None:
+                    return None
+                event = _TAKERS[type(message)](self, message)
             if event is not None:
                 return event
         return None
@@ -195,143 +165,72 @@ class Broker:
         if chosen is None:
             return None
         name, reply = chosen
-        self._dialect = self._dialects[name](self.books)
-        self._chains = self.promises.chains = self._dialect.chains
-        self.outgoing.add(reply + self._dialect.greeting())
-        self._dialect.receive_data(self._negotiation.take_rest())
+        chosen_class = self._dialects[name]
+        dialect = self._dialect = chosen_class(self.books)
+        self.outgoing.add(reply + dialect.greeting())
+        dialect.receive_data(self._negotiation.take_rest())
         self.state = step(self.state, Input.DIALECT)
-        early, self._early = self._early, []
-        for call in early:
-            if not call[0].done:
-                self._send_call(*call)
+        self.serving.begin(chosen_class, chains=dialect.chains)
+        self.calling.begin(dialect)
         return Ready(name)
 
-    def _take(self, message: Message) -> Event | None:
-        match message:
-            case MethodCall():
-                return self._take_call(message) if self._chains else self._found(message)
-            case Answer() | CallFailed():
-                message.call = self.books.pending.take(message.call_id)
-                self.books.call_answered()
-                if self._chains:
-                    self._saw(message.call_id)
-                return message
-            case Release():
-                cleanups: list[Callable[[], object]] = []
-                for export_id, count in message.receipts:
-                    cleanups += self.books.exports.release(export_id, count)
-                return Released(cleanups) if cleanups else None
-            case ReleaseCache():
-                dropped = self.books.cache_exports.release(message.cache_id, message.count)
-                if dropped is None:
-                    return None
-                self._dropped = dropped
-                return _stopped(dropped)
-            case DropCache():
-                self.books.cache_imports.forget(message.cache_id)
-                return None
-            case Batch():
-                self._take_batch(message)
-                return None
-            case BatchAnswer():
-                return self._take_batch_answer(message)
-            case Cancel():
-                for call in self.arrivals.cancel(message.call_id):
-                    self._more.append(Cancel(message.call_id, call))
-                return None
-            case Seen():
-                self.arrivals.seen(message.call_ids)
-                return None
-            case Ping():
-                self._send(Pong(message.number))
-                return None
-            case Pong():
-                return None
-            case Unknown() | NotUnderstood():
-                self._unknown += 1
-                if self._unknown > self.limits.unknown_messages:
-                    raise LimitBroken("unknown_messages", self.limits.unknown_messages)
-                if isinstance(message, NotUnderstood):
-                    return message
-                self._send(NotUnderstood(message.name))
-                return None
-            case _:
-                assert_never(message)
+    # One method for each kind of message.
 
     def _take_call(self, call: MethodCall) -> MethodCall | None:
-        """A call came in a dialect with chains: it may have to wait, and others for it."""
-        arrivals = self.arrivals
-        if call.wants_answer and call.batch is None:
-            arrivals.enter(call.call_id, call)
-        if call.timeout is not None:
-            call.deadline = self._door.now() + call.timeout
-        if (call.waits or arrivals.is_queueing) and call.error is None:
-            arrivals.hold(call)
-            return None
-        return self._found(call)
+        return self.serving.take(call)
+
+    def _take_answer(self, answer: Answer | CallFailed) -> Event:
+        return self.calling.answered(answer)
 
     def _take_batch(self, batch: Batch) -> None:
-        run = BatchRun(batch.call_id, batch.calls)
-        self.arrivals.enter(batch.call_id, run)
-        if batch.error is not None or not batch.calls:
-            del self.arrivals.running[batch.call_id]
-            self._send(
-                BatchAnswer(batch.call_id, [], []) if batch.error is None else CallFailed(batch.call_id, batch.error)
-            )
-            return
-        for call in batch.calls:
-            call.batch = run
-            call.timeout = batch.timeout
-        self._more.extend(batch.calls)
+        self.serving.take_batch(batch)
 
-    def _take_batch_answer(self, answer: BatchAnswer) -> Answer | CallFailed:
-        """The answer of a batch as that of one call: the results, with errors among them if the caller wants that."""
-        call = self.books.pending.take(answer.call_id)
-        self.books.call_answered()
-        outcomes = [outcome.error if isinstance(outcome, CallFailed) else outcome for outcome in answer.outcomes]
-        failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
-        if failed is not None and not call.takes_errors:
-            return CallFailed(answer.call_id, failed.error, call=call)
-        return Answer(answer.call_id, outcomes, call=call)
+    def _take_batch_answer(self, answer: BatchAnswer) -> Event:
+        return self.calling.batch_answered(answer)
 
-    def _saw(self, call_id: int) -> None:
-        """An answer was seen: the peer need not keep it. It is told so now and then."""
-        self._unseen.append(call_id)
-        self._unseen_bytes += self._dialect.size if self._dialect is not None else 0
-        if len(self._unseen) >= _SEEN_AT_A_TIME or self._unseen_bytes >= _SEEN_BYTES:
-            self._send_seen()
+    def _take_cancel(self, cancel: Cancel) -> None:
+        self.serving.take_cancel(cancel)
 
-    def _send_seen(self) -> None:
-        seen, self._unseen = self._unseen, []
-        self._unseen_bytes = 0
-        self._send(Seen(seen))
+    def _take_seen(self, seen: Seen) -> None:
+        self.arrivals.seen(seen.call_ids)
+
+    def _take_release(self, release: Release) -> Event | None:
+        cleanups: list[Callable[[], object]] = []
+        for export_id, count in release.receipts:
+            cleanups += self.books.exports.release(export_id, count)
+        return Released(cleanups) if cleanups else None
+
+    def _take_release_of_cache(self, release: ReleaseCache) -> Event | None:
+        dropped = self.books.cache_exports.release(release.cache_id, release.count)
+        if dropped is None:
+            return None
+        self._dropped = dropped
+        return _stopped(dropped)
+
+    def _take_drop(self, drop: DropCache) -> None:
+        self.books.cache_imports.forget(drop.cache_id)
+
+    def _take_ping(self, ping: Ping) -> None:
+        self.send(Pong(ping.number))
+
+    def _take_pong(self, pong: Pong) -> None:
+        """That bytes came is all that it says."""
+
+    def _take_unknown(self, message: Unknown | NotUnderstood) -> Event | None:
+        self._unknown += 1
+        if self._unknown > self.limits.unknown_messages:
+            raise LimitBroken("unknown_messages", self.limits.unknown_messages)
+        if isinstance(message, NotUnderstood):
+            return message
+        self.send(NotUnderstood(message.name))
+        return None
 
     def _drop(self, dropped: CacheExport) -> None:
         """The owner of a cacheable was told that the peer drops its copy, and could say a last word to it."""
         self._dropped = None
         dropped.observer.observing = False
         if self.state is State.READY:
-            self._send(DropCache(dropped.observer.cache_id))
-
-    def _found(self, call: MethodCall) -> MethodCall:
-        """`call`, with what to run, or why there is nothing."""
-        if call.error is None:
-            self._find_method(call, None)
-        return call
-
-    def _find_method(self, call: MethodCall, obj: Referenceable | None) -> None:
-        """Say in `call` what to run, or why there is nothing: `obj` is what is called, where that is known already."""
-        try:
-            if call.to_cache:
-                assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
-                cache = self.books.cache_imports.target(call.target)
-                call.method = method_of(cache, call.name, self._door.translator)
-            else:
-                target = obj if obj is not None else self.books.exports.target(call.target)  # type: ignore[arg-type]
-                call.method = method_of(target, call.name, self._door.translator)
-                call.perspective = target.perspective
-        except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
-            call.error = told_without_traceback(error)
+            self.send(DropCache(dropped.observer.cache_id))
 
     # Commands in, bytes out.
 
@@ -346,7 +245,7 @@ class Broker:
         Hand it to the transport: it is not kept here.
         """
         if self.state is State.READY and self.books.owes_releases:
-            self._send_releases()
+            self.send_releases()
         self._handed_over = self.books.pending.last_id
         return self.outgoing.take()
 
@@ -356,67 +255,6 @@ class Broker:
         Hand it to the transport when that has sent what it was given before. What `data_to_send` has comes first.
         """
         return self.outgoing.next_piece(size)
-
-    def answer(self, call: MethodCall, value: Any) -> Exception | None:
-        """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
-
-        Raises:
-            LimitExceeded: not even that can be sent; see `fail`.
-        """
-        if not call.wants_answer or call.ended or self.state is State.CLOSED:
-            return None
-        if call.batch is not None:
-            self._end_in_batch(call, value)
-            return None
-        try:
-            size = self._send(Answer(call.call_id, value, call.perspective))
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            if isinstance(value, Referenceable):
-                self.books.unsent_cleanups += self.books.exports.not_sent(value)
-            self.fail(call, error)
-            return told_without_traceback(error)
-        if self._chains:
-            call.ended = True
-            self.arrivals.answered(call, value, size)
-        return None
-
-    def fail(
-        self, call: MethodCall, error: BaseException, *, with_traceback: bool = False, raised: bool = False
-    ) -> None:
-        """Answer `call` with `error`; where that can't be sent, as when it is a copyable, with what hinders it.
-
-        `raised` says that its method did so, rather than that it could not be run.
-
-        Raises:
-            LimitExceeded: the limits leave no room for that either; the connection is of no use.
-        """
-        if not call.wants_answer or call.ended or self.state is State.CLOSED:
-            return
-        failed = CallFailed(call.call_id, error, with_traceback, raised)
-        if call.batch is not None:
-            self._end_in_batch(call, failed)
-            return
-        try:
-            size = self._send(failed)
-        except Exception as hindrance:  # noqa: BLE001 - also what an application's hooks raise
-            kind = type(error).__qualname__
-            failed = CallFailed(call.call_id, Error(f"a {kind}, which can't be sent: {hindrance}"[:500]))
-            size = self._send(failed)
-        if self._chains:
-            call.ended = True
-            self.arrivals.answered(call, failed, size)
-
-    def _end_in_batch(self, call: MethodCall, outcome: Any) -> None:
-        """A call of a batch has ended so; the last of them has the batch answered."""
-        run: BatchRun = call.batch
-        call.ended = True
-        if not run.end(call, outcome):
-            return
-        self.arrivals.running.pop(run.call_id, None)
-        try:
-            self._send(BatchAnswer(run.call_id, run.outcomes, [each.perspective for each in run.calls]))
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            self._send(CallFailed(run.call_id, told_without_traceback(error)))
 
     def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
         """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
@@ -431,11 +269,6 @@ class Broker:
         waiting = [callback]
         take_back = self.books.notify_on_disconnect(once)
         self.books.exports.on_release(obj, once)
-
-    @property
-    def has_unsent(self) -> bool:
-        """Whether `take_unsent` has anything."""
-        return bool(self.books.unsent_caches or self.books.unsent_cleanups)
 
     def take_unsent(self) -> list[StoppedObserving | Released]:
         """Whom to tell of what could not be sent: it was prepared for, and will not happen."""
@@ -474,15 +307,12 @@ class Broker:
             (call, PBConnectionLost(reason, sent=call_id <= handed_over and not outgoing.holds(call_id)))
             for call_id, call in books.pending.take_all().items()
         ]
-        early, self._early = self._early, []
-        unsent = [call for call, *_ in early] + self.promises.take_all()
-        calls += [(call, PBConnectionLost(reason, sent=False)) for call in unsent]
+        calls += [(call, PBConnectionLost(reason, sent=False)) for call in self.calling.take_unsent()]
         lost = Lost(calls, observers=[_stopped(export) for export in books.cache_exports.take_all()])
         books.close()
         self.arrivals.clear()
         self.outgoing.clear()
-        self._more.clear()
-        self._unseen.clear()
+        self.serving.more.clear()
         return lost
 
     def take_notice(self) -> Callable[[], object] | None:
@@ -490,163 +320,31 @@ class Broker:
         notices = self.books.notices
         return notices.pop(next(iter(notices))) if notices else None
 
-    def _check_callable(self) -> None:
-        self.check_alive()
-        self._door.check_room()
-
     @property
     def pings(self) -> bool:
         """Whether the dialect has a word for signs of life."""
-        return self._chains
+        return self._dialect is not None and self._dialect.chains
 
     def ping(self) -> None:
         """Ask the peer for a sign of life, where the dialect has a word for it."""
-        if self._chains and self.state is State.READY:
+        if self.pings and self.state is State.READY:
             self._pings += 1
-            self._send(Ping(self._pings))
+            self.send(Ping(self._pings))
 
-    # Calls of ours.
+    # What the calls of either side need.
 
-    def _send_call(
-        self,
-        call: Call,
-        target: Target,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: CallOptions,
-        *,
-        waits: bool = False,
-    ) -> None:
-        """Send a call, once there is a language. Where that can't be done it fails, and nothing was sent."""
-        if self.state is State.NEGOTIATING:
-            self._early.append((call, target, args, kwargs, options))
-            return
-        if self.books.owes_releases:
-            self._send_releases()  # in their place: what was let go of before is not held when this call is run
-        pending = self.books.pending
-        wants_answer = not options.one_way
-        try:
-            pending.check_room()
-            call_id = pending.new_id()
-            message = MethodCall(
-                call_id, target.id, call.name, args, kwargs, wants_answer, target.to_cache, target.perspective
-            )
-            if call.deadline is not None and self._chains:
-                message.timeout = max(0.0, call.deadline - self._door.now())
-            if waits:
-                message.waits = True
-            self._send(message)
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            call.fail(told_without_traceback(error))
-            return
-        call.call_id = call_id
-        if wants_answer:
-            call.is_nameable = self._chains
-            pending.add(call_id, call)
-        self._door.call_was_made(call, one_way=options.one_way)
+    def send_releases(self) -> None:
+        """Have the peer given back what it is owed."""
+        self.calling.tell_seen()
+        for release in self.books.take_releases():
+            self.send(release)
 
-    def gather(self, prepared: Sequence[Prepared], options: CallOptions, *, takes_errors: bool) -> Call:
-        """Make many calls at once; the result is the promise of all their results, in this order.
-
-        Where one ends in an error, that is the error of all; with `takes_errors` it stands among the results instead.
+    def send(self, message: Message) -> int:
+        """Have `message` sent; the number of its bytes.
 
         Raises:
-            DeadReferenceError, Overloaded: at once; no call was made.
-            ForeignReference: at once, where they are not all of this connection.
+            InsecureJelly, LimitExceeded, Exception: it can't be, as `pellucid.wire.dialect.Dialect.encode` says.
         """
-        self._check_callable()
-        targets = [each.reference.live_target() for each in prepared]
-        if any(each.reference.keeper is not self.books for each in prepared):
-            raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
-        call = self._door.make_call(self.promises, "gather", options)
-        call.takes_errors = takes_errors
-        if not self._send_batch(call, prepared, targets):
-            each_options = replace(options, timeout=None)  # the whole has its own
-            parts = [self.promises.call(*each.parts, each_options) for each in prepared]
-            call.parts = parts
-            Gathering(call, parts).start()
-        return call
-
-    def _send_batch(self, call: Call, prepared: Sequence[Prepared], targets: Sequence[Target]) -> bool:
-        """Make those calls in one message, where the dialect can and none has to wait for others here."""
-        if not self._chains or self.promises.is_queueing or not prepared:
-            return False
-        if any(target.perspective is not targets[0].perspective for target in targets):
-            return False
-        calls = []
-        for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
-            if has_promises(each.args, each.kwargs):
-                return False
-            calls.append(
-                MethodCall(place, target.id, each.name, each.args, each.kwargs, True, False, target.perspective)
-            )
-        pending = self.books.pending
-        if self.books.owes_releases:
-            self._send_releases()
-        try:
-            pending.check_room()
-            call_id = pending.new_id()
-            batch = Batch(call_id, calls)
-            if call.deadline is not None:
-                batch.timeout = max(0.0, call.deadline - self._door.now())
-            self._send(batch)
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            call.fail(told_without_traceback(error))
-            return True
-        call.call_id = call_id
-        pending.add(call_id, call)
-        self._door.call_was_made(call, one_way=False)
-        return True
-
-    def update(self, observer: CacheObserver, shared: SharedUpdate) -> None:
-        """Tell the peer's copy of a change that others are told of, too; see `pellucid.core.caches.update_all`."""
-        self._check_callable()
-        target = observer.live_target()
-        data = None
-        if self._chains and self.state is State.READY and not (self.promises.is_queueing or self.outgoing.lane):
-            assert self._dialect is not None and isinstance(target.id, int)  # there is one, and caches have no names
-            data = self._dialect.encode_shared(target.id, shared)
-        if data is None:
-            observer.update(shared.name, *shared.args, **shared.kwargs)
-            return
-        if self.books.owes_releases:
-            self._send_releases()
-        self.outgoing.add(data)
-        self._door.knock()
-
-    def _gave_up(self, call: Call) -> None:
-        """`call` was cancelled here: the peer is told so."""
-        for part in call.parts:
-            part.cancel()
-        if self._chains and call.call_id is not None and self.books.pending.has(call.call_id):
-            self._send(Cancel(call.call_id))
-            self._door.knock()
-
-    def _right_of(self, promise: Call, waiting: Call) -> RemoteReference:
-        """The right to call what `promise` resulted in, for the call that waits for it."""
-        value = promise.outcome()
-        if not isinstance(value, RemoteReference):
-            kind = type(value).__name__
-            raise NotAReference(f"{promise.name!r} returned a {kind}: it has no remote {waiting.name!r}")
-        if value.keeper is not self.books:
-            raise ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
-        return value
-
-    def _brought_back(self, value: Any, perspective: Any) -> Any:
-        """What `value`, the result of a call of the peer's, is as an argument of another."""
-        if self._loopback is None:
-            assert self._dialect is not None  # there are no such calls without one
-            self._loopback = Loopback(self.books, self._dialects[self._dialect.name])
-        return self._loopback.bring_back(value, perspective)
-
-    def _send_releases(self) -> None:
-        if self._unseen:
-            self._send_seen()  # an answer that is kept keeps the objects in it
-        for release in self.books.take_releases():
-            self._send(release)
-
-    def _send(self, message: Any) -> int:
-        """Have `message` sent; the number of its bytes."""
         if self.state is not State.READY:
             self.state = step(self.state, Input.COMMAND)
         assert self._dialect is not None  # there is one once the broker is ready
@@ -663,11 +361,22 @@ class Broker:
 
 _MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Cancel)
 
-_SEEN_AT_A_TIME = 32
-"""Answers of which the peer is told together that they are seen, ..."""
-
-_SEEN_BYTES = 64 * 1024
-"""... or fewer, where they were so many bytes."""
+_TAKERS: dict[type, Callable[[Broker, Any], Event | None]] = {
+    MethodCall: Broker._take_call,
+    Answer: Broker._take_answer,
+    CallFailed: Broker._take_answer,
+    Batch: Broker._take_batch,
+    BatchAnswer: Broker._take_batch_answer,
+    Cancel: Broker._take_cancel,
+    Seen: Broker._take_seen,
+    Release: Broker._take_release,
+    ReleaseCache: Broker._take_release_of_cache,
+    DropCache: Broker._take_drop,
+    Ping: Broker._take_ping,
+    Pong: Broker._take_pong,
+    Unknown: Broker._take_unknown,
+    NotUnderstood: Broker._take_unknown,
+}
 
 
 def _stopped(export: Any) -> StoppedObserving:

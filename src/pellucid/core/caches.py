@@ -78,7 +78,7 @@ def update_all(
     failed: dict[CacheObserver, Exception] = {}
     for observer in list(observers):
         try:
-            observer.keeper.broker.update(observer, shared)
+            observer.keeper.calling.update(observer, shared)
         except (ProtocolError, Overloaded) as error:
             failed[observer] = error
     return failed

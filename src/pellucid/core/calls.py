@@ -16,44 +16,30 @@ __all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls"]
 class Call:
     """One invocation of a peer's method, and the promise of its answer. A door says how it is awaited."""
 
-    __slots__ = (
-        "_dependants",
-        "_done",
-        "_error",
-        "_noticed",
-        "_value",
-        "call_id",
-        "deadline",
-        "is_blocked",
-        "is_nameable",
-        "maker",
-        "name",
-        "parts",
-        "takes_errors",
-    )
+    # What is not there as a rule costs nothing as a rule: these are set where they are needed.
+    call_id: int | None = None
+    """Stands for the call on its connection; None where it was not sent."""
+    deadline: float | None = None
+    """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
+    is_nameable = False
+    """Whether the peer knows it by its number, as the promise of its result."""
+    is_blocked = False
+    """Whether a call of its result waits here, so that later ones must, too."""
+    parts: Sequence[Call] = ()
+    """The calls whose results it gathers, where they are calls of their own."""
+    takes_errors = False
+    """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
+    _done = False
+    _value: Any = None
+    _error: Exception | None = None
+    _noticed = False
+    _dependants: list[Dependant] | None = None
 
     def __init__(self, maker: Maker, name: str) -> None:
         self.maker = maker
         """What made it."""
         self.name = name
         """The name that is called, without prefix."""
-        self.call_id: int | None = None
-        """Stands for the call on its connection; None where it was not sent."""
-        self.deadline: float | None = None
-        """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
-        self.is_nameable = False
-        """Whether the peer knows it by its number, as the promise of its result."""
-        self.is_blocked = False
-        """Whether a call of its result waits here, so that later ones must, too."""
-        self.parts: Sequence[Call] = ()
-        """The calls whose results it gathers, where they are calls of their own."""
-        self.takes_errors = False
-        """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
-        self._done = False
-        self._value: Any = None
-        self._error: Exception | None = None
-        self._noticed = False
-        self._dependants: list[Dependant] = []
 
     @property
     def done(self) -> bool:
@@ -104,7 +90,7 @@ class Call:
     @property
     def needed(self) -> bool:
         """Whether another call waits for the result of this one."""
-        return any(dependant.call is not self and not dependant.call.done for dependant in self._dependants)
+        return any(dependant.call is not self and not dependant.call.done for dependant in self._dependants or ())
 
     def outcome(self) -> Any:
         """What the method returned, once the call is done; raises what the call ended in."""
@@ -118,11 +104,13 @@ class Call:
 
     def add_dependant(self, dependant: Dependant) -> None:
         """Have `dependant` told when this call, which is not done, has ended; before those who await it run."""
+        if self._dependants is None:
+            self._dependants = []
         self._dependants.append(dependant)
 
     def take_dependants(self) -> list[Dependant]:
         """Those to be told, in the order in which they came; none is left."""
-        dependants, self._dependants = self._dependants, []
+        dependants, self._dependants = self._dependants or [], None
         return dependants
 
     def _end(self) -> None:
@@ -170,7 +158,8 @@ class PendingCalls:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._calls: dict[int, Call] = {}
-        self._last_id = 0
+        self.last_id = 0
+        """The id given last; ids count up from 1."""
         self._oldest = 1
 
     def __len__(self) -> int:
@@ -180,24 +169,22 @@ class PendingCalls:
         """The calls, by id."""
         return self._calls.items()
 
-    @property
-    def last_id(self) -> int:
-        """The id given last; ids count up from 1."""
-        return self._last_id
+    def new_id(self) -> int:
+        """The id of the next call that wants no answer."""
+        self.last_id += 1
+        return self.last_id
 
-    def check_room(self) -> None:
-        """Raise TooManyCalls where one more call can't be kept."""
+    def enter(self, call: Call) -> int:
+        """Remember `call` until it is answered, and return its id. Raises TooManyCalls where there is no room."""
         if len(self._calls) >= self.limits.calls_pending:
             raise TooManyCalls("calls_pending", self.limits.calls_pending)
-
-    def new_id(self) -> int:
-        """The id of the next call; one-way calls have one too."""
-        self._last_id += 1
-        return self._last_id
-
-    def add(self, call_id: int, call: Call) -> None:
-        """Remember `call` until it is answered."""
+        self.last_id = call_id = self.last_id + 1
         self._calls[call_id] = call
+        return call_id
+
+    def drop(self, call_id: int) -> None:
+        """That call was not made after all."""
+        self._calls.pop(call_id, None)
 
     def take(self, call_id: int) -> Call:
         """The call that is answered now.
@@ -205,10 +192,10 @@ class PendingCalls:
         Raises:
             RemoteProtocolError: there is none of that id; it was answered before, or never made.
         """
-        try:
-            return self._calls.pop(call_id)
-        except KeyError:
-            raise RemoteProtocolError("the peer answered a call that is not under way") from None
+        call = self._calls.pop(call_id, None)
+        if call is None:
+            raise RemoteProtocolError("the peer answered a call that is not under way")
+        return call
 
     def has(self, call_id: int) -> bool:
         """Whether the call of that id is not answered yet."""
@@ -216,7 +203,7 @@ class PendingCalls:
 
     def any_up_to(self, call_id: int) -> bool:
         """Whether a call made no later than `call_id` is still unanswered."""
-        while self._oldest <= self._last_id and self._oldest not in self._calls:
+        while self._oldest <= self.last_id and self._oldest not in self._calls:
             self._oldest += 1
         return self._oldest <= call_id
 
@@ -231,17 +218,13 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._waiting: deque[MethodCall] = deque()
+        self.waiting: deque[MethodCall] = deque()
+        """Calls that wait for their turn."""
         self._waiting_bytes = 0
         self.running = 0
         """Methods that run now."""
         self.held = False
         """Whether no further call may start: the peer does not read what it is sent."""
-
-    @property
-    def waiting(self) -> int:
-        """Calls that wait for their turn."""
-        return len(self._waiting)
 
     def arrive(self, call: MethodCall) -> bool:
         """Whether `call` may run now; otherwise it waits for `next`.
@@ -249,15 +232,15 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if not self._waiting and self.running < self.limits.running_calls and not self.held:
+        if not self.waiting and self.running < self.limits.running_calls and not self.held:
             self.running += 1
             return True
         limits = self.limits
-        if len(self._waiting) >= limits.waiting_calls:
+        if len(self.waiting) >= limits.waiting_calls:
             raise TooManyCalls("waiting_calls", limits.waiting_calls)
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             raise TooManyCalls("waiting_bytes", limits.waiting_bytes, self._waiting_bytes + call.size)
-        self._waiting.append(call)
+        self.waiting.append(call)
         self._waiting_bytes += call.size
         return False
 
@@ -267,8 +250,8 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        while self._waiting and self.running < self.limits.running_calls and not self.held:
-            call = self._waiting.popleft()
+        while self.waiting and self.running < self.limits.running_calls and not self.held:
+            call = self.waiting.popleft()
             self._waiting_bytes -= call.size
             if not call.ended:  # given up while it waited
                 self.running += 1
@@ -277,5 +260,5 @@ class Admission:
 
     def clear(self) -> None:
         """Forget the calls that wait: their caller is gone."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._waiting_bytes = 0

@@ -27,8 +27,8 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
     """
     if not prepared:
         return _Nothing(cast(Maker, None), "gather")
-    broker = prepared[0].reference.keeper.broker
-    return broker.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
+    calling = prepared[0].reference.keeper.calling
+    return calling.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
 
 
 class _Nothing(Call):

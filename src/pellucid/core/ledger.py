@@ -30,14 +30,14 @@ class Books(Ledger):
     """
 
     def __init__(
-        self, registry: Registry, policy: Policy, limits: Limits, *, sharing: Sharing, broker: CallMaker, door: Door
+        self, registry: Registry, policy: Policy, limits: Limits, *, sharing: Sharing, calling: CallMaker, door: Door
     ) -> None:
         self.registry = registry
         self.policy = policy
         self.limits = limits
         self.sharing = sharing
-        self.broker = broker
-        self.caller = broker.promises.call
+        self.calling = calling
+        self.caller = calling.promises.call
         self.door = door
         self.closed = False
         self.pending = PendingCalls(limits)
@@ -51,6 +51,8 @@ class Books(Ledger):
         """Cacheables that were given an observer and then not sent after all."""
         self.unsent_cleanups: list[Callable[[], object]] = []
         """What was to be run on the release of objects that were not sent after all."""
+        self.owes_releases = False
+        """Whether there may be receipts to give back."""
         self._knocked = False
         self._last_id = 0
         # Receipts to be given back: of references, by id, and of caches.
@@ -133,6 +135,7 @@ class Books(Ledger):
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
         self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
         self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in caches.items() if count > 0)
+        self.owes_releases = self.owes_releases or bool(self._receipts or self._releases)
 
     # What references do.
 
@@ -158,18 +161,19 @@ class Books(Ledger):
 
     # What the broker does.
 
+    @property
+    def has_parting(self) -> bool:
+        """Whether anything is kept that was released while calls were under way."""
+        return bool(self.exports.parting.kept or self.cache_exports.parting.kept)
+
     def call_answered(self) -> None:
         """A call of ours was answered, and its answer read."""
         self.exports.parting.call_answered()
         self.cache_exports.parting.call_answered()
 
-    @property
-    def owes_releases(self) -> bool:
-        """Whether there may be receipts to give back."""
-        return self._knocked or bool(self._receipts) or bool(self._releases)
-
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
+        self.owes_releases = False
         if self._knocked:
             self._knocked = False
             self._collect_dropped()
@@ -215,5 +219,5 @@ class Books(Ledger):
     def _noted(self) -> None:
         # Any thread, in the middle of anything: once a batch is enough.
         if not self._knocked and not self.closed:
-            self._knocked = True
+            self._knocked = self.owes_releases = True
             self.door.knock()

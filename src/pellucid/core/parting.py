@@ -25,14 +25,15 @@ class Parting(Generic[T]):
     def __init__(self, pending: PendingCalls) -> None:
         self._pending = pending
         self._objects: dict[int, T] = {}
-        self._order: deque[tuple[int, int]] = deque()  # the last call made before the release, and what was released
+        self.kept: deque[tuple[int, int]] = deque()
+        """The last call made before each release, and what was released."""
 
     def add(self, number: int, obj: T) -> None:
         """The peer has released `obj`, which it knew by `number`."""
         if len(self._pending):
             self._objects[number] = obj
-            self._order.append((self._pending.last_id, number))
-            if len(self._order) > MOST:
+            self.kept.append((self._pending.last_id, number))
+            if len(self.kept) > MOST:
                 self._drop_first()
 
     def get(self, number: int) -> T | None:
@@ -41,13 +42,13 @@ class Parting(Generic[T]):
 
     def call_answered(self) -> None:
         """A call of ours was answered, and its answer read: forget what only it could bring home."""
-        while self._order and not self._pending.any_up_to(self._order[0][0]):
+        while self.kept and not self._pending.any_up_to(self.kept[0][0]):
             self._drop_first()
 
     def clear(self) -> None:
         """The connection has ended: forget everything."""
         self._objects.clear()
-        self._order.clear()
+        self.kept.clear()
 
     def _drop_first(self) -> None:
-        self._objects.pop(self._order.popleft()[1], None)
+        self._objects.pop(self.kept.popleft()[1], None)

@@ -86,7 +86,7 @@ class Prepared:
 
 
 class CallMaker(Protocol):
-    """The broker, as its references and observers know it."""
+    """What makes the calls of a connection, as its references and observers know it."""
 
     @property
     def promises(self) -> Any:
@@ -105,7 +105,7 @@ class CallMaker(Protocol):
 class Keeper(Protocol):
     """What a reference needs of its connection: the books that count it, and the door's way to call."""
 
-    broker: CallMaker
+    calling: CallMaker
     caller: Caller
     door: Any
     closed: bool

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
+from pellucid.errors import NoSuchMethod
 from pellucid.flavors.dispatch import DECODED, Translator, built_in, dispatched, is_dynamic, method_by, receive
+from pellucid.flavors.hooks import nearest
 from pellucid.flavors.serializable import Serializable, find_method
 
 __all__ = [
@@ -123,12 +125,39 @@ class AvatarReference(AsReferenceable):
     processUniqueID = process_unique_id
 
 
+@lru_cache(maxsize=4096)
+def _has_only_remote_methods(cls: Any) -> bool:
+    """Whether calls of a `cls` run its ``remote_*`` methods, since no class of its ancestry says anything else."""
+    return (
+        issubclass(cls, Referenceable)
+        and cls.method_for is Referenceable.method_for
+        and nearest(cls, "method_for", "remoteMessageReceived") == "method_for"
+    )
+
+
+@lru_cache(maxsize=4096)
+def _remote_method(cls: Any, name: str) -> str:
+    """The attribute that a call of `name` on a `cls` runs, which has it. Raises NoSuchMethod, which is not cached."""
+    full_name = "remote_" + name
+    if callable(getattr(cls, full_name, None)):
+        return full_name
+    raise NoSuchMethod(f"No such method: {full_name[:200]}")
+
+
 def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
     """What a peer's call of `name` on `obj` runs: whatever its class says, in either way to dispatch.
 
     Raises:
         NoSuchMethod: the peer may call nothing of that name.
     """
+    cls: Any = type(obj)
+    if _has_only_remote_methods(cls):
+        try:
+            method = getattr(obj, _remote_method(cls, name))
+        except AttributeError:
+            method = None
+        if callable(method):
+            return method  # type: ignore[no-any-return]  # callable() narrows Any to a Callable of unknown type
     prefix, received = "remote_", "remoteMessageReceived"
     if isinstance(obj, AsReferenceable):
         prefix, received = f"{obj.message_type}_", f"{obj.message_type}MessageReceived"

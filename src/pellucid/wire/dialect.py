@@ -117,11 +117,6 @@ class Dialect(Protocol):
     chains: ClassVar[bool]
     """Whether it has words for what a call results in before that is known, for batches, and for calls given up."""
 
-    @property
-    def size(self) -> int:
-        """Bytes that the last message took on the wire."""
-        ...
-
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer; then call `next_message` until it returns None."""
         ...

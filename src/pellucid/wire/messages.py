@@ -128,6 +128,8 @@ class Answer:
     value: Any
     perspective: Any = None
     """Through whose eyes the value is seen on the way out."""
+    size: int = 0
+    """Bytes that it took on the wire, where the dialect has a use for that."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
 
@@ -142,6 +144,8 @@ class CallFailed:
     """Whether the text of the traceback travels too."""
     raised: bool = False
     """Whether the method raised it, rather than the broker that was to run it."""
+    size: int = 0
+    """Bytes that it took on the wire, where the dialect has a use for that."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
 

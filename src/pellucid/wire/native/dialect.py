@@ -38,7 +38,7 @@ from pellucid.wire.messages import (
 from pellucid.wire.native.codes import FEATURES, NAME, REQUIRED, VERSION, Kind, Leaf, with_number
 from pellucid.wire.native.encoder import OPTIONS, Encoder, is_large
 from pellucid.wire.native.frames import BufferedMessage, Deframer, frame
-from pellucid.wire.native.lowering import failure_form
+from pellucid.wire.native.lowering import BUFFER_TYPES, failure_form
 from pellucid.wire.native.reader import Reader
 
 __all__ = ["NativeDialect"]
@@ -64,29 +64,19 @@ class NativeDialect:
         self._reader = Reader(ledger)
         self._encoder = Encoder(ledger, shares=ledger.sharing == "graph")
         self._pack = self._encoder.pack
+        self.receive_data = self._deframer.receive_data
 
     def greeting(self) -> bytes:
         """The version and the features, which both sides send first of all."""
         return frame(ormsgpack.packb([Kind.HELLO.value, VERSION, list(FEATURES)]))
 
-    @property
-    def size(self) -> int:
-        """Bytes that the last message took on the wire."""
-        return self._deframer.size
-
     # Bytes in.
-
-    def receive_data(self, data: bytes) -> None:
-        """Take in bytes from the peer; then call `next_message` until it returns None."""
-        self._deframer.receive_data(data)
 
     def next_message(self) -> Message | None:
         """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
-        while True:
-            body = self._deframer.next_body()
-            if body is None:
-                return None
-            expression = self._reader.unpack(body, self._deframer.buffers)
+        deframer = self._deframer
+        while not deframer.is_drained and (body := deframer.next_body()) is not None:
+            expression = self._reader.unpack(body, deframer.buffers)
             kind = expression[0]
             if not self.greeted:
                 self._read_hello(expression)
@@ -96,9 +86,8 @@ class NativeDialect:
             if read is None:
                 self._reader.give_back()
                 return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
-            message = read(self, expression)
-            if message is not None:
-                return message
+            return read(self, expression)
+        return None
 
     def _read_hello(self, expression: list[Any]) -> None:
         match expression:
@@ -117,28 +106,26 @@ class NativeDialect:
             kind, call_id, target, name, args, kwargs = _operands(expression, 6)
         if type(call_id) is not int or type(name) is not str or type(args) is not list:
             raise RemoteProtocolError("a call is malformed")
-        call = self._call(call_id, target, name, args, kwargs, to_cache=kind >= Kind.UPDATE)
-        call.wants_answer = kind == Kind.CALL or kind == Kind.UPDATE
-        call.size = self._deframer.size
+        call = self._call(call_id, target, name, args, kwargs, kind)
         if len(expression) > 6:
             self._read_options(call, expression[6])
         if not self._reader.is_plain:
             self._read_values(call)
         return call
 
-    def _call(
-        self, call_id: int, target: Any, name: str, args: list[Any], kwargs: Any, *, to_cache: bool
-    ) -> MethodCall:
+    def _call(self, call_id: int, target: Any, name: str, args: list[Any], kwargs: Any, kind: int) -> MethodCall:
+        to_cache = kind >= _UPDATE
         cls = type(target)
         if cls is str and not to_cache:
             target = target.encode()
         elif cls is not int and (to_cache or cls is not Promised):
             raise RemoteProtocolError("the target of a call is no number, name or promise")
         if kwargs is None:
-            return MethodCall(call_id, target, name, args, {}, True, to_cache)
-        if type(kwargs) is not dict:
+            kwargs = {}
+        elif type(kwargs) is not dict:
             raise RemoteProtocolError("the keyword arguments of a call are no map with text for keys")
-        return MethodCall(call_id, target, name, args, kwargs, True, to_cache)
+        wants_answer = kind == _CALL or kind == _UPDATE
+        return MethodCall(call_id, target, name, args, kwargs, wants_answer, to_cache, None, self._deframer.size)
 
     def _read_values(self, call: MethodCall) -> None:
         """Complete what is not whole with what the codec made of it."""
@@ -184,9 +171,9 @@ class NativeDialect:
         for place, item in enumerate(items):
             match item:
                 case [target, str(name), list(args)]:
-                    call = self._call(place, target, name, args, None, to_cache=False)
+                    call = self._call(place, target, name, args, None, _CALL)
                 case [target, str(name), list(args), kwargs, *_]:
-                    call = self._call(place, target, name, args, kwargs, to_cache=False)
+                    call = self._call(place, target, name, args, kwargs, _CALL)
                 case _:
                     raise RemoteProtocolError("a call in a batch is malformed")
             call.size = size
@@ -218,15 +205,15 @@ class NativeDialect:
             batch.error = told_without_traceback(error)
 
     def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
-        _, call_id, value = _operands(expression, 3)
-        if type(call_id) is not int:
+        if len(expression) < 3 or type(expression[1]) is not int:
             raise RemoteProtocolError("an answer is malformed")
+        call_id, value, size = expression[1], expression[2], self._deframer.size
         if self._reader.is_plain:
-            return Answer(call_id, value)
+            return Answer(call_id, value, None, size)
         try:
-            return Answer(call_id, self._whole([value])[0])
+            return Answer(call_id, self._whole([value])[0], None, size)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            return CallFailed(call_id, told_without_traceback(error))
+            return CallFailed(call_id, told_without_traceback(error), size=size)
 
     def _whole(self, values: list[Any]) -> list[Any]:
         """What the values of an answer stand for; where that can't be had, what came with it is given back."""
@@ -247,7 +234,7 @@ class NativeDialect:
         if not isinstance(ended_in, Exception):
             kind = type(ended_in).__name__
             ended_in = RemoteProtocolError(f"a call failed with a {kind} instead of an exception")
-        return CallFailed(answer.call_id, ended_in)
+        return CallFailed(answer.call_id, ended_in, size=answer.size)
 
     def _read_batch_answer(self, expression: list[Any]) -> BatchAnswer | CallFailed:
         _, call_id, values, failed = _operands(expression, 4)
@@ -310,53 +297,32 @@ class NativeDialect:
 
     def encode(self, message: Message) -> bytes | Bulk:
         """The bytes of `message`. Raises InsecureJelly or LimitExceeded; then nothing was entered in the ledger."""
-        match message:
-            case MethodCall():
-                return self._encode_call(message)
-            case Answer():
-                value = message.value
-                expression = [_ANSWER, message.call_id, value]
-                body, buffers, _ = packed = self._pack(expression, message.perspective, large=is_large(value))
-                return self._framed(packed, message) if buffers else frame(body)
-            case CallFailed():
-                return self._encode_failure(message)
-            case Release():
-                return _plain(Kind.RELEASE, *[number for receipt in message.receipts for number in receipt])
-            case ReleaseCache():
-                return _plain(Kind.RELEASE_CACHE, message.cache_id, message.count)
-            case DropCache():
-                return _plain(Kind.DROP_CACHE, message.cache_id)
-            case Batch():
-                return self._encode_batch(message)
-            case BatchAnswer():
-                return self._encode_batch_answer(message)
-            case Cancel():
-                return _plain(Kind.CANCEL, message.call_id)
-            case Seen():
-                return _plain(Kind.SEEN, *message.call_ids)
-            case Ping():
-                return _plain(Kind.PING, message.number)
-            case Pong():
-                return _plain(Kind.PONG, message.number)
-            case NotUnderstood() | Unknown():
-                return _plain(Kind.NOT_UNDERSTOOD, message.name)
+        return _WRITERS[type(message)](self, message)
 
     def _encode_call(self, call: MethodCall) -> bytes | Bulk:
-        if call.to_cache:
-            kind = _UPDATE if call.wants_answer else _NOTIFY
+        if call.wants_answer:
+            kind = _UPDATE if call.to_cache else _CALL
         else:
-            kind = _CALL if call.wants_answer else _SEND
-        target: Any = call.target
-        if type(target) is not int:
-            target = target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
-        expression = [kind, call.call_id, target, call.name, [*call.args]]
+            kind = _NOTIFY if call.to_cache else _SEND
+        expression = [kind, call.call_id, _target(call.target), call.name, [*call.args]]
         if call.kwargs or call.timeout is not None:
             expression.append(call.kwargs or None)
             if call.timeout is not None:
                 expression.append({_TIMEOUT: call.timeout})
-        large = any(map(is_large, call.args)) or (bool(call.kwargs) and any(map(is_large, call.kwargs.values())))
-        body, buffers, _ = packed = self._pack(expression, call.perspective, large=large)
+        for value in (*call.args, *call.kwargs.values()) if call.kwargs else call.args:
+            if type(value) in BUFFER_TYPES and is_large(value):
+                return self._framed(self._pack(expression, call.perspective, large=True), call)
+        body, buffers, _ = packed = self._pack(expression, call.perspective)
         return self._framed(packed, call) if buffers else frame(body)
+
+    def _encode_answer(self, answer: Answer) -> bytes | Bulk:
+        value = answer.value
+        large = type(value) in BUFFER_TYPES and is_large(value)
+        body, buffers, _ = packed = self._pack([_ANSWER, answer.call_id, value], answer.perspective, large=large)
+        return self._framed(packed, answer) if buffers else frame(body)
+
+    def _encode_release(self, release: Release) -> bytes:
+        return _plain(Kind.RELEASE, *[number for receipt in release.receipts for number in receipt])
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
@@ -387,10 +353,7 @@ class NativeDialect:
     def _encode_batch(self, batch: Batch) -> bytes | Bulk:
         items = []
         for call in batch.calls:
-            target: Any = call.target
-            if type(target) is not int:
-                target = target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
-            item = [target, call.name, [*call.args]]
+            item = [_target(call.target), call.name, [*call.args]]
             items.append([*item, call.kwargs] if call.kwargs else item)
         options = [] if batch.timeout is None else [{_TIMEOUT: batch.timeout}]
         perspective = batch.calls[0].perspective if batch.calls else None
@@ -427,7 +390,7 @@ _CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (
     Kind.ANSWER.value,
 )
 
-_READERS: dict[int, Callable[[NativeDialect, list[Any]], Message | None]] = {
+_READERS: dict[int, Callable[[NativeDialect, list[Any]], Message]] = {
     Kind.CALL.value: NativeDialect._read_call,
     Kind.SEND.value: NativeDialect._read_call,
     Kind.UPDATE.value: NativeDialect._read_call,
@@ -445,6 +408,31 @@ _READERS: dict[int, Callable[[NativeDialect, list[Any]], Message | None]] = {
     Kind.BATCH.value: NativeDialect._read_batch,
     Kind.BATCH_ANSWER.value: NativeDialect._read_batch_answer,
 }
+
+
+_WRITERS: dict[type, Callable[[NativeDialect, Any], bytes | Bulk]] = {
+    MethodCall: NativeDialect._encode_call,
+    Answer: NativeDialect._encode_answer,
+    CallFailed: NativeDialect._encode_failure,
+    Batch: NativeDialect._encode_batch,
+    BatchAnswer: NativeDialect._encode_batch_answer,
+    Release: NativeDialect._encode_release,
+    ReleaseCache: lambda _, release: _plain(Kind.RELEASE_CACHE, release.cache_id, release.count),
+    DropCache: lambda _, drop: _plain(Kind.DROP_CACHE, drop.cache_id),
+    Cancel: lambda _, cancel: _plain(Kind.CANCEL, cancel.call_id),
+    Seen: lambda _, seen: _plain(Kind.SEEN, *seen.call_ids),
+    Ping: lambda _, ping: _plain(Kind.PING, ping.number),
+    Pong: lambda _, pong: _plain(Kind.PONG, pong.number),
+    NotUnderstood: lambda _, message: _plain(Kind.NOT_UNDERSTOOD, message.name),
+    Unknown: lambda _, message: _plain(Kind.NOT_UNDERSTOOD, message.name),
+}
+
+
+def _target(target: Any) -> Any:
+    """What stands for the target of a call: a number, a name, or a promise."""
+    if type(target) is int:
+        return target
+    return target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
 
 
 def _plain(kind: Kind, *operands: int | str) -> bytes:

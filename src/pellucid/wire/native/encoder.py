@@ -74,9 +74,8 @@ class Encoder:
         # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
         self._unlooked_at = min(_LOOK_FOR_BUFFERS, ledger.limits.inline_bytes + 1)
         self._fast: dict[type, Fast | None] = dict(_FAST)
-        # Of the message that is being written; a hook may send messages of its own meanwhile.
-        self._perspective: Any = None
-        self._exported: list[int] = []
+        # Of the message that is being written: who sees it, and what it exports. A hook may send others meanwhile.
+        self._work: tuple[Any, list[int]] = None, []
 
     def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:
         """`message`, seen by `perspective`. It is `large` where a value is known to be a large buffer.
@@ -88,8 +87,9 @@ class Encoder:
         """
         if large or not self.writes_plain_values:
             return self._pack_slowly(message, perspective)
-        outer = self._perspective, self._exported
-        self._perspective, self._exported = perspective, []
+        outer = self._work
+        exported: list[int] = []
+        self._work = perspective, exported
         try:
             body = packb(message, self._default, OPTIONS)
             if len(body) < self._unlooked_at or (len(body) <= self._most and not _has_large(message)):
@@ -97,13 +97,11 @@ class Encoder:
         except TypeError:
             pass
         except BaseException:
-            self._take_back()
+            self._take_back(exported)
             raise
         finally:
-            exported = self._exported
-            self._perspective, self._exported = outer
-        for export_id in exported:
-            self._ledger.unexport(export_id)
+            self._work = outer
+        self._take_back(exported)
         return self._pack_slowly(message, perspective)
 
     def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
@@ -131,8 +129,8 @@ class Encoder:
             return _FLAVORS.get(encoder)
         return Encoder._plain_copy if self._ledger.registry.copier(cls) is not None else None
 
-    def _take_back(self) -> None:
-        for export_id in self._exported:
+    def _take_back(self, exported: list[int]) -> None:
+        for export_id in exported:
             self._ledger.unexport(export_id)
 
     def _pack_slowly(self, message: list[Any], perspective: Any, perspectives: list[Any] | None = None) -> Packed:
@@ -163,18 +161,18 @@ class Encoder:
 
     def _referenceable(self, value: Referenceable) -> Any:
         export_id = self._ledger.export(value)
-        self._exported.append(export_id)
+        self._work[1].append(export_id)
         return with_number(Leaf.REMOTE, export_id)
 
     def _viewable(self, value: Viewable) -> Any:
-        return self._referenceable(Viewpoint(self._perspective, value))
+        return self._referenceable(Viewpoint(self._work[0], value))
 
     def _held(self, value: Held) -> Any:
         return held_form(self._ledger.id_at_home(value))
 
     def _copyable(self, value: Copyable) -> Any:
-        tag = hook(value, "get_type_to_copy_for")(self._perspective)
-        state = hook(value, "get_state_to_copy_for")(self._perspective)
+        tag = hook(value, "get_type_to_copy_for")(self._work[0])
+        state = hook(value, "get_state_to_copy_for")(self._work[0])
         return [_COPY, tag if isinstance(tag, str) else tag.decode(errors="backslashreplace"), state]
 
     def _plain_copy(self, value: object) -> Any:

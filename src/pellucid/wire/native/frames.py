@@ -84,6 +84,8 @@ class Deframer:
         """Those that came with the message which `next_body` gave last."""
         self.size = 0
         """Bytes that the message which `next_body` gave last took, buffers included."""
+        self.is_drained = True
+        """Whether all that came has been taken."""
         self._inline_most = limits.inline_bytes
         self._buffers_most = limits.buffer_bytes
         self._data: bytes | bytearray = b""
@@ -97,6 +99,7 @@ class Deframer:
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer."""
+        self.is_drained = False
         if self._at == len(self._data):
             self._data, self._at = data, 0
             return
@@ -125,10 +128,12 @@ class Deframer:
                 end = start + length
                 if len(data) >= end:
                     self._at = end
+                    self.is_drained = end == len(data)
                     self.size = HEADER + length
                     if self.buffers or word != length:
                         self._take_buffers(word != length)
-                    return bytes(data[start:end])
+                    body = data[start:end]
+                    return body if type(body) is bytes else bytes(body)
             elif self._missing is not None and self._take_chunk():
                 continue
             if at and type(data) is bytearray:

@@ -65,11 +65,6 @@ class PBDialect:
         """The version, which both sides send first of all."""
         return self._banana([b"version", VERSION])
 
-    @property
-    def size(self) -> int:
-        """Bytes that the last message took on the wire."""
-        return self._decoder.size
-
     # What turns values into jelly and back: doors have their own.
 
     def _jellier(self, perspective: Any) -> Jellier:

@@ -1,0 +1,257 @@
+"""The calls that this side makes of the peer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from pellucid.core.caches import CacheObserver
+from pellucid.core.calls import Call
+from pellucid.core.door import Door
+from pellucid.core.ledger import Books
+from pellucid.core.outgoing import Outgoing
+from pellucid.core.promises import Gathering, Promises, has_promises
+from pellucid.core.references import CallOptions, Prepared, RemoteReference, Target
+from pellucid.core.states import State
+from pellucid.errors import DeadReferenceError, ForeignReference, NotAReference, told_without_traceback
+from pellucid.wire.dialect import Dialect
+from pellucid.wire.messages import (
+    Answer,
+    Batch,
+    BatchAnswer,
+    CallFailed,
+    Cancel,
+    Message,
+    MethodCall,
+    Seen,
+    SharedUpdate,
+)
+
+__all__ = ["Calling"]
+
+_SEEN_AT_A_TIME = 32
+"""Answers of which the peer is told together that they are seen, ..."""
+
+_SEEN_BYTES = 64 * 1024
+"""... or fewer, where they were so many bytes."""
+
+Early = tuple[Call, Target, tuple[Any, ...], dict[str, Any], CallOptions]
+
+
+class Line(Protocol):
+    """What calling needs of its broker."""
+
+    state: State
+    books: Books
+    outgoing: Outgoing
+    is_crowded: bool
+
+    def send(self, message: Message) -> int:
+        """Have `message` sent; the number of its bytes."""
+        ...
+
+    def send_releases(self) -> None:
+        """Have the peer given back what it is owed."""
+        ...
+
+
+class Calling:
+    """The calls of ours on one connection, from when they are made until they are answered."""
+
+    def __init__(self, line: Line, door: Door) -> None:
+        self.promises = Promises(
+            make=door.make_call, check=self._check, send=self._send, right_of=self._right_of, gave_up=self._gave_up
+        )
+        self._line = line
+        self._door = door
+        self._dialect: Dialect | None = None
+        self._chains = False
+        # Calls made before a dialect was agreed on.
+        self._early: list[Early] = []
+        # Answers of which the peer has not been told that they are seen.
+        self._unseen: list[int] = []
+        self._unseen_bytes = 0
+
+    def begin(self, dialect: Dialect) -> None:
+        """A dialect is agreed on: send what was called before."""
+        self._dialect = dialect
+        self._chains = self.promises.chains = dialect.chains
+        early, self._early = self._early, []
+        for call in early:
+            if not call[0].done:
+                self._send(*call)
+
+    def take_unsent(self) -> list[Call]:
+        """Calls that were not sent: the connection has ended."""
+        early, self._early = self._early, []
+        self._unseen.clear()
+        return [call for call, *_ in early] + self.promises.take_all()
+
+    def gather(self, prepared: Sequence[Prepared], options: CallOptions, *, takes_errors: bool) -> Call:
+        """Make many calls at once; the result is the promise of all their results, in this order.
+
+        Where one ends in an error, that is the error of all; with `takes_errors` it stands among the results instead.
+
+        Raises:
+            DeadReferenceError, Overloaded: at once; no call was made.
+            ForeignReference: at once, where they are not all of this connection.
+        """
+        self._check()
+        targets = [each.reference.live_target() for each in prepared]
+        if any(each.reference.keeper is not self._line.books for each in prepared):
+            raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
+        call = self._door.make_call(self.promises, "gather", options)
+        call.takes_errors = takes_errors
+        if not self._send_batch(call, prepared, targets):
+            each_options = replace(options, timeout=None)  # the whole has its own
+            call.parts = parts = [self.promises.call(*each.parts, each_options) for each in prepared]
+            Gathering(call, parts).start()
+        return call
+
+    def update(self, observer: CacheObserver, shared: SharedUpdate) -> None:
+        """Tell the peer's copy of a change that others are told of, too; see `pellucid.core.caches.update_all`."""
+        self._check()
+        target = observer.live_target()
+        line, data = self._line, None
+        if self._dialect is not None and not (self.promises.is_queueing or line.outgoing.lane):
+            cache_id: Any = target.id  # caches have no names
+            data = self._dialect.encode_shared(cache_id, shared)
+        if data is None:
+            observer.update(shared.name, *shared.args, **shared.kwargs)
+            return
+        if line.books.owes_releases:
+            line.send_releases()
+        line.outgoing.add(data)
+        self._door.knock()
+
+    def answered(self, message: Answer | CallFailed) -> Answer | CallFailed:
+        """A call was answered: the event that this is.
+
+        Raises:
+            RemoteProtocolError: there is no such call under way.
+        """
+        call_id = message.call_id
+        books = self._line.books
+        message.call = books.pending.take(call_id)
+        if books.has_parting:
+            books.call_answered()
+        if self._chains:
+            self._unseen.append(call_id)
+            self._unseen_bytes += message.size
+            if len(self._unseen) >= _SEEN_AT_A_TIME or self._unseen_bytes >= _SEEN_BYTES:
+                self.tell_seen()
+        return message
+
+    def batch_answered(self, answer: BatchAnswer) -> Answer | CallFailed:
+        """A batch was answered: the event that this is, as of one call."""
+        books = self._line.books
+        call = books.pending.take(answer.call_id)
+        books.call_answered()
+        failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
+        if failed is not None and not call.takes_errors:
+            return CallFailed(answer.call_id, failed.error, call=call)
+        outcomes = [outcome.error if isinstance(outcome, CallFailed) else outcome for outcome in answer.outcomes]
+        return Answer(answer.call_id, outcomes, call=call)
+
+    def tell_seen(self) -> None:
+        """Tell the peer which answers it need not keep: an answer that is kept keeps the objects in it."""
+        if self._unseen:
+            seen, self._unseen = self._unseen, []
+            self._unseen_bytes = 0
+            self._line.send(Seen(seen))
+
+    # What making calls needs.
+
+    def _check(self) -> None:
+        line = self._line
+        if line.state is State.CLOSED:
+            raise DeadReferenceError("the connection to the object's owner has ended")
+        if line.is_crowded:
+            self._door.check_room()
+
+    def _send(
+        self,
+        call: Call,
+        target: Target,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        *,
+        waits: bool = False,
+    ) -> None:
+        """Send a call, once there is a language. Where that can't be done it fails, and nothing was sent."""
+        if self._dialect is None:
+            self._early.append((call, target, args, kwargs, options))
+            return
+        line = self._line
+        if line.books.owes_releases:
+            line.send_releases()  # in their place: what was let go of before is not held when this call is run
+        one_way = options.one_way
+        pending = line.books.pending
+        call_id = 0
+        try:
+            call_id = pending.new_id() if one_way else pending.enter(call)
+            message = MethodCall(
+                call_id, target.id, call.name, args, kwargs, not one_way, target.to_cache, target.perspective
+            )
+            if call.deadline is not None:
+                message.timeout = max(0.0, call.deadline - self._door.now())
+            if waits:
+                message.waits = True
+            line.send(message)
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            pending.drop(call_id)
+            call.fail(told_without_traceback(error))
+            return
+        call.call_id = call_id
+        if not one_way:
+            call.is_nameable = self._chains
+        self._door.call_was_made(call, one_way=one_way)
+
+    def _send_batch(self, call: Call, prepared: Sequence[Prepared], targets: Sequence[Target]) -> bool:
+        """Make those calls in one message, where the dialect can and none has to wait for others here."""
+        if not self._chains or self.promises.is_queueing or not prepared:
+            return False
+        perspective = targets[0].perspective
+        calls = []
+        for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
+            if target.perspective is not perspective or has_promises(each.args, each.kwargs):
+                return False
+            calls.append(MethodCall(place, target.id, each.name, each.args, each.kwargs, True, False, perspective))
+        line = self._line
+        if line.books.owes_releases:
+            line.send_releases()
+        pending = line.books.pending
+        call_id = 0
+        try:
+            call_id = pending.enter(call)
+            batch = Batch(call_id, calls)
+            if call.deadline is not None:
+                batch.timeout = max(0.0, call.deadline - self._door.now())
+            line.send(batch)
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            pending.drop(call_id)
+            call.fail(told_without_traceback(error))
+            return True
+        call.call_id = call_id
+        self._door.call_was_made(call, one_way=False)
+        return True
+
+    def _gave_up(self, call: Call) -> None:
+        """`call` was cancelled here: the peer is told so."""
+        for part in call.parts:
+            part.cancel()
+        if self._chains and call.call_id is not None and self._line.books.pending.has(call.call_id):
+            self._line.send(Cancel(call.call_id))
+            self._door.knock()
+
+    def _right_of(self, promise: Call, waiting: Call) -> RemoteReference:
+        """The right to call what `promise` resulted in, for the call that waits for it."""
+        value = promise.outcome()
+        if not isinstance(value, RemoteReference):
+            kind = type(value).__name__
+            raise NotAReference(f"{promise.name!r} returned a {kind}: it has no remote {waiting.name!r}")
+        if value.keeper is not self._line.books:
+            raise ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
+        return value

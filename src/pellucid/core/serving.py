@@ -1,0 +1,172 @@
+"""The calls that the peer makes of this side: what they run, and how they are answered."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from pellucid.core.arrivals import Arrivals, BatchRun
+from pellucid.core.door import Door
+from pellucid.core.ledger import Books
+from pellucid.core.loopback import Loopback
+from pellucid.core.states import State
+from pellucid.errors import Error, told_without_traceback
+from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.wire.dialect import DialectClass
+from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, Message, MethodCall
+
+__all__ = ["Serving"]
+
+
+class Line(Protocol):
+    """What serving needs of its broker."""
+
+    state: State
+    books: Books
+
+    def send(self, message: Message) -> int:
+        """Have `message` sent; the number of its bytes."""
+        ...
+
+
+class Serving:
+    """The peer's calls on one connection, from when they arrive until they are answered."""
+
+    def __init__(self, line: Line, door: Door) -> None:
+        self.arrivals = Arrivals(
+            line.books.limits,
+            exported=line.books.exports.target,
+            find=self._find_method,
+            refuse=self.fail,
+            brought_back=self._brought_back,
+        )
+        self.more: deque[MethodCall | Cancel] = deque()
+        """What came with others in one message, and is still to be taken."""
+        self._line = line
+        self._door = door
+        self._exports = line.books.exports
+        self._chains = False
+        self._dialect: DialectClass | None = None
+        self._loopback: Loopback | None = None
+
+    def begin(self, dialect: DialectClass, *, chains: bool) -> None:
+        """A dialect is agreed on."""
+        self._dialect = dialect
+        self._chains = chains
+
+    def take(self, call: MethodCall) -> MethodCall | None:
+        """A call came: with what to run, or why there is nothing; None where it has to wait for others."""
+        if self._chains:
+            arrivals = self.arrivals
+            if call.wants_answer and call.batch is None:
+                arrivals.enter(call.call_id, call)
+            if call.timeout is not None:
+                call.deadline = self._door.now() + call.timeout
+            if (call.waits or arrivals.is_queueing) and call.error is None:
+                arrivals.hold(call)
+                return None
+        if call.error is None:
+            self._find_method(call, None)
+        return call
+
+    def take_batch(self, batch: Batch) -> None:
+        """Many calls came in one message: `more` has them."""
+        run = BatchRun(batch.call_id, batch.calls)
+        self.arrivals.enter(batch.call_id, run)
+        if batch.error is None and batch.calls:
+            for call in batch.calls:
+                call.batch = run
+                call.timeout = batch.timeout
+            self.more.extend(batch.calls)
+            return
+        del self.arrivals.running[batch.call_id]
+        failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
+        self._line.send(failed or BatchAnswer(batch.call_id, [], []))
+
+    def take_cancel(self, cancel: Cancel) -> None:
+        """The peer has given a call of its up, or a batch: `more` has whom to tell."""
+        self.more.extend(Cancel(cancel.call_id, call) for call in self.arrivals.cancel(cancel.call_id))
+
+    def answer(self, call: MethodCall, value: Any) -> Exception | None:
+        """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
+
+        Raises:
+            LimitExceeded: not even that can be sent; see `fail`.
+        """
+        if not call.wants_answer or call.ended or self._line.state is State.CLOSED:
+            return None
+        if call.batch is not None:
+            self._end_in_batch(call, value)
+            return None
+        try:
+            size = self._line.send(Answer(call.call_id, value, call.perspective))
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            if isinstance(value, Referenceable):
+                books = self._line.books
+                books.unsent_cleanups += books.exports.not_sent(value)
+            self.fail(call, error)
+            return told_without_traceback(error)
+        if self._chains:
+            call.ended = True
+            self.arrivals.answered(call, value, size)
+        return None
+
+    def fail(
+        self, call: MethodCall, error: BaseException, *, with_traceback: bool = False, raised: bool = False
+    ) -> None:
+        """Answer `call` with `error`; where that can't be sent, as when it is a copyable, with what hinders it.
+
+        `raised` says that its method did so, rather than that it could not be run.
+
+        Raises:
+            LimitExceeded: the limits leave no room for that either; the connection is of no use.
+        """
+        line = self._line
+        if not call.wants_answer or call.ended or line.state is State.CLOSED:
+            return
+        failed = CallFailed(call.call_id, error, with_traceback, raised)
+        if call.batch is not None:
+            self._end_in_batch(call, failed)
+            return
+        try:
+            size = line.send(failed)
+        except Exception as hindrance:  # noqa: BLE001 - also what an application's hooks raise
+            kind = type(error).__qualname__
+            failed = CallFailed(call.call_id, Error(f"a {kind}, which can't be sent: {hindrance}"[:500]))
+            size = line.send(failed)
+        if self._chains:
+            call.ended = True
+            self.arrivals.answered(call, failed, size)
+
+    def _end_in_batch(self, call: MethodCall, outcome: Any) -> None:
+        """A call of a batch has ended so; the last of them has the batch answered."""
+        run: BatchRun = call.batch
+        call.ended = True
+        if not run.end(call, outcome):
+            return
+        self.arrivals.running.pop(run.call_id, None)
+        try:
+            self._line.send(BatchAnswer(run.call_id, run.outcomes, [each.perspective for each in run.calls]))
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
+
+    def _find_method(self, call: MethodCall, obj: Referenceable | None) -> None:
+        """Say in `call` what to run, or why there is nothing: `obj` is what is called, where that is known already."""
+        try:
+            number: Any = call.target
+            if call.to_cache:
+                cache: Any = self._line.books.cache_imports.target(number)
+                call.method = method_of(cache, call.name, self._door.translator)
+            else:
+                target: Any = obj if obj is not None else self._exports.target(number)
+                call.method = method_of(target, call.name, self._door.translator)
+                call.perspective = target.perspective
+        except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
+            call.error = told_without_traceback(error)
+
+    def _brought_back(self, value: Any, perspective: Any) -> Any:
+        """What `value`, the result of a call of the peer's, is as an argument of another."""
+        if self._loopback is None:
+            assert self._dialect is not None  # there are no such calls without one
+            self._loopback = Loopback(self._line.books, self._dialect)
+        return self._loopback.bring_back(value, perspective)
