@@ -18,7 +18,7 @@ class Callbacks:
 
     def __init__(self, fields: Callable[[str], dict[str, str]]) -> None:
         self._fields = fields
-        self._running: set[asyncio.Future[Any]] = set()
+        self._running: set[asyncio.Future[Any]] | None = None
 
     def run(self, callback: Callable[[], object]) -> None:
         """Run `callback` now; what it returns is awaited in a task of its own, if need be."""
@@ -29,6 +29,8 @@ class Callbacks:
             return
         if isawaitable(result):
             future = asyncio.ensure_future(result)
+            if self._running is None:
+                self._running = set()
             self._running.add(future)
             future.add_done_callback(self._ended)
 
@@ -38,7 +40,8 @@ class Callbacks:
             await asyncio.wait(self._running)
 
     def _ended(self, future: asyncio.Future[Any]) -> None:
-        self._running.discard(future)
+        if self._running is not None:
+            self._running.discard(future)
         error = None if future.cancelled() else future.exception()
         if error is not None:
             self._log(error)

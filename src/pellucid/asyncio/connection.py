@@ -99,8 +99,9 @@ class Connection(asyncio.Protocol):
         self._heard = True
         self._asked = False
         self._ending: Exception | None = None
-        self._notices_given: asyncio.Future[None] = self.loop.create_future()
-        self._disconnected: asyncio.Future[None] = self.loop.create_future()
+        # What has happened of the end, and who waits for all of it.
+        self._notices_given = self._disconnected = False
+        self._ended: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Connection:
         return self
@@ -173,8 +174,10 @@ class Connection(asyncio.Protocol):
 
     async def wait_closed(self) -> None:
         """Return once the connection has ended and every disconnect notice has been given."""
-        await asyncio.shield(self._notices_given)
-        await asyncio.shield(self._disconnected)
+        if not (self._notices_given and self._disconnected):
+            if self._ended is None:
+                self._ended = self.loop.create_future()
+            await asyncio.shield(self._ended)
         await self._callbacks.wait()
 
     # For servers and clients of this package.
@@ -228,7 +231,8 @@ class Connection(asyncio.Protocol):
         for timer in (self._giving_up, self._watch):
             if timer is not None:
                 timer.cancel()
-        self._disconnected.set_result(None)
+        self._disconnected = True
+        self._note_end()
         log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
@@ -331,7 +335,7 @@ class Connection(asyncio.Protocol):
         self._outbox.flush_all()
         self._lose(reason)
         transport = self._transport
-        if transport is None or self._disconnected.done():
+        if transport is None or self._disconnected:
             return
         if self._giving_up is None:
             self._giving_up = self.loop.call_later(self._settings.limits.close_seconds, transport.abort)
@@ -362,7 +366,12 @@ class Connection(asyncio.Protocol):
             self._tell_stopped(stopped)
         while (notice := self.broker.take_notice()) is not None:
             self._callbacks.run(notice)
-        self._notices_given.set_result(None)
+        self._notices_given = True
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self._notices_given and self._disconnected and self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
 
     def _fields(self, event: str) -> dict[str, str]:
         return {"event": event, "connection": self.number, "peer": self.peer}

@@ -117,11 +117,12 @@ class Runner:
         self._host = host
         self._broker = host.broker
         self._admission = Admission(host.broker.limits)
-        self._queue = self._admission.waiting
-        self._ready = host.broker.arrivals.ready
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: dict[int, asyncio.TimerHandle] = {}  # by id() of the call
-        self._overdue: set[int] = set()
+        self._serving = host.broker.serving
+        self._arrivals = host.broker.arrivals
+        # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
+        self._tasks: set[asyncio.Task[None]] | None = None
+        self._timers: dict[int, asyncio.TimerHandle] | None = None
+        self._overdue: set[int] | None = None
         # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
         self._due = 0
         self._starting = False
@@ -136,6 +137,8 @@ class Runner:
             self._refuse(call, error)
             return
         if call.deadline is not None:
+            if self._timers is None:
+                self._timers, self._overdue = {}, set()
             self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
         if not may_run:
             return
@@ -164,11 +167,11 @@ class Runner:
         """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
         self._gone = self._admission.held = True
         self._admission.clear()
-        for timer in self._timers.values():
+        for timer in (self._timers or {}).values():
             timer.cancel()
-        self._timers.clear()
+        self._timers = self._overdue = None
         if cancel:
-            for task in self._tasks.copy():
+            for task in list(self._tasks or ()):
                 task.cancel()
 
     async def drain(self) -> None:
@@ -215,6 +218,8 @@ class Runner:
             if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
                 self._due += 1
                 call.handle = task = self._host.loop.create_task(self._await(call, result))
+                if self._tasks is None:
+                    self._tasks = set()
                 self._tasks.add(task)
                 task.add_done_callback(functools.partial(self._ended, call, result))
                 return
@@ -247,7 +252,8 @@ class Runner:
             self._host.schedule_flush()
 
     def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        if self._tasks is not None:
+            self._tasks.discard(task)
         call.handle = None
         if not call.begun:  # it was cancelled before its turn
             self._due -= 1
@@ -261,7 +267,7 @@ class Runner:
         if call.deadline is not None:
             self._end_timer(call)
         self._admission.end()
-        if self._ready or self._queue:
+        if self._arrivals.ready or self._admission.waiting:
             self._start_next()
         if self._drained is not None and not self._admission.running and not self._drained.done():
             self._drained.set_result(None)
@@ -272,8 +278,8 @@ class Runner:
         self._starting = True
         try:
             while True:
-                if self._ready:
-                    self.arrive(self._ready.popleft())
+                if self._arrivals.ready:
+                    self.arrive(self._arrivals.ready.popleft())
                 elif (call := self._admission.next()) is not None:
                     self._start(call)
                 else:
@@ -293,29 +299,28 @@ class Runner:
 
     def _expire(self, call: MethodCall) -> None:
         """The caller of `call` does not wait any longer."""
-        del self._timers[id(call)]
-        if call.ended:
-            return
+        if self._timers is None or self._overdue is None or call.ended:
+            return  # its caller is gone, or it is answered
         self._overdue.add(id(call))
         if not self._stop(call):
             self._tell(call, self._why_cancelled(call))
             self._host.schedule_flush()
-            self._overdue.discard(id(call))
 
     def _end_timer(self, call: MethodCall) -> None:
-        self._overdue.discard(id(call))
-        timer = self._timers.pop(id(call), None)
-        if timer is not None:
-            timer.cancel()
+        if self._timers is not None and self._overdue is not None:
+            self._overdue.discard(id(call))
+            timer = self._timers.pop(id(call), None)
+            if timer is not None:
+                timer.cancel()
 
     def _why_cancelled(self, call: MethodCall) -> Exception:
-        if id(call) in self._overdue:
+        if self._overdue is not None and id(call) in self._overdue:
             return DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it")
         return CallCancelled(f"{call.name!r} was cancelled where it ran")
 
     def _answer(self, call: MethodCall, value: Any) -> None:
         try:
-            failed = self._broker.answer(call, value)
+            failed = self._serving.answer(call, value)
         except LimitExceeded as hindrance:
             self._host.abort(f"not even an error can be sent: {hindrance}")
             return
@@ -340,7 +345,7 @@ class Runner:
 
     def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
         try:
-            self._broker.fail(call, error, with_traceback=with_traceback, raised=raised)
+            self._serving.fail(call, error, with_traceback=with_traceback, raised=raised)
         except LimitExceeded as hindrance:
             self._host.abort(f"not even an error can be sent: {hindrance}")
 

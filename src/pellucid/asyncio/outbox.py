@@ -65,7 +65,7 @@ class Outbox:
         # Whether large buffers are under way: then the transport pauses for every piece.
         self._is_bulky = False
         self._paused = False
-        self._waiting: list[Call] = []
+        self._waiting: list[Call] | None = None
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
         """The connection is made."""
@@ -128,7 +128,7 @@ class Outbox:
             self.flush()
         if self._crowded and not self._is_over():
             self._crowded = self._broker.is_crowded = False
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting = self._waiting or (), None
             for call in waiting:
                 call.succeed(None)
             self._host.roomy()
@@ -149,13 +149,15 @@ class Outbox:
         else:
             self.flush()
         if one_way and self._crowded:
+            if self._waiting is None:
+                self._waiting = []
             self._waiting.append(call)
         elif one_way:
             call.succeed(None)
 
     def lose(self, reason: str) -> None:
         """The connection has ended: what waits for room waits in vain."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting or (), None
         for call in waiting:
             call.fail(PBConnectionLost(reason))
 

@@ -9,8 +9,7 @@ holds, and waits by the same rules (`pellucid.core.promises`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from pellucid.core.calls import Call, Maker
 from pellucid.core.promises import Promises
@@ -66,44 +65,69 @@ class Incoming(Call):
 
     def _wake(self) -> None:
         if self._error is not None and self.message is not None:
-            self.arrivals.gave_up(self.message, self._error)
+            self.arrivals.can_not_run(self.message, self._error)
 
 
 class _Local:
-    """The right to have an object of ours called, which the peer has."""
+    """An object of ours, or a copy that we hold, as what a call is aimed at that the peer makes."""
+
+    perspective = None
 
     def __init__(self, obj: Any, cache_id: int | None = None) -> None:
         # Its identity stands for it in the queue of its calls, however the peer names it.
-        key = identity(obj) if cache_id is None else cache_id
-        self._target = Target(cast(ExportId, key), to_cache=cache_id is not None)
+        self.export_id = cast(ExportId, identity(obj) if cache_id is None else cache_id)
+        self.to_cache = cache_id is not None
 
-    def live_target(self) -> Target:
+    def live_target(self) -> _Local:
         """What is called."""
-        return self._target
+        return self
+
+
+class Host(Protocol):
+    """What serves the calls."""
+
+    def exported(self, export_id: ExportId) -> Referenceable:
+        """The object of ours that the peer may call so. Raises Error where there is none."""
+        ...
+
+    def find_method(self, call: MethodCall, obj: Any) -> None:
+        """Say in `call` what to run, or why there is nothing."""
+        ...
+
+    def fail(self, call: MethodCall, error: BaseException) -> None:
+        """Answer `call` with `error`."""
+        ...
+
+    def brought_back(self, value: Any, perspective: Any) -> Any:
+        """What `value`, the result of a call, is as an argument of another."""
+        ...
 
 
 class Arrivals:
     """Calls of the peer's by number, those that wait, and the outcomes that are kept."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        exported: Callable[[ExportId], Referenceable],
-        find: Callable[[MethodCall, Any], None],
-        refuse: Callable[[MethodCall, Exception], None],
-        brought_back: Callable[[Any, Any], Any],
-    ) -> None:
+    __slots__ = (
+        "_host",
+        "_kept",
+        "_kept_bytes",
+        "_promised",
+        "_promises",
+        "_waiting",
+        "_waiting_bytes",
+        "limits",
+        "ready",
+        "running",
+    )
+
+    def __init__(self, limits: Limits, host: Host) -> None:
         self.running: dict[int, MethodCall | BatchRun] = {}
         """Calls that are not answered, by number."""
-        self.ready: deque[MethodCall] = deque()
-        """Calls that have waited, and may run now."""
-        self.brought_back = brought_back
+        self.ready: deque[MethodCall] | None = None
+        """Calls that have waited, and may run now, where there are any."""
         self.limits = limits
-        self._exported = exported
-        self._find = find
-        self._refuse = refuse
-        self._promises = Promises(make=_not_made, check=_is_alive, send=self._go_on, right_of=self._right_of)
+        self._host = host
+        # These are there once a call has waited.
+        self._promises: Promises | None = None
         # Promises of calls that are not answered, where another call waits for them or they wait themselves.
         self._promised: dict[int, Incoming] = {}
         self._waiting: dict[int, MethodCall] = {}  # by id()
@@ -121,25 +145,27 @@ class Arrivals:
     @property
     def is_queueing(self) -> bool:
         """Whether calls wait that know their target: others of that target must not overtake them."""
-        return self._promises.is_queueing
+        return self._promises is not None and self._promises.is_queueing
 
     def hold(self, call: MethodCall) -> None:
         """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""
         limits = self.limits
         if len(self._waiting) >= limits.waiting_calls:
-            self._refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls))
+            self._host.fail(call, TooManyCalls("waiting_calls", limits.waiting_calls))
             return
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             asked = self._waiting_bytes + call.size
-            self._refuse(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
+            self._host.fail(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
             return
+        if self._promises is None:
+            self._promises = Promises(self)
         incoming = Incoming(self._promises, self, call)
         try:
             args = tuple(map(self._promise, call.args))
             kwargs = {name: self._promise(value) for name, value in call.kwargs.items()}
             aim = self._promise(call.target) if isinstance(call.target, Promised) else self._aim(call, incoming)
         except Error as error:
-            self._refuse(call, error)
+            self._host.fail(call, error)
             return
         call.args, call.kwargs = (), {}
         self._waiting[id(call)] = call
@@ -183,25 +209,39 @@ class Arrivals:
         if promise is not None:
             promise.fail(error)
         else:
-            self.gave_up(call, error)
+            self.can_not_run(call, error)
         return True
 
-    def gave_up(self, call: MethodCall, error: Exception) -> None:
+    def can_not_run(self, call: MethodCall, error: Exception) -> None:
         """`call`, which waited, can't be run, as `error` says."""
         if self._let_go(call):
-            self._refuse(call, error)
+            self._host.fail(call, error)
 
     def __len__(self) -> int:
         return len(self.running) + len(self._kept)
 
     def clear(self) -> None:
         """The connection has ended."""
-        for table in (self.running, self.ready, self._promised, self._waiting, self._kept):
+        for table in (self.running, self._promised, self._waiting, self._kept):
             table.clear()
-        self._promises.take_all()
+        self.ready = self._promises = None
         self._waiting_bytes = self._kept_bytes = 0
 
-    # What waiting needs.
+    def brought_back(self, value: Any, perspective: Any) -> Any:
+        """What `value`, the result of a call, is as an argument of another."""
+        return self._host.brought_back(value, perspective)
+
+    # What waiting needs: see `pellucid.core.promises.Host`.
+
+    def make(self, maker: Maker, name: str, options: CallOptions, /) -> Call:
+        """Calls that arrive are not made here."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """What waits here is told of the end in another way."""
+
+    def gave_up(self, call: Call) -> None:
+        """The peer knows of its own calls."""
 
     def _promise(self, value: Any) -> Any:
         """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it."""
@@ -213,24 +253,29 @@ class Arrivals:
             return promise
         running = self.running.get(call_id)
         if isinstance(running, MethodCall):
-            promise = self._promised[call_id] = Incoming(self._promises, self, running)
+            promise = self._promised[call_id] = Incoming(self._maker, self, running)
             return promise
         if call_id not in self._kept:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
         outcome, perspective, _ = self._kept[call_id]
-        promise = Incoming(self._promises, self, None)
+        promise = Incoming(self._maker, self, None)
         _settle(promise, outcome, perspective)
         return promise
+
+    @property
+    def _maker(self) -> Promises:
+        assert self._promises is not None  # it is there once a call has waited
+        return self._promises
 
     def _aim(self, call: MethodCall, incoming: Incoming) -> Right:
         assert not isinstance(call.target, Promised)  # its target is known
         if call.to_cache:
             assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
             return _Local(None, call.target)
-        incoming.obj = self._exported(call.target)
+        incoming.obj = self._host.exported(call.target)
         return _Local(incoming.obj)
 
-    def _right_of(self, promise: Call, waiting: Call) -> Right:
+    def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""
         assert isinstance(promise, Incoming)
         assert isinstance(waiting, Incoming)  # there are no others here
@@ -244,13 +289,14 @@ class Arrivals:
         waiting.obj = result
         return _Local(result)
 
-    def _go_on(
+    def send_call(
         self,
         call: Call,
         target: Target,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: CallOptions,
+        /,
         *,
         waits: bool = False,
     ) -> None:
@@ -260,7 +306,9 @@ class Arrivals:
         message = call.message
         if self._let_go(message):
             message.args, message.kwargs, message.waits = args, kwargs, False
-            self._find(message, call.obj)
+            self._host.find_method(message, call.obj)
+            if self.ready is None:
+                self.ready = deque()
             self.ready.append(message)
 
     def _let_go(self, call: MethodCall) -> bool:
@@ -284,10 +332,3 @@ def _settle(promise: Incoming, outcome: Any, perspective: Any) -> None:
     else:
         promise.succeed(outcome)
 
-
-def _is_alive() -> None:
-    """What waits here is told of the end in another way."""
-
-
-def _not_made(maker: Maker, name: str, options: CallOptions, /) -> Call:
-    raise AssertionError("calls that arrive are not made here")

@@ -90,12 +90,10 @@ class Broker:
         self.books = Books(registry, policy, limits, sharing=sharing, calling=self.calling, door=door)
         self.serving = Serving(self, door)
         self.arrivals = self.serving.arrivals
-        self.answer = self.serving.answer
-        self.fail = self.serving.fail
         self.outgoing = Outgoing()
         self._door = door
         self._dialects = {dialect.name: dialect for dialect in dialects}
-        self._negotiation = Negotiation(tuple(self._dialects), limits, listens=listens)
+        self._negotiation: Negotiation | None = Negotiation(tuple(self._dialects), limits, listens=listens)
         self._dialect: Dialect | None = None
         self.outgoing.add(self._negotiation.greeting())
         self._handed_over = 0
@@ -123,7 +121,8 @@ class Broker:
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self.books.limits = self.books.pending.limits = self.arrivals.limits = limits
-        self._negotiation.bound(limits)
+        if self._negotiation is not None:
+            self._negotiation.bound(limits)
 
     # Bytes in, events out.
 
@@ -131,7 +130,9 @@ class Broker:
         """Take in bytes from the peer; then call `next_event` until it returns None."""
         if self.state is not State.READY:  # which it stays, as nearly always
             self.state = step(self.state, Input.DATA)
-        (self._dialect or self._negotiation).receive_data(data)
+        taker = self._dialect or self._negotiation
+        assert taker is not None  # there is the one until there is the other
+        taker.receive_data(data)
 
     def next_event(self) -> Event | None:
         """What happens next, or None until more bytes come. Settle it before you ask for another.
@@ -161,14 +162,20 @@ class Broker:
         return None
 
     def _negotiate(self) -> Event | None:
-        chosen = self._negotiation.choose()
+        negotiation = self._negotiation
+        assert negotiation is not None  # it is there until a dialect is
+        chosen = negotiation.choose()
         if chosen is None:
             return None
         name, reply = chosen
         chosen_class = self._dialects[name]
         dialect = self._dialect = chosen_class(self.books)
         self.outgoing.add(reply + dialect.greeting())
-        dialect.receive_data(self._negotiation.take_rest())
+        rest = negotiation.take_rest()
+        if rest:
+            dialect.receive_data(rest)
+        self._negotiation = None
+        self._dialects = {}
         self.state = step(self.state, Input.DIALECT)
         self.serving.begin(chosen_class, chains=dialect.chains)
         self.calling.begin(dialect)
@@ -256,6 +263,16 @@ class Broker:
         """
         return self.outgoing.next_piece(size)
 
+    def answer(self, call: MethodCall, value: Any) -> Exception | None:
+        """Answer a call of the peer's: see `pellucid.core.serving.Serving.answer`."""
+        return self.serving.answer(call, value)
+
+    def fail(
+        self, call: MethodCall, error: BaseException, *, with_traceback: bool = False, raised: bool = False
+    ) -> None:
+        """Answer a call of the peer's with an error: see `pellucid.core.serving.Serving.fail`."""
+        self.serving.fail(call, error, with_traceback=with_traceback, raised=raised)
+
     def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
         """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
 
@@ -312,7 +329,7 @@ class Broker:
         books.close()
         self.arrivals.clear()
         self.outgoing.clear()
-        self.serving.more.clear()
+        self.serving.more = None
         return lost
 
     def take_notice(self) -> Callable[[], object] | None:

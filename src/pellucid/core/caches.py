@@ -8,14 +8,13 @@ the owner may send the object again without it at any moment.
 from __future__ import annotations
 
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, ItemsView, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.core.calls import Call, PendingCalls
+from pellucid.core.calls import Call
 from pellucid.core.parting import Parting
-from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper, Target
+from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper
 from pellucid.errors import Error, LocalProtocolError, Overloaded, ProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
@@ -34,12 +33,11 @@ class CacheObserver:
 
     def __init__(self, keeper: Keeper, cache_id: int, perspective: Any) -> None:
         self.keeper = keeper
+        self.export_id = cache_id
+        """By which the peer knows its copy."""
         self.perspective = perspective
         self.observing: bool | None = None
         """Whether the peer has the copy: None before it is sent, False after it was dropped."""
-        self.cache_id = cache_id
-        """By which the peer knows its copy."""
-        self._target = Target(cache_id, to_cache=True, perspective=perspective)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """Run ``observe_name`` on the peer's copy; the result is the promise of its answer.
@@ -54,12 +52,19 @@ class CacheObserver:
         """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
         return self.keeper.caller(self, name, args, kwargs, _ONE_WAY)
 
-    def live_target(self) -> Target:
+    to_cache = True
+
+    @property
+    def cache_id(self) -> int:
+        """By which the peer knows its copy."""
+        return self.export_id
+
+    def live_target(self) -> CacheObserver:
         """What an update is aimed at. Raises LocalProtocolError where the peer does not have the copy."""
         if not self.observing:
             when = "has not been sent its copy yet" if self.observing is None else "has dropped its copy"
             raise LocalProtocolError(f"{self!r} can't be told: the peer {when}")
-        return self._target
+        return self
 
     def __repr__(self) -> str:
         return f"<CacheObserver {self.cache_id} observing={self.observing}>"
@@ -97,9 +102,10 @@ class CacheExport:
 class CacheExports:
     """Our cacheables of which the peer has copies."""
 
-    def __init__(self, observer: Callable[[int, Any], CacheObserver], pending: PendingCalls) -> None:
-        self.parting: Parting[Cacheable] = Parting(pending)
-        """Cacheables just dropped by the peer: see `original`."""
+    __slots__ = ("_by_id", "_ids", "_observer", "_parting")
+
+    def __init__(self, observer: Callable[[int, Any], CacheObserver], parting: Parting[object]) -> None:
+        self._parting = parting  # cacheables just dropped by the peer: see `original`
         self._observer = observer
         self._by_id: dict[int, CacheExport] = {}
         self._ids: dict[Hashable, int] = {}
@@ -141,8 +147,8 @@ class CacheExports:
             Error: the peer never had such a copy.
         """
         export = self._by_id.get(cache_id)
-        obj = self.parting.get(cache_id) if export is None else export.obj
-        if obj is None:
+        obj = self._parting.get(cache_id) if export is None else export.obj
+        if not isinstance(obj, Cacheable):
             raise Error("Invalid Object ID")
         return obj
 
@@ -160,7 +166,7 @@ class CacheExports:
             return None
         del self._by_id[cache_id]
         del self._ids[export.key]
-        self.parting.add(cache_id, export.obj)
+        self._parting.add(cache_id, export.obj)
         return export
 
     def take_all(self) -> list[CacheExport]:
@@ -168,7 +174,7 @@ class CacheExports:
         exports = list(self._by_id.values())
         self._by_id.clear()
         self._ids.clear()
-        self.parting.clear()
+        self._parting.clear()
         return exports
 
 
@@ -187,11 +193,13 @@ class _CacheImport(weakref.ref[RemoteCache]):
 class CacheImports:
     """Copies that we hold of the peer's cacheables: one object for each, for as long as somebody here holds it."""
 
+    __slots__ = ("_by_id", "_dropped", "_ids", "_knock")
+
     def __init__(self, knock: Callable[[], None]) -> None:
         self._knock = knock
         self._by_id: dict[int, _CacheImport] = {}
         self._ids: dict[int, int] = {}  # by id() of the copy that the application holds
-        self._dropped: deque[_CacheImport] = deque()
+        self._dropped: list[_CacheImport] = []
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -256,9 +264,10 @@ class CacheImports:
         """Ids and receipts of copies that were dropped since; their state is kept until `forget`."""
         dropped: list[tuple[int, int]] = []
         while self._dropped:
-            entry = self._dropped.popleft()
+            entry = self._dropped.pop()  # from the end: another thread may add to it at any moment
             if entry.receipts:
                 dropped.append((entry.cache_id, entry.receipts))
+        dropped.reverse()
         return dropped
 
     def clear(self) -> None:

@@ -59,33 +59,34 @@ class Line(Protocol):
 class Calling:
     """The calls of ours on one connection, from when they are made until they are answered."""
 
+    __slots__ = ("_chains", "_dialect", "_door", "_early", "_line", "_unseen", "_unseen_bytes", "make", "promises")
+
     def __init__(self, line: Line, door: Door) -> None:
-        self.promises = Promises(
-            make=door.make_call, check=self._check, send=self._send, right_of=self._right_of, gave_up=self._gave_up
-        )
+        self.promises = Promises(self)
+        self.make = door.make_call
         self._line = line
         self._door = door
         self._dialect: Dialect | None = None
         self._chains = False
         # Calls made before a dialect was agreed on.
-        self._early: list[Early] = []
+        self._early: list[Early] | None = None
         # Answers of which the peer has not been told that they are seen.
-        self._unseen: list[int] = []
+        self._unseen: list[int] | None = None
         self._unseen_bytes = 0
 
     def begin(self, dialect: Dialect) -> None:
         """A dialect is agreed on: send what was called before."""
         self._dialect = dialect
         self._chains = self.promises.chains = dialect.chains
-        early, self._early = self._early, []
+        early, self._early = self._early or (), None
         for call in early:
             if not call[0].done:
-                self._send(*call)
+                self.send_call(*call)
 
     def take_unsent(self) -> list[Call]:
         """Calls that were not sent: the connection has ended."""
-        early, self._early = self._early, []
-        self._unseen.clear()
+        early, self._early = self._early or (), None
+        self._unseen = None
         return [call for call, *_ in early] + self.promises.take_all()
 
     def gather(self, prepared: Sequence[Prepared], options: CallOptions, *, takes_errors: bool) -> Call:
@@ -97,11 +98,11 @@ class Calling:
             DeadReferenceError, Overloaded: at once; no call was made.
             ForeignReference: at once, where they are not all of this connection.
         """
-        self._check()
+        self.check()
         targets = [each.reference.live_target() for each in prepared]
         if any(each.reference.keeper is not self._line.books for each in prepared):
             raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
-        call = self._door.make_call(self.promises, "gather", options)
+        call = self.make(self.promises, "gather", options)
         call.takes_errors = takes_errors
         if not self._send_batch(call, prepared, targets):
             each_options = replace(options, timeout=None)  # the whole has its own
@@ -111,11 +112,11 @@ class Calling:
 
     def update(self, observer: CacheObserver, shared: SharedUpdate) -> None:
         """Tell the peer's copy of a change that others are told of, too; see `pellucid.core.caches.update_all`."""
-        self._check()
+        self.check()
         target = observer.live_target()
         line, data = self._line, None
         if self._dialect is not None and not (self.promises.is_queueing or line.outgoing.lane):
-            cache_id: Any = target.id  # caches have no names
+            cache_id: Any = target.export_id  # caches have no names
             data = self._dialect.encode_shared(cache_id, shared)
         if data is None:
             observer.update(shared.name, *shared.args, **shared.kwargs)
@@ -134,12 +135,16 @@ class Calling:
         call_id = message.call_id
         books = self._line.books
         message.call = books.pending.take(call_id)
-        if books.has_parting:
-            books.call_answered()
+        if books.parting.kept:
+            books.parting.call_answered()
         if self._chains:
-            self._unseen.append(call_id)
+            unseen = self._unseen
+            if unseen is None:
+                self._unseen = [call_id]
+            else:
+                unseen.append(call_id)
             self._unseen_bytes += message.size
-            if len(self._unseen) >= _SEEN_AT_A_TIME or self._unseen_bytes >= _SEEN_BYTES:
+            if self._unseen_bytes >= _SEEN_BYTES or (unseen is not None and len(unseen) >= _SEEN_AT_A_TIME):
                 self.tell_seen()
         return message
 
@@ -147,7 +152,7 @@ class Calling:
         """A batch was answered: the event that this is, as of one call."""
         books = self._line.books
         call = books.pending.take(answer.call_id)
-        books.call_answered()
+        books.parting.call_answered()
         failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
         if failed is not None and not call.takes_errors:
             return CallFailed(answer.call_id, failed.error, call=call)
@@ -157,20 +162,21 @@ class Calling:
     def tell_seen(self) -> None:
         """Tell the peer which answers it need not keep: an answer that is kept keeps the objects in it."""
         if self._unseen:
-            seen, self._unseen = self._unseen, []
+            seen, self._unseen = self._unseen, None
             self._unseen_bytes = 0
             self._line.send(Seen(seen))
 
     # What making calls needs.
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise DeadReferenceError or Overloaded where no call can be made now."""
         line = self._line
         if line.state is State.CLOSED:
             raise DeadReferenceError("the connection to the object's owner has ended")
         if line.is_crowded:
             self._door.check_room()
 
-    def _send(
+    def send_call(
         self,
         call: Call,
         target: Target,
@@ -182,6 +188,8 @@ class Calling:
     ) -> None:
         """Send a call, once there is a language. Where that can't be done it fails, and nothing was sent."""
         if self._dialect is None:
+            if self._early is None:
+                self._early = []
             self._early.append((call, target, args, kwargs, options))
             return
         line = self._line
@@ -193,7 +201,7 @@ class Calling:
         try:
             call_id = pending.new_id() if one_way else pending.enter(call)
             message = MethodCall(
-                call_id, target.id, call.name, args, kwargs, not one_way, target.to_cache, target.perspective
+                call_id, target.export_id, call.name, args, kwargs, not one_way, target.to_cache, target.perspective
             )
             if call.deadline is not None:
                 message.timeout = max(0.0, call.deadline - self._door.now())
@@ -218,7 +226,7 @@ class Calling:
         for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
             if target.perspective is not perspective or has_promises(each.args, each.kwargs):
                 return False
-            calls.append(MethodCall(place, target.id, each.name, each.args, each.kwargs, True, False, perspective))
+            calls.append(MethodCall(place, target.export_id, each.name, each.args, each.kwargs, True, False, perspective))
         line = self._line
         if line.books.owes_releases:
             line.send_releases()
@@ -238,7 +246,7 @@ class Calling:
         self._door.call_was_made(call, one_way=False)
         return True
 
-    def _gave_up(self, call: Call) -> None:
+    def gave_up(self, call: Call) -> None:
         """`call` was cancelled here: the peer is told so."""
         for part in call.parts:
             part.cancel()
@@ -246,7 +254,7 @@ class Calling:
             self._line.send(Cancel(call.call_id))
             self._door.knock()
 
-    def _right_of(self, promise: Call, waiting: Call) -> RemoteReference:
+    def right_of(self, promise: Call, waiting: Call) -> RemoteReference:
         """The right to call what `promise` resulted in, for the call that waits for it."""
         value = promise.outcome()
         if not isinstance(value, RemoteReference):

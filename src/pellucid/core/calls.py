@@ -218,8 +218,8 @@ class Admission:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.waiting: deque[MethodCall] = deque()
-        """Calls that wait for their turn."""
+        self.waiting: deque[MethodCall] | None = None
+        """Calls that wait for their turn, where any ever did."""
         self._waiting_bytes = 0
         self.running = 0
         """Methods that run now."""
@@ -236,6 +236,8 @@ class Admission:
             self.running += 1
             return True
         limits = self.limits
+        if self.waiting is None:
+            self.waiting = deque()
         if len(self.waiting) >= limits.waiting_calls:
             raise TooManyCalls("waiting_calls", limits.waiting_calls)
         if self._waiting_bytes + call.size > limits.waiting_bytes:
@@ -260,5 +262,5 @@ class Admission:
 
     def clear(self) -> None:
         """Forget the calls that wait: their caller is gone."""
-        self.waiting.clear()
+        self.waiting = None
         self._waiting_bytes = 0

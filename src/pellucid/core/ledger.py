@@ -8,6 +8,7 @@ from typing import Any
 from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
 from pellucid.core.calls import PendingCalls
 from pellucid.core.door import Door
+from pellucid.core.parting import Parting
 from pellucid.core.references import CallMaker, RemoteReference
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
@@ -41,10 +42,13 @@ class Books(Ledger):
         self.door = door
         self.closed = False
         self.pending = PendingCalls(limits)
-        self.exports = Exports(self.pending)
-        self.cache_exports = CacheExports(self._observer, self.pending)
+        self.parting: Parting[object] = Parting(self.pending)
+        """Objects that the peer has just released, and may yet bring home."""
+        self.exports = Exports(self.parting)
         self.imports = Imports(self._noted)
-        self.cache_imports = CacheImports(self._noted)
+        # Few connections have any.
+        self._cache_exports: CacheExports | None = None
+        self._cache_imports: CacheImports | None = None
         self.notices: dict[object, Callable[[], object]] = {}
         """What to run when the connection ends, in the order asked for."""
         self.unsent_caches: list[CacheExport] = []
@@ -57,7 +61,21 @@ class Books(Ledger):
         self._last_id = 0
         # Receipts to be given back: of references, by id, and of caches.
         self._receipts: list[tuple[int, int]] = []
-        self._releases: list[Release | ReleaseCache] = []
+        self._cache_receipts: list[tuple[int, int]] = []
+
+    @property
+    def cache_exports(self) -> CacheExports:
+        """Our cacheables of which the peer has copies."""
+        if self._cache_exports is None:
+            self._cache_exports = CacheExports(self._observer, self.parting)
+        return self._cache_exports
+
+    @property
+    def cache_imports(self) -> CacheImports:
+        """Copies that we hold of the peer's cacheables."""
+        if self._cache_imports is None:
+            self._cache_imports = CacheImports(self._noted)
+        return self._cache_imports
 
     # What a dialect does while it encodes: see Ledger.
 
@@ -88,7 +106,7 @@ class Books(Ledger):
         if isinstance(held, RemoteReference) and held.keeper is self:
             if not held.alive:
                 raise DeadReferenceError(f"{held!r} can't be sent: it was released, or its connection has ended")
-            return held.target.id
+            return held.export_id
         cache_id = self.cache_imports.id_of(held) if isinstance(held, RemoteCache) else None
         if cache_id is None:
             raise ForeignReference(f"{held!r} belongs to another connection and can't be given to a third party")
@@ -134,14 +152,14 @@ class Books(Ledger):
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
         self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
-        self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in caches.items() if count > 0)
-        self.owes_releases = self.owes_releases or bool(self._receipts or self._releases)
+        self._cache_receipts.extend((cache_id, count) for cache_id, count in caches.items() if count > 0)
+        self.owes_releases = self.owes_releases or bool(self._receipts or self._cache_receipts)
 
     # What references do.
 
     def release(self, reference: RemoteReference) -> bool:
         """Give back one receipt; False where none is left."""
-        export_id = reference.target.id
+        export_id = reference.export_id
         if isinstance(export_id, bytes):
             return True  # published under a name: not counted
         self._receipts.append((export_id, 1))
@@ -161,26 +179,19 @@ class Books(Ledger):
 
     # What the broker does.
 
-    @property
-    def has_parting(self) -> bool:
-        """Whether anything is kept that was released while calls were under way."""
-        return bool(self.exports.parting.kept or self.cache_exports.parting.kept)
-
-    def call_answered(self) -> None:
-        """A call of ours was answered, and its answer read."""
-        self.exports.parting.call_answered()
-        self.cache_exports.parting.call_answered()
-
     def take_releases(self) -> list[Release | ReleaseCache]:
         """Receipts to give back to the peer now."""
         self.owes_releases = False
         if self._knocked:
             self._knocked = False
             self._collect_dropped()
-        releases, self._releases = self._releases, []
+        releases: list[Release | ReleaseCache] = []
         if self._receipts:
-            releases.insert(0, Release(self._receipts))
+            releases.append(Release(self._receipts))
             self._receipts = []
+        if self._cache_receipts:
+            releases += [ReleaseCache(cache_id, count) for cache_id, count in self._cache_receipts]
+            self._cache_receipts = []
         return releases
 
     def close(self) -> None:
@@ -188,16 +199,15 @@ class Books(Ledger):
         self.closed = True
         self.exports.clear()
         self.imports.clear()
-        self.cache_exports.take_all()
-        self.cache_imports.clear()
+        self._cache_exports = self._cache_imports = None
         self._receipts.clear()
-        self._releases.clear()
+        self._cache_receipts.clear()
 
     def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
         return self.door.observer_class(self, cache_id, perspective)
 
     def _new_id(self) -> int:
-        held = len(self.exports) + len(self.cache_exports)
+        held = len(self.exports) + (len(self._cache_exports) if self._cache_exports is not None else 0)
         if held >= self.limits.references_exported:
             raise TooManyReferences("references_exported", self.limits.references_exported)
         self._last_id += 1
@@ -205,7 +215,8 @@ class Books(Ledger):
 
     def _collect_dropped(self) -> None:
         self._receipts.extend(self.imports.take_dropped())
-        self._releases.extend(ReleaseCache(cache_id, count) for cache_id, count in self.cache_imports.take_dropped())
+        if self._cache_imports is not None:
+            self._cache_receipts.extend(self._cache_imports.take_dropped())
 
     def _check_imports(self) -> None:
         if self._imports_are_full():
@@ -214,7 +225,8 @@ class Books(Ledger):
             raise TooManyReferences("references_imported", self.limits.references_imported)
 
     def _imports_are_full(self) -> bool:
-        return len(self.imports) + len(self.cache_imports) >= self.limits.references_imported
+        caches = len(self._cache_imports) if self._cache_imports is not None else 0
+        return len(self.imports) + caches >= self.limits.references_imported
 
     def _noted(self) -> None:
         # Any thread, in the middle of anything: once a batch is enough.

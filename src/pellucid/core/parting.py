@@ -22,19 +22,23 @@ class Parting(Generic[T]):
     object just released is still found as data, though it can't be called any more.
     """
 
+    __slots__ = ("_objects", "_pending", "kept")
+
     def __init__(self, pending: PendingCalls) -> None:
         self._pending = pending
         self._objects: dict[int, T] = {}
-        self.kept: deque[tuple[int, int]] = deque()
-        """The last call made before each release, and what was released."""
+        self.kept: deque[tuple[int, int]] | None = None
+        """The last call made before each release, and what was released, where there was any."""
 
     def add(self, number: int, obj: T) -> None:
         """The peer has released `obj`, which it knew by `number`."""
         if len(self._pending):
             self._objects[number] = obj
+            if self.kept is None:
+                self.kept = deque()
             self.kept.append((self._pending.last_id, number))
             if len(self.kept) > MOST:
-                self._drop_first()
+                self._drop_first(self.kept)
 
     def get(self, number: int) -> T | None:
         """The object of that number, where it has only just gone."""
@@ -43,12 +47,12 @@ class Parting(Generic[T]):
     def call_answered(self) -> None:
         """A call of ours was answered, and its answer read: forget what only it could bring home."""
         while self.kept and not self._pending.any_up_to(self.kept[0][0]):
-            self._drop_first()
+            self._drop_first(self.kept)
 
     def clear(self) -> None:
         """The connection has ended: forget everything."""
         self._objects.clear()
-        self.kept.clear()
+        self.kept = None
 
-    def _drop_first(self) -> None:
-        self._objects.pop(self.kept.popleft()[1], None)
+    def _drop_first(self, kept: deque[tuple[int, int]]) -> None:
+        self._objects.pop(kept.popleft()[1], None)

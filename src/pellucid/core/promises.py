@@ -13,9 +13,9 @@ always one that can go on, and no two wait for each other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count
 from typing import Any, Protocol, TypeGuard, cast
 
 from pellucid.core.calls import Call, Maker
@@ -34,16 +34,18 @@ from pellucid.wire.messages import Promised
 __all__ = ["Gathering", "Promises", "has_promises"]
 
 
-class Make(Protocol):
-    """How a door makes the promise of a call that begins now."""
+class Host(Protocol):
+    """Whose calls they are."""
 
-    def __call__(self, maker: Maker, name: str, options: CallOptions, /) -> Call: ...
+    def make(self, maker: Maker, name: str, options: CallOptions, /) -> Call:
+        """The promise of a call that begins now."""
+        ...
 
+    def check(self) -> None:
+        """Raise DeadReferenceError or Overloaded where no call can be made now."""
+        ...
 
-class Send(Protocol):
-    """How a call is sent whose target and arguments are known; where that can't be done, it fails."""
-
-    def __call__(
+    def send_call(
         self,
         call: Call,
         target: Target,
@@ -54,38 +56,43 @@ class Send(Protocol):
         *,
         waits: bool = False,
     ) -> None:
-        """Send it; it `waits` at the other side where a `Promised` is its target or an argument."""
+        """Send a call whose target and arguments are known; where that can't be done, it fails.
+
+        It `waits` at the other side where a `Promised` is its target or an argument.
+        """
+        ...
+
+    def right_of(self, promise: Call, waiting: Call) -> Right:
+        """The right to call what `promise` resulted in, for `waiting`. Raises NotAReference, ForeignReference."""
+        ...
+
+    def gave_up(self, call: Call) -> None:
+        """`call` was cancelled here: the peer need not go on with it."""
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A target that is not known yet, though the peer knows what stands for it."""
+
+    export_id: Any
+    to_cache: bool = False
+    perspective: Any = None
+
+
 class Promises:
-    """The calls of one connection.
+    """The calls of one connection, made by one of its sides."""
 
-    `check` raises where none can be made now. `right_of` gives the right to call what the first of two calls, which is
-    done, resulted in, for the second one; it raises NotAReference or ForeignReference where there is none.
-    """
+    __slots__ = ("_ended", "_host", "_number", "_queues", "chains")
 
-    def __init__(
-        self,
-        *,
-        make: Make,
-        check: Callable[[], None],
-        send: Send,
-        right_of: Callable[[Call, Call], Right],
-        gave_up: Callable[[Call], None] = lambda call: None,
-    ) -> None:
+    def __init__(self, host: Host) -> None:
         self.chains = False
         """Whether the dialect has words for what a call results in."""
-        self.right_of = right_of
-        self.gave_up = gave_up
-        """Says to the peer that a call need not go on."""
-        self._make = make
-        self._check = check
-        self._send = send
-        self._numbers = count()
+        self._host = host
+        self._number = 0
         # By target, calls that know it and can't be sent yet: heaps, in the order made.
-        self._queues: dict[_Key, list[tuple[int, _Waiting]]] = {}
-        self._ended: deque[Call] = deque()
+        self._queues: dict[_Key, list[tuple[int, _Waiting]]] | None = None
+        self._ended: deque[Call] | None = None
 
     def call(
         self, right: Right, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
@@ -97,15 +104,15 @@ class Promises:
             LocalProtocolError: at once, where the peer has no copy to be told.
             Overloaded: at once, where too much waits to be sent already.
         """
-        self._check()
+        self._host.check()
         target = right.live_target()
-        call = self._make(self, name, options)
-        is_behind = bool(self._queues) and _key(target) in self._queues
+        call = self._host.make(self, name, options)
+        is_behind = self._queues is not None and _key(target) in self._queues
         if is_behind or has_promises(args, kwargs):
             if is_behind or not self._send_chained(call, target, args, kwargs, options):
                 self.wait(call, right, args, kwargs, options)
         else:
-            self._send(call, target, args, kwargs, options)
+            self._host.send_call(call, target, args, kwargs, options)
         return call
 
     def call_result(self, promise: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -115,15 +122,15 @@ class Promises:
             Overloaded: at once, where it is sent now and too much waits to be sent already.
         """
         if self._can_name(promise) and not promise.is_blocked:
-            self._check()
-            call = self._make(self, name, NO_OPTIONS)
-            target = Target(cast(Any, _named(promise)))
+            self._host.check()
+            call = self._host.make(self, name, NO_OPTIONS)
+            target = Unknown(_named(promise))
             if self._send_chained(call, target, args, kwargs, NO_OPTIONS):
                 promise.notice()
                 promise.add_dependant(_Chained(call))
                 return call
         else:
-            call = self._make(self, name, NO_OPTIONS)
+            call = self._host.make(self, name, NO_OPTIONS)
         promise.is_blocked = not promise.done  # those that come after this one wait behind it
         self.wait(call, promise, args, kwargs)
         return call
@@ -138,9 +145,9 @@ class Promises:
     ) -> None:
         """Send `call` when all is known that it needs and it is its turn: `aim` is what it calls, or the promise of it."""
         if isinstance(aim, Call):
-            _Waiting(self, next(self._numbers), call, args, kwargs, options, aim).start()
+            _Waiting(self, call, args, kwargs, options, aim).start()
             return
-        waiting = _Waiting(self, next(self._numbers), call, args, kwargs, options)
+        waiting = _Waiting(self, call, args, kwargs, options)
         waiting.aim(aim)
         waiting.start()
 
@@ -158,7 +165,7 @@ class Promises:
             return False
         named_args = tuple(map(_named, args))
         named_kwargs = {name: _named(value) for name, value in kwargs.items()}
-        self._send(call, target, named_args, named_kwargs, options, waits=True)
+        self._host.send_call(call, target, named_args, named_kwargs, options, waits=True)
         if not call.done:
             for promise in promises:
                 promise.notice()
@@ -171,44 +178,61 @@ class Promises:
 
     def settle(self, promise: Call) -> None:
         """`promise` has ended: tell its dependants, and those of whichever of them that ends, one after another."""
-        self._ended.append(promise)
-        if len(self._ended) > 1:
-            return  # further out in this thread somebody is at it: a long chain must not nest
+        if self._ended is not None:
+            self._ended.append(promise)  # further out in this thread somebody is at it: a long chain must not nest
+            return
+        self._ended = ended = deque((promise,))
         try:
-            while self._ended:
-                for dependant in self._ended[0].take_dependants():
-                    dependant.go_on(self._ended[0])
-                self._ended.popleft()
+            while ended:
+                for dependant in ended[0].take_dependants():
+                    dependant.go_on(ended[0])
+                ended.popleft()
         finally:
-            self._ended.clear()
+            self._ended = None
+
+    def gave_up(self, call: Call) -> None:
+        """`call` was cancelled here."""
+        self._host.gave_up(call)
+
+    def right_of(self, promise: Call, waiting: Call) -> Right:
+        """The right to call what `promise` resulted in."""
+        return self._host.right_of(promise, waiting)
+
+    def next_number(self) -> int:
+        """Calls that wait are numbered in the order made."""
+        self._number += 1
+        return self._number
 
     def take_all(self) -> list[Call]:
         """Every call that knows its target and waits, in the order made: the connection has ended."""
-        queues, self._queues = self._queues, {}
+        queues, self._queues = self._queues or {}, None
         waiting = sorted(entry for queue in queues.values() for entry in queue)
         return [each.call for _, each in waiting]
 
     def enter(self, key: _Key, waiting: _Waiting) -> None:
         """`waiting` knows its target: it goes out in its turn."""
+        if self._queues is None:
+            self._queues = {}
         heappush(self._queues.setdefault(key, []), (waiting.number, waiting))
 
     def advance(self, key: _Key) -> None:
         """Send those calls of one target whose turn it is."""
-        queue = self._queues.get(key)
-        if queue is None:
+        queues = self._queues
+        queue = queues.get(key) if queues is not None else None
+        if queues is None or queue is None:
             return
         while queue and queue[0][1].is_ready():
             waiting = heappop(queue)[1]
             if not waiting.call.done:
                 self._send_late(waiting)
-        if not queue and self._queues.get(key) is queue:  # sending one may have sent the rest, and begun a new queue
-            del self._queues[key]
+        if not queue and queues.get(key) is queue:  # sending one may have sent the rest, and begun a new queue
+            del queues[key]
 
     def _send_late(self, waiting: _Waiting) -> None:
         try:
-            self._check()
+            self._host.check()
             right, args, kwargs = waiting.take()  # it is released after the call, whoever else still holds it
-            self._send(waiting.call, right.live_target(), args, kwargs, waiting.options)
+            self._host.send_call(waiting.call, right.live_target(), args, kwargs, waiting.options)
         except (DeadReferenceError, LocalProtocolError, Overloaded) as error:
             waiting.call.fail(error)
 
@@ -224,15 +248,14 @@ class _Waiting:
     def __init__(
         self,
         promises: Promises,
-        number: int,
         call: Call,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: CallOptions,
         target: Call | None = None,
     ) -> None:
-        self.number = number
-        """Calls of one connection that wait are numbered in the order made."""
+        self.number = promises.next_number()
+        """Its place among those that wait."""
         self.call = call
         self.options = options
         # What is called, once it is known: it stays alive until the call is sent.
@@ -320,7 +343,7 @@ class _Chained:
 
 
 def _key(target: Target) -> _Key:
-    return target.to_cache, target.id
+    return target.to_cache, target.export_id
 
 
 class Gathering:
@@ -362,4 +385,7 @@ def _is_call(value: object) -> TypeGuard[Call]:
 
 def has_promises(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an argument is a call."""
-    return any(map(_is_call, args)) or (bool(kwargs) and any(map(_is_call, kwargs.values())))
+    for value in args:
+        if isinstance(value, Call):
+            return True
+    return bool(kwargs) and any(map(_is_call, kwargs.values()))

@@ -39,14 +39,23 @@ class CallOptions:
 NO_OPTIONS = CallOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Protocol):
     """What a call is aimed at: an object of the peer's, or its copy of a cacheable of ours."""
 
-    id: ExportId
-    """Or a `Promised`, of a call that is sent before its target is known."""
-    to_cache: bool = False
-    perspective: Any = None
+    @property
+    def export_id(self) -> ExportId:
+        """By which the peer knows it; of a call whose target is not known yet, a `Promised`."""
+        ...
+
+    @property
+    def to_cache(self) -> bool:
+        """Whether it is a copy."""
+        ...
+
+    @property
+    def perspective(self) -> Any:
+        """Through whose eyes the peer sees what it is sent."""
+        ...
 
 
 class Right(Protocol):
@@ -127,11 +136,14 @@ class RemoteReference(Held):
     a third party. When the last holder here drops it, the owner is told.
     """
 
-    __slots__ = ("__weakref__", "_released", "keeper", "target")
+    __slots__ = ("__weakref__", "_released", "export_id", "keeper", "perspective")
+
+    to_cache = False
 
     def __init__(self, keeper: Keeper, export_id: ExportId, perspective: Any = None) -> None:
         self.keeper = keeper
-        self.target = Target(export_id, perspective=perspective)
+        self.export_id = export_id
+        self.perspective = perspective
         self._released = False
 
     @classmethod
@@ -202,15 +214,15 @@ class RemoteReference(Held):
         self.release()
 
     def __repr__(self) -> str:
-        export_id = self.target.id
+        export_id = self.export_id
         name = export_id.decode(errors="backslashreplace") if isinstance(export_id, bytes) else export_id
         return f"<{type(self).__name__} {name} {'alive' if self.alive else 'dead'}>"
 
-    def live_target(self) -> Target:
+    def live_target(self) -> RemoteReference:
         """What a call is aimed at. Raises DeadReferenceError where the reference was released."""
         if self._released:
             raise DeadReferenceError(f"{self!r} was released; receive the object again to call it")
-        return self.target
+        return self
 
 
 class Configured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from pellucid.core.arrivals import Arrivals, BatchRun
@@ -13,7 +14,7 @@ from pellucid.core.states import State
 from pellucid.errors import Error, told_without_traceback
 from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.wire.dialect import DialectClass
-from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, Message, MethodCall
+from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, ExportId, Message, MethodCall
 
 __all__ = ["Serving"]
 
@@ -32,16 +33,12 @@ class Line(Protocol):
 class Serving:
     """The peer's calls on one connection, from when they arrive until they are answered."""
 
+    __slots__ = ("_chains", "_dialect", "_door", "_exports", "_line", "_loopback", "arrivals", "more")
+
     def __init__(self, line: Line, door: Door) -> None:
-        self.arrivals = Arrivals(
-            line.books.limits,
-            exported=line.books.exports.target,
-            find=self._find_method,
-            refuse=self.fail,
-            brought_back=self._brought_back,
-        )
-        self.more: deque[MethodCall | Cancel] = deque()
-        """What came with others in one message, and is still to be taken."""
+        self.arrivals = Arrivals(line.books.limits, self)
+        self.more: deque[MethodCall | Cancel] | None = None
+        """What came with others in one message, and is still to be taken, where there is any."""
         self._line = line
         self._door = door
         self._exports = line.books.exports
@@ -66,7 +63,7 @@ class Serving:
                 arrivals.hold(call)
                 return None
         if call.error is None:
-            self._find_method(call, None)
+            self.find_method(call, None)
         return call
 
     def take_batch(self, batch: Batch) -> None:
@@ -77,7 +74,7 @@ class Serving:
             for call in batch.calls:
                 call.batch = run
                 call.timeout = batch.timeout
-            self.more.extend(batch.calls)
+            self._add(batch.calls)
             return
         del self.arrivals.running[batch.call_id]
         failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
@@ -85,7 +82,7 @@ class Serving:
 
     def take_cancel(self, cancel: Cancel) -> None:
         """The peer has given a call of its up, or a batch: `more` has whom to tell."""
-        self.more.extend(Cancel(cancel.call_id, call) for call in self.arrivals.cancel(cancel.call_id))
+        self._add(Cancel(cancel.call_id, call) for call in self.arrivals.cancel(cancel.call_id))
 
     def answer(self, call: MethodCall, value: Any) -> Exception | None:
         """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
@@ -150,7 +147,16 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
 
-    def _find_method(self, call: MethodCall, obj: Referenceable | None) -> None:
+    def _add(self, more: Iterable[MethodCall | Cancel]) -> None:
+        if self.more is None:
+            self.more = deque()
+        self.more.extend(more)
+
+    def exported(self, export_id: ExportId) -> Referenceable:
+        """The object of ours that the peer may call so. Raises Error where there is none."""
+        return self._exports.target(export_id)
+
+    def find_method(self, call: MethodCall, obj: Referenceable | None) -> None:
         """Say in `call` what to run, or why there is nothing: `obj` is what is called, where that is known already."""
         try:
             number: Any = call.target
@@ -164,7 +170,7 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
             call.error = told_without_traceback(error)
 
-    def _brought_back(self, value: Any, perspective: Any) -> Any:
+    def brought_back(self, value: Any, perspective: Any) -> Any:
         """What `value`, the result of a call of the peer's, is as an argument of another."""
         if self._loopback is None:
             assert self._dialect is not None  # there are no such calls without one

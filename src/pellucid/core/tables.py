@@ -7,12 +7,10 @@ comes to nothing, the object is forgotten.
 from __future__ import annotations
 
 import weakref
-from collections import deque
 from collections.abc import Callable, Hashable, ItemsView, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from pellucid.core.calls import PendingCalls
 from pellucid.core.parting import Parting
 from pellucid.core.references import RemoteReference
 from pellucid.errors import Error, RemoteProtocolError
@@ -36,14 +34,15 @@ class Export:
 class Exports:
     """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
 
-    def __init__(self, pending: PendingCalls) -> None:
-        self.parting: Parting[Referenceable] = Parting(pending)
-        """Objects just released: see `original`."""
+    __slots__ = ("_by_id", "_cleanups", "_ids", "_named", "_parting")
+
+    def __init__(self, parting: Parting[object]) -> None:
+        self._parting = parting  # objects just released: see `original`
         self._by_id: dict[int, Export] = {}
         self._ids: dict[Hashable, int] = {}
         self._named: dict[bytes, Referenceable] = {}
         # What to run once the peer holds an object no more; the object is kept so that its identity stays its own.
-        self._cleanups: dict[Hashable, list[tuple[Referenceable, Callable[[], object]]]] = {}
+        self._cleanups: dict[Hashable, list[tuple[Referenceable, Callable[[], object]]]] | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -88,7 +87,7 @@ class Exports:
         if export.count:
             return []
         self._forget(export_id, export)
-        self.parting.add(export_id, export.obj)
+        self._parting.add(export_id, export.obj)
         return self._cleanups_of(export.key)
 
     def take_back(self, export_id: int) -> None:
@@ -121,11 +120,13 @@ class Exports:
 
     def original(self, export_id: ExportId) -> Referenceable:
         """The object that comes home, even if it was released just before. Raises Error where the peer never had it."""
-        parting = self.parting.get(export_id) if isinstance(export_id, int) else None
-        return self.target(export_id) if parting is None else parting
+        parting = self._parting.get(export_id) if isinstance(export_id, int) else None
+        return parting if isinstance(parting, Referenceable) else self.target(export_id)
 
     def on_release(self, obj: Referenceable, cleanup: Callable[[], object]) -> None:
         """Run `cleanup` once the peer, which is about to be given `obj`, holds it no more."""
+        if self._cleanups is None:
+            self._cleanups = {}
         self._cleanups.setdefault(identity(obj), []).append((obj, cleanup))
 
     def not_sent(self, obj: Referenceable) -> list[Callable[[], object]]:
@@ -134,11 +135,12 @@ class Exports:
 
     def clear(self) -> None:
         """The connection has ended: forget everything."""
-        for table in (self._by_id, self._ids, self._named, self._cleanups, self.parting):
+        for table in (self._by_id, self._ids, self._named, self._parting):
             table.clear()
+        self._cleanups = None
 
     def _cleanups_of(self, key: Hashable) -> list[Callable[[], object]]:
-        return [cleanup for _, cleanup in self._cleanups.pop(key, ())]
+        return [cleanup for _, cleanup in self._cleanups.pop(key, ())] if self._cleanups else []
 
     def _forget(self, export_id: int, export: Export) -> None:
         del self._by_id[export_id]
@@ -161,10 +163,12 @@ class Imports:
     releases are made out by `take_dropped`, when the door asks.
     """
 
+    __slots__ = ("_by_id", "_dropped", "_knock")
+
     def __init__(self, knock: Callable[[], None]) -> None:
         self._knock = knock
         self._by_id: dict[int, _Import] = {}
-        self._dropped: deque[_Import] = deque()
+        self._dropped: list[_Import] = []
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -189,7 +193,7 @@ class Imports:
         held = self._by_id.get(export_id)
         reference = held() if held is not None else None
         if held is not None and reference is not None and held.receipts == count:
-            reference.target = replace(reference.target, perspective=perspective)
+            reference.perspective = perspective
 
     def release(self, export_id: int) -> bool:
         """Give back one receipt of a reference that is alive; False where none is left then."""
@@ -203,11 +207,12 @@ class Imports:
         """Ids and receipts of references that were dropped since."""
         dropped: list[tuple[int, int]] = []
         while self._dropped:
-            held = self._dropped.popleft()
+            held = self._dropped.pop()  # from the end: another thread may add to it at any moment
             # The object may have been received again since, as a new reference.
             if self._by_id.get(held.export_id) is held:
                 del self._by_id[held.export_id]
             dropped.append((held.export_id, held.receipts))
+        dropped.reverse()
         return dropped
 
     def clear(self) -> None:

@@ -55,7 +55,7 @@ class Runner:
         self._host = host
         self._core = core
         self._admission = Admission(core.limits)
-        self._ready = core.arrivals.ready
+        self._arrivals = core.arrivals
         self._starting = False
 
     def arrive(self, call: MethodCall) -> None:
@@ -112,8 +112,8 @@ class Runner:
             self._starting = True
             try:
                 while True:
-                    if self._ready:
-                        self.arrive(self._ready.popleft())
+                    if self._arrivals.ready:
+                        self.arrive(self._arrivals.ready.popleft())
                     elif (call := self._admission.next()) is not None:
                         self._start(call)
                     else:

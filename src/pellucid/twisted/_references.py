@@ -111,12 +111,7 @@ class RemoteReference(_Caller, references.RemoteReference):
     @property
     def luid(self) -> int | bytes:
         """By which the peer knows its object."""
-        return self.target.id
-
-    @property
-    def perspective(self) -> Any:
-        """Through whose eyes the arguments of its calls are seen."""
-        return self.target.perspective
+        return self.export_id
 
     def remoteMethod(self, key: str) -> RemoteMethod:
         """Something to call in order to call the method `key`."""

@@ -12,9 +12,11 @@ from math import isfinite
 from typing import Any, ClassVar
 
 import ormsgpack
+from ormsgpack import unpackb
 
 from pellucid.errors import Error, RemoteProtocolError, TooManyCalls, told_without_traceback
 from pellucid.flavors.copyable import Copyable
+from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.wire.dialect import Bulk, Ledger
 from pellucid.wire.messages import (
     Answer,
@@ -43,6 +45,8 @@ from pellucid.wire.native.reader import Reader
 
 __all__ = ["NativeDialect"]
 
+NO_FEATURES: frozenset[str] = frozenset()
+
 _TIMEOUT = "timeout"
 """The option of a call that says for how many seconds its caller still waits."""
 
@@ -53,18 +57,19 @@ class NativeDialect:
     name: ClassVar[str] = NAME
     chains: ClassVar[bool] = True
 
+    __slots__ = ("_deframer", "_encoder", "_ledger", "_maybe_reader", "features", "greeted", "version")
+
     def __init__(self, ledger: Ledger) -> None:
         self.greeted = False
         self.version = VERSION
         """What both sides speak."""
-        self.features: frozenset[str] = frozenset()
+        self.features: frozenset[str] = NO_FEATURES
         """The optional features that both sides know."""
         self._ledger = ledger
         self._deframer = Deframer(ledger.limits)
-        self._reader = Reader(ledger)
+        # It is there once a message holds more than plain values; or from the start, where some of those may not cross.
+        self._maybe_reader = Reader(ledger) if not ledger.policy.types >= BASIC_TYPES else None
         self._encoder = Encoder(ledger, shares=ledger.sharing == "graph")
-        self._pack = self._encoder.pack
-        self.receive_data = self._deframer.receive_data
 
     def greeting(self) -> bytes:
         """The version and the features, which both sides send first of all."""
@@ -72,15 +77,29 @@ class NativeDialect:
 
     # Bytes in.
 
+    def receive_data(self, data: bytes) -> None:
+        """Take in bytes from the peer; then call `next_message` until it returns None."""
+        self._deframer.receive_data(data)
+
     def next_message(self) -> Message | None:
         """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
         deframer = self._deframer
         while not deframer.is_drained and (body := deframer.next_body()) is not None:
-            expression = self._reader.unpack(body, deframer.buffers)
-            kind = expression[0]
+            reader = self._maybe_reader
+            if reader is not None:
+                reader.begin(deframer.buffers)
+            try:
+                expression = unpackb(body, ext_hook=reader.take if reader is not None else self._take_first)
+            except ValueError as error:
+                self._reader.give_back()
+                raise RemoteProtocolError(f"a message is not msgpack: {error}") from None
+            if type(expression) is not list or not expression:
+                self._reader.give_back()
+                raise RemoteProtocolError("a message is an array that starts with its kind")
             if not self.greeted:
                 self._read_hello(expression)
                 continue
+            kind = expression[0]
             # A list or a dictionary in its place could not be looked up.
             read = _READERS.get(kind) if type(kind) is int else None
             if read is None:
@@ -88,6 +107,18 @@ class NativeDialect:
                 return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
             return read(self, expression)
         return None
+
+    @property
+    def _reader(self) -> Reader:
+        if self._maybe_reader is None:
+            self._maybe_reader = Reader(self._ledger)
+        return self._maybe_reader
+
+    def _take_first(self, code: int, body: bytes) -> Any:
+        """What the first extensions stand for, those of the first message that has any."""
+        if self._maybe_reader is None:
+            self._reader.begin(self._deframer.buffers)
+        return self._reader.take(code, body)
 
     def _read_hello(self, expression: list[Any]) -> None:
         match expression:
@@ -109,7 +140,7 @@ class NativeDialect:
         call = self._call(call_id, target, name, args, kwargs, kind)
         if len(expression) > 6:
             self._read_options(call, expression[6])
-        if not self._reader.is_plain:
+        if not (self._maybe_reader is None or self._maybe_reader.is_plain):
             self._read_values(call)
         return call
 
@@ -181,7 +212,7 @@ class NativeDialect:
         batch = Batch(call_id, calls, self._deframer.size)
         if len(expression) > 3:
             self._read_options(batch, expression[3])
-        if not self._reader.is_plain:
+        if not (self._maybe_reader is None or self._maybe_reader.is_plain):
             self._read_batch_values(batch)
         return batch
 
@@ -208,7 +239,7 @@ class NativeDialect:
         if len(expression) < 3 or type(expression[1]) is not int:
             raise RemoteProtocolError("an answer is malformed")
         call_id, value, size = expression[1], expression[2], self._deframer.size
-        if self._reader.is_plain:
+        if self._maybe_reader is None or self._maybe_reader.is_plain:
             return Answer(call_id, value, None, size)
         try:
             return Answer(call_id, self._whole([value])[0], None, size)
@@ -248,7 +279,7 @@ class NativeDialect:
                     values[place] = pair[1]
                 case _:
                     raise RemoteProtocolError("the answer of a batch is malformed")
-        if not self._reader.is_plain:
+        if not (self._maybe_reader is None or self._maybe_reader.is_plain):
             try:
                 values = self._whole(values)
             except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
@@ -311,14 +342,14 @@ class NativeDialect:
                 expression.append({_TIMEOUT: call.timeout})
         for value in (*call.args, *call.kwargs.values()) if call.kwargs else call.args:
             if type(value) in BUFFER_TYPES and is_large(value):
-                return self._framed(self._pack(expression, call.perspective, large=True), call)
-        body, buffers, _ = packed = self._pack(expression, call.perspective)
+                return self._framed(self._encoder.pack(expression, call.perspective, large=True), call)
+        body, buffers, _ = packed = self._encoder.pack(expression, call.perspective)
         return self._framed(packed, call) if buffers else frame(body)
 
     def _encode_answer(self, answer: Answer) -> bytes | Bulk:
         value = answer.value
         large = type(value) in BUFFER_TYPES and is_large(value)
-        body, buffers, _ = packed = self._pack([_ANSWER, answer.call_id, value], answer.perspective, large=large)
+        body, buffers, _ = packed = self._encoder.pack([_ANSWER, answer.call_id, value], answer.perspective, large=large)
         return self._framed(packed, answer) if buffers else frame(body)
 
     def _encode_release(self, release: Release) -> bytes:
@@ -342,7 +373,7 @@ class NativeDialect:
         return encoded or None
 
     def _encode_failure(self, message: CallFailed) -> bytes | Bulk:
-        return self._framed(self._pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)
+        return self._framed(self._encoder.pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)
 
     def _failure(self, message: CallFailed) -> Any:
         error = message.error
@@ -357,7 +388,7 @@ class NativeDialect:
             items.append([*item, call.kwargs] if call.kwargs else item)
         options = [] if batch.timeout is None else [{_TIMEOUT: batch.timeout}]
         perspective = batch.calls[0].perspective if batch.calls else None
-        return self._framed(self._pack([Kind.BATCH.value, batch.call_id, items, *options], perspective), batch)
+        return self._framed(self._encoder.pack([Kind.BATCH.value, batch.call_id, items, *options], perspective), batch)
 
     def _encode_batch_answer(self, answer: BatchAnswer) -> bytes | Bulk:
         failed = [
@@ -369,7 +400,7 @@ class NativeDialect:
         expression = [Kind.BATCH_ANSWER.value, answer.call_id, values, failed]
         seers = answer.perspectives
         if all(seer is seers[0] for seer in seers):
-            return self._framed(self._pack(expression, seers[0] if seers else None), answer)
+            return self._framed(self._encoder.pack(expression, seers[0] if seers else None), answer)
         return self._framed(self._encoder.pack_for_each(expression, seers), answer)
 
     def _framed(self, packed: tuple[bytes, Sequence[Any], bool], message: Message) -> bytes | Bulk:

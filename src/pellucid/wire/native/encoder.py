@@ -9,6 +9,7 @@ may not cross.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ormsgpack
@@ -17,8 +18,9 @@ from ormsgpack import packb
 from pellucid.errors import InsecureJelly, LimitExceeded
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.flavors.policy import BASIC_TYPES, Policy
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
+from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import Promised
@@ -35,6 +37,7 @@ from pellucid.wire.native.lowering import (
     written_by,
 )
 from pellucid.wire.native.plain import WRITERS
+from pellucid.wire.pb.jelly import Encoders
 
 __all__ = ["OPTIONS", "Encoder", "Packed", "is_large"]
 
@@ -61,21 +64,34 @@ Fast = Callable[["Encoder", Any], Any]
 """What stands for an object: an extension, or a list of a mark and of values that are written in turn."""
 
 
+_IDLE: tuple[Any, list[int]] = None, []
+
+_Tables = tuple[Encoders, dict[type, Fast | None]]
+"""How objects of which types are written: slowly, and fast. What is found out of a class is added."""
+
+
+@lru_cache(maxsize=64)
+def _tables(policy: Policy, registry: Registry) -> _Tables:
+    """What the connections of one server or client share."""
+    return find_encoders(policy.types), dict(_FAST)
+
+
 class Encoder:
     """Writes the values of one connection's messages."""
 
+    __slots__ = ("_encoders", "_fast", "_ledger", "_shares", "_unlooked_at", "_work", "writes_plain_values")
+
     def __init__(self, ledger: Ledger, *, shares: bool) -> None:
         self._ledger = ledger
-        self._encoders = find_encoders(ledger.policy.types)
+        self._encoders, self._fast = _tables(ledger.policy, ledger.registry)
         # The codec asks nobody about plain types, so where some may not cross it is not asked at all.
         self.writes_plain_values = not shares and ledger.policy.types >= BASIC_TYPES
         """Whether what is nothing but plain values is written by the codec, whatever the connection."""
         self._shares = shares
         # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
         self._unlooked_at = min(_LOOK_FOR_BUFFERS, ledger.limits.inline_bytes + 1)
-        self._fast: dict[type, Fast | None] = dict(_FAST)
         # Of the message that is being written: who sees it, and what it exports. A hook may send others meanwhile.
-        self._work: tuple[Any, list[int]] = None, []
+        self._work: tuple[Any, list[int]] = _IDLE
 
     def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:
         """`message`, seen by `perspective`. It is `large` where a value is known to be a large buffer.

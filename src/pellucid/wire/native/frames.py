@@ -79,8 +79,23 @@ class BufferedMessage:
 class Deframer:
     """Takes in bytes, gives out the bodies of messages. Buffers are kept until their message takes them."""
 
+    __slots__ = (
+        "_at",
+        "_buffers_most",
+        "_data",
+        "_finished",
+        "_held",
+        "_inline_most",
+        "_is_last",
+        "_missing",
+        "_pieces",
+        "buffers",
+        "is_drained",
+        "size",
+    )
+
     def __init__(self, limits: Limits) -> None:
-        self.buffers: list[bytes] = []
+        self.buffers: Sequence[bytes] = ()
         """Those that came with the message which `next_body` gave last."""
         self.size = 0
         """Bytes that the message which `next_body` gave last took, buffers included."""
@@ -90,8 +105,9 @@ class Deframer:
         self._buffers_most = limits.buffer_bytes
         self._data: bytes | bytearray = b""
         self._at = 0
-        self._finished: list[bytes] = []
-        self._pieces: list[bytes | bytearray] = []
+        # Of the message that is coming: buffers that are whole, and pieces of the next.
+        self._finished: list[bytes] | None = None
+        self._pieces: list[bytes | bytearray] | None = None
         self._held = 0
         # Of the chunk that is arriving: how much of it has not, and whether the buffer ends with it.
         self._missing: int | None = None
@@ -127,8 +143,10 @@ class Deframer:
                     raise LimitBroken("inline_bytes", self._inline_most, length)
                 end = start + length
                 if len(data) >= end:
-                    self._at = end
-                    self.is_drained = end == len(data)
+                    if end == len(data):  # nothing of it needs to be kept
+                        self._data, self._at, self.is_drained = b"", 0, True
+                    else:
+                        self._at = end
                     self.size = HEADER + length
                     if self.buffers or word != length:
                         self._take_buffers(word != length)
@@ -144,11 +162,11 @@ class Deframer:
     def _take_buffers(self, takes: bool) -> None:
         """The message that is about to be given out takes the finished buffers, or has none."""
         if not takes:
-            self.buffers = []
+            self.buffers = ()
             return
         if self._pieces:
             raise RemoteProtocolError("a message takes a buffer that is not finished")
-        self.buffers, self._finished = self._finished, []
+        self.buffers, self._finished = self._finished or (), None
         self.size += self._held
         self._held = 0
 
@@ -172,12 +190,16 @@ class Deframer:
         if self._missing:
             return False
         if self._is_last:
-            self._finished.append(b"".join(self._pieces))
-            self._pieces = []
+            if self._finished is None:
+                self._finished = []
+            self._finished.append(b"".join(self._pieces or ()))
+            self._pieces = None
         self._missing = None
         return True
 
     def _add(self, piece: bytes | bytearray) -> None:
+        if self._pieces is None:
+            self._pieces = []
         last = self._pieces[-1] if self._pieces else None
         if len(piece) < _SHORT and type(last) is bytearray and len(last) < _SHORT:
             last += piece

@@ -8,10 +8,8 @@ what is nothing but plain values costs nothing here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import ormsgpack
 
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError, told_without_traceback
 from pellucid.flavors.failures import FailureReport, rebuild
@@ -25,8 +23,6 @@ from pellucid.wire.pb.containers import Unfinished, item_filler
 from pellucid.wire.pb.unjelly import Unjellier
 
 __all__ = ["Reader"]
-
-_unpackb = ormsgpack.unpackb
 
 _KINDS: dict[type, str] = {type(None): "None", bool: "boolean", str: "str", list: "list", dict: "dictionary"}
 """What `Policy.types` calls the plain types that the codec reads by itself, where it may refuse them."""
@@ -52,35 +48,16 @@ class Reader(Unjellier):
         """How many promises are among the values of the message."""
         self._types = ledger.policy.types
         self._checks = not self._types >= BASIC_TYPES
-        self.is_plain = not self._checks
+        self.is_plain = True
         """Whether the values of the message are what the codec made of them, each and all."""
-        self._buffers: list[bytes] = []
+        self._buffers: Sequence[bytes] = ()
         self._walks = self._checks
-        self._is_fresh = True
         self._depth = 0
+        self._is_fresh = True
         self._error: Exception | None = None
         # Receipts that came with the message, whether or not they are taken.
         self._came: Counter[int] = Counter()
         self._caches_came: Counter[int] = Counter()
-
-    def unpack(self, body: bytes, buffers: list[bytes]) -> list[Any]:
-        """The array that `body` is, whose values are still to be had by `values`.
-
-        Raises:
-            RemoteProtocolError: it is no array.
-        """
-        if not self._is_fresh:
-            self._begin()
-        self._buffers = buffers
-        try:
-            message = _unpackb(body, ext_hook=self._take)
-        except ValueError as error:
-            self.give_back()
-            raise RemoteProtocolError(f"a message is not msgpack: {error}") from None
-        if type(message) is not list or not message:
-            self.give_back()
-            raise RemoteProtocolError("a message is an array that starts with its kind")
-        return message
 
     def values(self, values: list[Any], *, placeholders: bool) -> list[Any]:
         """The objects that `values`, which are some of the message's, stand for; then `finish`.
@@ -116,11 +93,17 @@ class Reader(Unjellier):
         self._caches_came.subtract(self.caches)
         self._ledger.disown(self._came, self._caches_came)
 
-    def _begin(self) -> None:
+    def begin(self, buffers: Sequence[bytes]) -> None:
+        """A message begins; `buffers` came beside it."""
+        self._buffers = buffers
+        if not self._is_fresh:
+            self._forget()
+        self.is_plain = not self._checks
+
+    def _forget(self) -> None:
         self._start()
         self._count = self._odd_keys = self._depth = self.promises = 0
         self._walks = self._checks
-        self.is_plain = not self._checks
         self._error = None
         self._is_fresh = True
         self.references.clear()
@@ -130,7 +113,7 @@ class Reader(Unjellier):
 
     # What the codec finds.
 
-    def _take(self, code: int, body: bytes) -> Any:
+    def take(self, code: int, body: bytes) -> Any:
         """What an extension stands for, or what is to be looked at once the whole message is there."""
         self._is_fresh = False
         take = _TAKERS.get(code, Reader._take_unknown)
