@@ -77,12 +77,18 @@ class Lowering(Jellier):
                 case Kind.BATCH:
                     return [*message[:2], [self._call(call, 2) for call in message[2]], *message[3:]]
                 case Kind.BATCH_ANSWER:
-                    failed = [[index, self._jelly(failure)] for index, failure in message[3]]
+                    failed = [[index, self._told(failure)] for index, failure in message[3]]
                     return [*message[:2], self._each(message[2], perspectives=perspectives), failed]
+                case Kind.FAIL:
+                    return [*message[:2], self._told(message[2])]
                 case _:
                     return [*message[:2], *map(self._jelly, message[2:])]
         except RecursionError:
             raise LimitExceeded("nesting", self._most) from None
+
+    def _told(self, failure: Any) -> Any:
+        """An error as it is told: by a `failure_form`, which crosses whatever the policy says, or as a copyable."""
+        return failure if type(failure) is list else self._jelly(failure)
 
     def _call(self, call: list[Any], at: int) -> list[Any]:
         """`call` with its arguments, which are at that place, and its keyword arguments, which follow."""
@@ -174,7 +180,7 @@ class Lowering(Jellier):
         return with_number(Leaf.BUFFER, len(self.buffers) - 1)
 
     def _int(self, value: int) -> Any:
-        return value if -(2**63) <= value < 2**64 else WRITERS[int][1](value)
+        return int_form(value)
 
     def _str(self, value: str) -> str:
         try:
@@ -277,6 +283,11 @@ class Lowering(Jellier):
         return with_number(Leaf.PROMISE, value.call_id)
 
 
+def int_form(value: int) -> Any:
+    """What stands for an int: itself, where the codec has a form for it."""
+    return value if -(2**63) <= value < 2**64 else WRITERS[int][1](value)
+
+
 def held_form(export_id: int | bytes) -> Ext:
     """What stands for an object of the receiver's."""
     return Ext(Leaf.LOCAL_NAME, export_id) if isinstance(export_id, bytes) else with_number(Leaf.LOCAL, export_id)
@@ -285,8 +296,10 @@ def held_form(export_id: int | bytes) -> Ext:
 def failure_form(error: BaseException, *, raised: bool, with_traceback: bool) -> list[Any]:
     """What stands for an exception: what is told of it, and whether a method raised it."""
     told = report(error, names_of(type(error)), with_traceback=with_traceback)
-    limit = getattr(error, "limit", "")
-    details = {"limit": limit, "value": error.value, "asked": error.asked} if limit and not raised else None  # type: ignore[attr-defined]
+    details = None
+    if isinstance(error, LimitExceeded) and error.limit and not raised:
+        asked = error.asked and int_form(error.asked)
+        details = {"limit": error.limit, "value": int_form(error.value), "asked": asked}
     # An error that passes through is no broker's of this connection.
     raised = raised or isinstance(error, RemoteError)
     mark = MARKS[Mark.FAILURE]
