@@ -134,6 +134,9 @@ class ForeignReference(InsecureJelly):
 class NoSuchMethod(AttributeError):
     """The object has no method of that name which a peer may call."""
 
+    while_dispatching = False
+    """Whether an override that takes whole calls found so, rather than a method that was run."""
+
 
 class CallCancelled(Exception):
     """The call was cancelled before its answer came, here or at the peer."""

@@ -11,7 +11,7 @@ from pellucid.core.door import Door
 from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.states import State
-from pellucid.errors import Error, told_without_traceback
+from pellucid.errors import Error, NoSuchMethod, told_without_traceback
 from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.wire.dialect import DialectClass
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, ExportId, Message, MethodCall
@@ -121,6 +121,8 @@ class Serving:
         line = self._line
         if not call.wants_answer or call.ended or line.state is State.CLOSED:
             return
+        if isinstance(error, NoSuchMethod) and error.while_dispatching:
+            raised = False
         failed = CallFailed(call.call_id, error, with_traceback, raised)
         if call.batch is not None:
             self._end_in_batch(call, failed)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from pellucid.errors import NoSuchMethod
 from pellucid.flavors.hooks import nearest
 
 __all__ = ["DECODED", "Translator", "built_in", "dispatched", "is_dynamic", "method_by", "receive"]
@@ -77,7 +78,11 @@ def dispatched(obj: Any, name: str, translator: Translator, received: str) -> Ca
 
 
 def _whole(received: Callable[..., Any], translator: Translator, name: str, *args: Any, **kwargs: Any) -> Any:
-    return received(translator, name, args, kwargs)
+    try:
+        return received(translator, name, args, kwargs)
+    except NoSuchMethod as error:
+        error.while_dispatching = True
+        raise
 
 
 def is_dynamic(translator: Translator) -> bool:
