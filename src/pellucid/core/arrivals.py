@@ -15,10 +15,12 @@ from pellucid.core.calls import Call, Maker
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
 from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
+from pellucid.flavors.failures import rebuild, report
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
-from pellucid.flavors.serializable import identity
+from pellucid.flavors.serializable import Serializable, identity
 from pellucid.limits import Limits
 from pellucid.wire.messages import CallFailed, ExportId, MethodCall, Promised
+from pellucid.wire.names import names_of
 
 __all__ = ["Arrivals", "BatchRun"]
 
@@ -177,6 +179,8 @@ class Arrivals:
     def answered(self, call: MethodCall, outcome: Any, size: int) -> None:
         """`call` was answered with `outcome`, a result or `CallFailed`, in a message of so many bytes."""
         call_id = call.call_id
+        if isinstance(outcome, CallFailed):
+            outcome = _without_frames(outcome)
         self.running.pop(call_id, None)
         self._kept[call_id] = outcome, call.perspective, size
         self._kept_bytes += size
@@ -322,6 +326,16 @@ class Arrivals:
         """Forget the oldest of the outcomes that are kept: the peer says too seldom what it has seen."""
         while len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[2]
+
+
+def _without_frames(failed: CallFailed) -> CallFailed:
+    """`failed`, without the frames that its error's traceback refers to: they hold what the method was called with."""
+    error = failed.error
+    if isinstance(error, Serializable) or not failed.raised:
+        error.__traceback__ = None  # it may have more to tell than its text
+        return failed
+    told = report(error, names_of(type(error)), with_traceback=False)
+    return CallFailed(failed.call_id, rebuild(told, None), raised=True)
 
 
 def _settle(promise: Incoming, outcome: Any, perspective: Any) -> None:

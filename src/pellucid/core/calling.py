@@ -144,7 +144,7 @@ class Calling:
             else:
                 unseen.append(call_id)
             self._unseen_bytes += message.size
-            if self._unseen_bytes >= _SEEN_BYTES or (unseen is not None and len(unseen) >= _SEEN_AT_A_TIME):
+            if message.brings_home or self._unseen_bytes >= _SEEN_BYTES or (unseen and len(unseen) >= _SEEN_AT_A_TIME):
                 self.tell_seen()
         return message
 

@@ -132,6 +132,8 @@ class Answer:
     """Bytes that it took on the wire, where the dialect has a use for that."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
+    brings_home: bool = False
+    """Whether objects of the receiver's are in it: its sender holds them for as long as it keeps the answer."""
 
 
 @dataclass(slots=True)
@@ -148,6 +150,8 @@ class CallFailed:
     """Bytes that it took on the wire, where the dialect has a use for that."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
+    brings_home: bool = False
+    """As of `Answer`."""
 
 
 @dataclass(slots=True)

@@ -241,10 +241,13 @@ class NativeDialect:
         call_id, value, size = expression[1], expression[2], self._deframer.size
         if self._maybe_reader is None or self._maybe_reader.is_plain:
             return Answer(call_id, value, None, size)
+        answer: Answer | CallFailed
         try:
-            return Answer(call_id, self._whole([value])[0], None, size)
+            answer = Answer(call_id, self._whole([value])[0], None, size)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            return CallFailed(call_id, told_without_traceback(error), size=size)
+            answer = CallFailed(call_id, told_without_traceback(error), size=size)
+        answer.brings_home = self._maybe_reader.brings_home
+        return answer
 
     def _whole(self, values: list[Any]) -> list[Any]:
         """What the values of an answer stand for; where that can't be had, what came with it is given back."""

@@ -46,6 +46,8 @@ class Reader(Unjellier):
         super().__init__(ledger, {}, placeholders=False)
         self.promises = 0
         """How many promises are among the values of the message."""
+        self.brings_home = False
+        """Whether objects of this side are among them."""
         self._types = ledger.policy.types
         self._checks = not self._types >= BASIC_TYPES
         self.is_plain = True
@@ -103,6 +105,7 @@ class Reader(Unjellier):
     def _forget(self) -> None:
         self._start()
         self._count = self._odd_keys = self._depth = self.promises = 0
+        self.brings_home = False
         self._walks = self._checks
         self._error = None
         self._is_fresh = True
@@ -143,12 +146,14 @@ class Reader(Unjellier):
         return self.reference(number)
 
     def _take_local(self, code: int, body: bytes) -> Any:
+        self.brings_home = True
         return self._ledger.exported(number_of(body))
 
     def _take_local_name(self, code: int, body: bytes) -> Any:
         return self._ledger.exported(body)
 
     def _take_local_cache(self, code: int, body: bytes) -> Any:
+        self.brings_home = True
         return self._ledger.exported_cache(number_of(body))
 
     def _take_promise(self, code: int, body: bytes) -> Any:
