@@ -1,8 +1,12 @@
-"""What every test has: Hypothesis without a stopwatch."""
+"""What every test has: Hypothesis without a stopwatch, and a dialect for those that ask."""
 
 from __future__ import annotations
 
 from hypothesis import settings
+
+from tests.dialects import dialect
+
+__all__ = ["dialect"]
 
 # A busy machine is no failure: only pytest's timeout bounds a test. The profile in force is kept otherwise, so that
 # Hypothesis's own for CI (no database, the same examples each time) stays. Ask for more examples with

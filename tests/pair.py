@@ -16,7 +16,9 @@ from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass, field
 from inspect import iscoroutine
 from itertools import repeat
-from typing import Any, assert_never, cast
+from typing import Any, NamedTuple, assert_never, cast
+
+import ormsgpack
 
 from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
@@ -33,14 +35,30 @@ from pellucid.flavors.referenceable import Referenceable, Root
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.dialect import DialectClass, Sharing
-from pellucid.wire.dialects import DIALECTS
+from pellucid.wire.dialects import dialects_named
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
+from pellucid.wire.native.codes import NAME as NATIVE
+from pellucid.wire.native.codes import VERSION, Kind
+from pellucid.wire.native.frames import CHUNK, HEADER, frame
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.jelly import Jellier, find_encoders
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
-__all__ = ["Desk", "Jelly", "Pair", "Promise", "Settings", "Side", "Stranger", "Wire", "read", "write"]
+__all__ = [
+    "Desk",
+    "Extension",
+    "Jelly",
+    "Pair",
+    "Promise",
+    "Settings",
+    "Side",
+    "Stranger",
+    "Wire",
+    "command_of",
+    "read",
+    "write",
+]
 
 ROUNDS = 1_000
 """How often a pair carries bytes to and fro before it is said never to fall silent."""
@@ -76,7 +94,7 @@ class Settings:
     registry: Registry = field(default_factory=Registry)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
-    dialects: tuple[DialectClass, ...] = DIALECTS
+    dialects: tuple[DialectClass, ...] = field(default_factory=lambda: dialects_named(None))
     tracebacks: bool = False
     sharing: Sharing = "tree"
 
@@ -147,9 +165,7 @@ class Side:
         """Take in bytes and settle what they mean."""
         try:
             self.broker.receive_data(data)
-            while (event := self.broker.next_event()) is not None:
-                self._settle(event)
-                del event  # it may hold the last references to objects of the other side
+            self._settle_all()
         except (ProtocolError, ConnectFailed) as error:
             self.ended_by = error.with_traceback(None)
             self.lose(str(error))
@@ -170,6 +186,8 @@ class Side:
         paused, self._paused = self._paused, []
         for call, coroutine in paused:
             self._step(call, coroutine)
+        if not self.is_closed:
+            self._settle_all()  # calls that waited for those that have ended
         return len(self._paused) < len(paused)
 
     def lose(self, reason: str) -> None:
@@ -202,6 +220,11 @@ class Side:
 
     def knock(self) -> None:
         self.knocks += 1
+
+    def _settle_all(self) -> None:
+        while (event := self.broker.next_event()) is not None:
+            self._settle(event)
+            del event  # it may hold the last references to objects of the other side
 
     def _settle(self, event: Event) -> None:
         match event:
@@ -238,7 +261,7 @@ class Side:
         try:
             result = call.method(*call.args, **call.kwargs)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
-            self.broker.fail(call, error, with_traceback=self._tracebacks)
+            self.broker.fail(call, error, with_traceback=self._tracebacks, raised=True)
             return
         if iscoroutine(result):
             call.args, call.kwargs = (), {}
@@ -259,7 +282,7 @@ class Side:
         except StopIteration as stopped:
             self.broker.answer(call, stopped.value)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller is told
-            self.broker.fail(call, error, with_traceback=self._tracebacks)
+            self.broker.fail(call, error, with_traceback=self._tracebacks, raised=True)
         else:
             self._paused.append((call, coroutine))
 
@@ -295,17 +318,24 @@ class Wire:
         return end - start
 
     def said(self) -> list[Any]:
-        """Every message sent this way, but for the version."""
-        return [message for message, _ in self.messages() if message[0] != b"version"]
+        """Every message sent this way, but for the greeting."""
+        return [message for message, _ in self.messages()][1:]
+
+    def commands(self) -> list[bytes]:
+        """What every message sent this way asks for, in the words of PB whatever the dialect.
+
+        What PB has no word for is left out.
+        """
+        commands = [command_of(message) for message in self.said()]
+        return [command for command in commands if command is not None]
 
     def messages(self) -> Iterator[tuple[list[Any], int]]:
         """Every message sent this way, and where it ends in `carried`."""
         dialect = self._far_end.broker.dialect
         rest = without_negotiation(bytes(self.carried))
-        end = len(self.carried) - len(rest)
-        for message in read(rest, dialect):
-            end += len(write(message, dialect))
-            yield message, end
+        start = len(self.carried) - len(rest)
+        for message, end in read_with_ends(rest, dialect):
+            yield message, start + end
 
 
 class Stranger:
@@ -325,7 +355,7 @@ class Stranger:
         self._heard = b""
         if greets:
             self.send(write([dialect.encode()] if listens else dialect.encode(), None))
-            self.say([b"version", 6])
+            self.say([Kind.HELLO.value, VERSION, []] if dialect == NATIVE else [b"version", 6])
             self._heard = b""
 
     def send(self, data: bytes) -> None:
@@ -359,17 +389,70 @@ class Stranger:
         return list(read(heard, self.dialect))
 
 
+class Extension(NamedTuple):
+    """An extension of msgpack, as a test reads and writes it."""
+
+    code: int
+    body: bytes
+
+    def packed(self) -> ormsgpack.Ext:
+        """What the codec takes for it."""
+        return ormsgpack.Ext(self.code, self.body)
+
+
 def read(data: bytes, dialect: str | None) -> Iterator[Any]:
-    """The expressions in `data`."""
+    """The messages in `data`, as expressions or as msgpack; a chunk of a buffer is its bytes."""
+    return (message for message, _ in read_with_ends(data, dialect))
+
+
+def read_with_ends(data: bytes, dialect: str | None) -> Iterator[tuple[Any, int]]:
+    """As `read`; with each comes where it ends."""
+    if dialect == NATIVE:
+        yield from _read_frames(data)
+        return
     decoder = banana.Decoder(Limits(), WORDS if dialect == "pb" else None)
     decoder.receive_data(data)
+    end = 0
     while (expression := decoder.next_expression()) is not banana.NEED_DATA:
-        yield expression
+        end += len(write(expression, dialect))
+        yield expression, end
 
 
-def write(expression: object, dialect: str | None) -> bytes:
+def _read_frames(data: bytes) -> Iterator[tuple[Any, int]]:
+    end = 0
+    while len(data) >= end + HEADER:
+        word, start = int.from_bytes(data[end : end + HEADER], "big"), end + HEADER
+        end = start + (word & (1 << 30) - 1)
+        body = data[start:end]
+        if len(data) >= end:
+            yield body if word >= CHUNK else ormsgpack.unpackb(body, ext_hook=Extension), end
+
+
+def write(expression: Any, dialect: str | None) -> bytes:
     """The bytes of `expression`."""
+    if dialect == NATIVE:
+        return frame(ormsgpack.packb(expression, Extension.packed, ormsgpack.OPT_PASSTHROUGH_TUPLE))
     return banana.encode(expression, Limits(), TOKENS if dialect == "pb" else None)
+
+
+_COMMANDS: dict[int, bytes] = {
+    Kind.CALL: b"message",
+    Kind.SEND: b"message",
+    Kind.UPDATE: b"cachemessage",
+    Kind.NOTIFY: b"cachemessage",
+    Kind.ANSWER: b"answer",
+    Kind.FAIL: b"error",
+    Kind.RELEASE: b"decref",
+    Kind.RELEASE_CACHE: b"decache",
+    Kind.DROP_CACHE: b"uncache",
+    Kind.NOT_UNDERSTOOD: b"didNotUnderstand",
+}
+
+
+def command_of(message: list[Any]) -> bytes | None:
+    """What `message` asks for, in the words of PB; None where PB has none for it."""
+    command: bytes | int = message[0]
+    return _COMMANDS.get(command) if isinstance(command, int) else command
 
 
 def without_negotiation(data: bytes) -> bytes:

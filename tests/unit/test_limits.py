@@ -16,6 +16,7 @@ from pellucid.core.references import RemoteReference
 from pellucid.errors import LimitBroken, LimitExceeded, PBConnectionLost, TooManyCalls, TooManyReferences
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.limits import Limits
+from tests.dialects import each_dialect, over
 from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
 from tests.unit.asyncio import (
     test_keep_alive,
@@ -26,6 +27,8 @@ from tests.unit.asyncio import (
 )
 from tests.unit.core import test_calls
 from tests.unit.wire import test_limits_on_the_wire
+
+pytestmark = each_dialect
 
 
 def limited(**limits: Any) -> Settings:
@@ -55,6 +58,7 @@ def pairs(number: int) -> set[object]:
     return {(index, index) for index in range(number)}
 
 
+@over("pb")
 def test_what_is_shared_counts_each_time_it_is_met_up_to_the_limit() -> None:
     shared = [b"reference", 1, [b"list", 1, 1]]  # 3 elements
     expression = [b"list", shared, [b"dereference", 1], [b"dereference", 1]]  # 4, and 3 for each
@@ -272,6 +276,7 @@ def test_as_many_calls_may_be_unanswered_as_the_limit_says() -> None:
     assert pair.call(pair.root, "echo", 3) == 3
 
 
+@over("pb")
 @pytest.mark.parametrize("message", [[b"sing"], [b"didNotUnderstand", b"sing"]], ids=repr)
 def test_a_peer_may_be_misunderstood_as_often_as_the_limit_says(message: object) -> None:
     stranger = Stranger(settings=limited(unknown_messages=3))

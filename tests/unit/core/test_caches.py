@@ -19,7 +19,12 @@ from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import qualified_name
-from tests.pair import Desk, Pair, Settings, Stranger
+from pellucid.wire.dialect import Sharing
+from pellucid.wire.native.codes import Leaf, Mark
+from tests.dialects import each_dialect, over
+from tests.pair import Desk, Extension, Pair, Settings, Stranger
+
+pytestmark = each_dialect
 
 
 class Pond(Cacheable):
@@ -70,14 +75,21 @@ def knowing(receiver: type[RemoteCache] = RemotePond) -> Settings:
     return Settings(registry=registry)
 
 
+def cached(number: int, dialect: str) -> object:
+    """What stands for a copy that the peer has."""
+    return Extension(Leaf.CACHED, bytes([number])) if dialect == "pellucid" else [b"cached", number]
+
+
 class Shore:
     """A server's pond, and the client that is given copies of it."""
 
-    def __init__(self, pond: Pond | None = None, receiver: type[RemoteCache] = RemotePond) -> None:
+    def __init__(
+        self, pond: Pond | None = None, receiver: type[RemoteCache] = RemotePond, *, sharing: Sharing = "tree"
+    ) -> None:
         self.pond = pond or Pond(2)
         self.desk = Desk()
         self.desk.kept = [self.pond]
-        self.pair = Pair(self.desk, client=knowing(receiver))
+        self.pair = Pair(self.desk, client=knowing(receiver), server=Settings(sharing=sharing))
 
     def give(self) -> RemotePond:
         copy = self.pair.call(self.pair.root, "give")
@@ -91,8 +103,8 @@ class Shore:
 
     def said(self) -> list[bytes]:
         """The commands that concern the pond, in each direction."""
-        messages = self.pair.to_client.said() + self.pair.to_server.said()
-        return [message[0] for message in messages if message[0] in (b"cachemessage", b"decache", b"uncache")]
+        commands = self.pair.to_client.commands() + self.pair.to_server.commands()
+        return [command for command in commands if command in (b"cachemessage", b"decache", b"uncache")]
 
     def counts(self) -> dict[int, int]:
         return self.pair.server.cache_exports()
@@ -104,19 +116,22 @@ class Shore:
 # Sent, and sent again.
 
 
-def test_f7_the_first_time_the_state_is_sent_and_after_that_only_the_number() -> None:
+def test_f7_the_first_time_the_state_is_sent_and_after_that_only_the_number(dialect: str) -> None:
     shore = Shore()
     first, second = shore.give(), shore.give()
     assert first is second
     assert first.ducks == 2
     answers = [message[2] for message in shore.pair.to_client.said()]
-    assert answers[0][:2] == [f"{__name__}.Pond".encode(), 1]
-    assert answers[1] == [b"cached", 1]
+    if dialect == "pellucid":
+        assert answers[0][:2] == [Extension(Mark.CACHE, b"\1"), f"{__name__}.Pond"]
+    else:
+        assert answers[0][:2] == [f"{__name__}.Pond".encode(), 1]
+    assert answers[1] == cached(1, dialect)
     assert shore.counts() == {1: 2}
 
 
 def test_f7_sent_twice_in_one_message_it_is_shared_and_counted_once() -> None:
-    shore = Shore()
+    shore = Shore(sharing="graph")
     shore.desk.kept = [(shore.pond, shore.pond)]
     first, second = shore.pair.call(shore.pair.root, "give")
     assert first is second
@@ -125,12 +140,27 @@ def test_f7_sent_twice_in_one_message_it_is_shared_and_counted_once() -> None:
     assert shore.counts() == {1: 3}
 
 
-def test_f7_the_copy_that_comes_home_is_the_original() -> None:
+def test_f7_sent_twice_in_one_message_as_a_tree_each_is_a_receipt_of_one_copy(dialect: str) -> None:
+    shore = Shore(sharing="tree")
+    shore.desk.kept = [[(shore.pond, {"again": shore.pond})]]
+    ((first, again),) = shore.pair.call(shore.pair.root, "give")
+    assert again["again"] is first
+    assert shore.counts() == {1: 2 if dialect == "pellucid" else 1}
+    del first, again
+    shore.settle()
+    assert shore.counts() == {}
+
+
+def test_f7_the_copy_that_comes_home_is_the_original(dialect: str) -> None:
     shore = Shore()
     copy = shore.give()
     shore.pair.call(shore.pair.root, "keep", copy)
     assert shore.desk.kept[-1] is shore.pond
-    assert shore.pair.to_server.said()[-1][5] == [b"tuple", [b"lcache", 1]]
+    said = shore.pair.to_server.said()[-1]
+    if dialect == "pellucid":
+        assert said[4] == [Extension(Leaf.LOCAL_CACHE, b"\1")]
+    else:
+        assert said[5] == [b"tuple", [b"lcache", 1]]
 
 
 def test_f7_a_copy_is_not_for_a_third_party() -> None:
@@ -191,7 +221,7 @@ def test_an_update_without_an_answer_is_a_message_less() -> None:
     assert shore.observer.update("ducks", 4).result() is None
     shore.pair.pump()
     assert copy.ducks == 4
-    assert [message[0] for message in shore.pair.to_server.said()] == [b"message"]
+    assert shore.pair.to_server.commands() == [b"message"]
 
 
 def test_f9_before_the_copy_is_sent_there_is_nothing_to_update() -> None:
@@ -207,7 +237,7 @@ def test_f9_before_the_copy_is_sent_there_is_nothing_to_update() -> None:
     desk.kept = [Hasty()]
     pair = Pair(desk, client=Settings(registry=registry))
     pair.call(pair.root, "give")
-    assert b"cachemessage" not in [message[0] for message in pair.to_client.said()]
+    assert b"cachemessage" not in pair.to_client.commands()
 
 
 def test_a_call_made_while_the_copy_is_written_does_not_let_updates_overtake_it() -> None:
@@ -266,7 +296,7 @@ def test_an_observer_says_in_its_repr_whether_it_observes() -> None:
 # Dropped.
 
 
-def test_a_copy_that_nobody_holds_is_given_back_with_every_receipt_and_then_forgotten() -> None:
+def test_a_copy_that_nobody_holds_is_given_back_with_every_receipt_and_then_forgotten(dialect: str) -> None:
     shore = Shore()
     copy = shore.give()
     shore.give()
@@ -275,7 +305,8 @@ def test_a_copy_that_nobody_holds_is_given_back_with_every_receipt_and_then_forg
     assert shore.said() == []
     del copy
     shore.settle()
-    assert shore.said() == [b"uncache", b"decache", b"decache"]
+    one_by_one = [b"decache", b"decache"]
+    assert shore.said() == [b"uncache", *(one_by_one if dialect == "pb" else [b"decache"])]
     assert shore.pond.stopped == [(None, observer)]
     assert shore.pair.server.is_empty()
     assert shore.pair.client.is_empty()
@@ -338,10 +369,10 @@ def dropped_and_sent_again(shore: Shore, held: list[RemotePond]) -> RemotePond:
     return copy
 
 
-def test_a_copy_dropped_and_sent_again_at_the_same_time_keeps_its_state() -> None:
+def test_a_copy_dropped_and_sent_again_at_the_same_time_keeps_its_state(dialect: str) -> None:
     shore = Shore()
     copy = dropped_and_sent_again(shore, [shore.give()])
-    assert shore.pair.to_client.said()[-1][2] == [b"cached", 1]
+    assert shore.pair.to_client.said()[-1][2] == cached(1, dialect)
     assert copy.ducks == 2
     assert shore.counts() == {1: 1}
     shore.pond.set(3)
@@ -360,10 +391,10 @@ def test_a_copy_sent_again_has_the_updates_that_came_while_nobody_held_it() -> N
     shore.pair.pump()
     given: Any = shore.pair.root.call("give")
     shore.pair.flush()
-    messages = list(shore.pair.to_server.messages())
+    commands = shore.pair.to_server.commands()
     shore.pair.to_server.held = False
     shore.pair.pump()
-    assert [message[0] for message, _ in messages[-3:]] == [b"decache", b"answer", b"message"]
+    assert commands[-3:] == [b"decache", b"answer", b"message"]
     assert given.result().ducks == 3
 
 
@@ -416,6 +447,7 @@ def test_a_copy_that_is_not_known_here_is_given_back_and_the_connection_lives() 
     assert pair.call(pair.root, "echo", 1) == 1
 
 
+@over("pb")
 def test_every_receipt_of_a_copy_is_given_back_where_its_message_can_not_be_decoded() -> None:
     stranger = Stranger(settings=knowing())
     whole = [f"{__name__}.Pond".encode(), 1, [b"dictionary", [b"ducks", 2]]]
@@ -491,6 +523,7 @@ def test_a_cacheable_that_the_peer_holds_already_is_only_counted_back() -> None:
 # A peer that breaks the rules.
 
 
+@over("pb")
 def test_more_copies_than_there_are_can_not_be_dropped() -> None:
     stranger = Stranger()
     stranger.say([b"decache", 1])
@@ -498,6 +531,7 @@ def test_more_copies_than_there_are_can_not_be_dropped() -> None:
     assert isinstance(stranger.side.ended_by, RemoteProtocolError)
 
 
+@over("pb")
 def test_the_state_of_a_copy_is_taken_once() -> None:
     stranger = Stranger(settings=knowing())
     state = [f"{__name__}.Pond".encode(), 1, [b"dictionary", [b"ducks", 1]]]
@@ -507,18 +541,21 @@ def test_the_state_of_a_copy_is_taken_once() -> None:
     assert not stranger.side.is_closed
 
 
+@over("pb")
 def test_an_update_of_a_copy_that_is_not_held_is_an_invalid_id() -> None:
     stranger = Stranger()
     stranger.say([b"cachemessage", 1, 1, b"ducks", 1, [b"tuple", 1], [b"dictionary"]])
     assert "Invalid Object ID" in str(stranger.hear())
 
 
+@over("pb")
 def test_a_cache_has_no_name() -> None:
     stranger = Stranger()
     stranger.say([b"cachemessage", 1, b"root", b"ducks", 1, [b"tuple"], [b"dictionary"]])
     assert "a cache has a number, not a name" in str(stranger.side.ended_by)
 
 
+@over("pb")
 def test_an_uncache_out_of_turn_hurts_nobody_but_the_copy() -> None:
     stranger = Stranger(settings=knowing())
     stranger.call("keep", [f"{__name__}.Pond".encode(), 1, [b"dictionary", [b"ducks", 1]]])
@@ -562,11 +599,12 @@ def test_a_copy_of_one_connection_is_none_of_the_next() -> None:
 
 def test_a_cacheable_and_a_reference_never_share_a_number() -> None:
     shore = Shore()
-    shore.desk.kept = [(Referenceable(), shore.pond, Referenceable())]
+    shore.desk.kept = [[Referenceable(), shore.pond, Referenceable()]]
     shore.pair.call(shore.pair.root, "echo", 1)
     kept = shore.pair.call(shore.pair.root, "give")
-    assert (shore.pair.server.exports(), shore.counts()) == ({1: 1, 3: 1}, {2: 1})
-    assert len(kept) == 3
+    references, caches = shore.pair.server.exports(), shore.counts()
+    assert sorted([*references.values(), *caches.values()]) == [1, 1, 1]
+    assert len(references | caches) == len(kept) == 3
 
 
 def test_a_cacheable_whose_hook_raises_fails_the_call_and_has_stopped_observing() -> None:

@@ -11,7 +11,10 @@ from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
+from tests.dialects import each_dialect, over
 from tests.pair import Pair, Promise, Settings, Stranger
+
+pytestmark = each_dialect
 
 
 def make_call(pending: PendingCalls) -> None:
@@ -67,6 +70,7 @@ def test_the_end_forgets_it() -> None:
     just_gone.call_answered()
 
 
+@over("pb")
 @pytest.mark.parametrize("also_calls", [False, True])
 def test_r6_a_stock_peer_may_release_before_it_answers(also_calls: bool) -> None:
     stranger = Stranger(listens=True)
@@ -84,6 +88,7 @@ def test_r6_a_stock_peer_may_release_before_it_answers(also_calls: bool) -> None
     assert "Invalid Object ID" in str(message)
 
 
+@over("pb")
 def test_r6_a_stock_peer_may_drop_a_copy_before_it_sends_it_home() -> None:
     stranger = Stranger(listens=True)
     pond = Cacheable()
@@ -104,10 +109,11 @@ def test_r6_our_own_release_never_overtakes_the_answer() -> None:
     for method in "echo", "echo_later":
         for thing in Referenceable(), Cacheable():
             assert pair.call(pair.root, method, thing) is thing
-    assert [message[0] for message in pair.to_client.said()] == [b"answer", b"decref", b"answer", b"decache"] * 2
+    assert pair.to_client.commands() == [b"answer", b"decref", b"answer", b"decache"] * 2
     assert pair.client.is_empty()
 
 
+@over("pb")
 def test_what_was_released_long_ago_does_not_come_home() -> None:
     stranger = Stranger(listens=True)
     call: Any = stranger.side.root.call("keep", Referenceable())

@@ -6,6 +6,9 @@ import pytest
 
 from pellucid.errors import NoSuchMethod
 from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
+from tests.dialects import each_dialect
+
+pytestmark = each_dialect
 
 
 class Ignored:

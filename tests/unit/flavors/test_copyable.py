@@ -12,7 +12,11 @@ from pellucid.errors import InsecureJelly, RemoteError, RemoteProtocolError
 from pellucid.flavors.copyable import Copyable, PlainCopier, RemoteCopy
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import qualified_name
+from pellucid.wire.dialect import Sharing
+from tests.dialects import each_dialect, over
 from tests.pair import Jelly, Pair, Settings
+
+pytestmark = each_dialect
 
 
 class Duck(Copyable):
@@ -105,16 +109,16 @@ class Struct:
     __hash__ = None  # type: ignore[assignment]
 
 
-def registry_of(*classes: type) -> Settings:
+def registry_of(*classes: type, sharing: Sharing = "tree") -> Settings:
     registry = Registry()
     for cls in classes:
         registry.register_copyable(cls)
-    return Settings(registry=registry)
+    return Settings(registry=registry, sharing=sharing)
 
 
-def echoing(*classes: type) -> Callable[[Any], Any]:
+def echoing(*classes: type, sharing: Sharing = "tree") -> Callable[[Any], Any]:
     """What comes back of a value when both sides know `classes`."""
-    known = registry_of(*classes)
+    known = registry_of(*classes, sharing=sharing)
     pair = Pair(server=known, client=known)
     return lambda value: pair.call(pair.root, "echo", value)
 
@@ -144,6 +148,7 @@ def test_a_copy_that_the_receiver_does_not_know_fails_the_call() -> None:
     assert not pair.server.is_closed
 
 
+@over("pb")
 def test_tag_and_state_may_depend_on_who_it_is_sent_to() -> None:
     class Report(Copyable):
         def get_type_to_copy_for(self, perspective: object) -> str:
@@ -156,6 +161,7 @@ def test_tag_and_state_may_depend_on_who_it_is_sent_to() -> None:
     assert Jelly().write(Report(), perspective="boss") == expression
 
 
+@over("pb")
 @pytest.mark.parametrize("tag", ["zoo.Tag", b"zoo.Tag"], ids=repr)
 def test_a_tag_is_a_str_or_bytes(tag: str | bytes) -> None:
     class Tagged(Copyable):
@@ -165,6 +171,7 @@ def test_a_tag_is_a_str_or_bytes(tag: str | bytes) -> None:
     assert Jelly().write(Tagged()) == [b"zoo.Tag", [b"dictionary"]]
 
 
+@over("pb")
 def test_classes_written_for_pb_are_copied_by_their_camel_case_hooks() -> None:
     class Old(Copyable):
         def getStateToCopyFor(self, perspective: object) -> object:
@@ -188,12 +195,14 @@ def test_classes_written_for_pb_are_copied_by_their_camel_case_hooks() -> None:
     assert jelly.read(jelly.write(Old())).n == 20
 
 
+@over("pb")
 def test_attribute_names_of_python_2_peers_arrive_as_bytes_and_are_decoded() -> None:
     jelly = Jelly(both_ducks())
     tag = qualified_name(Duck).encode()
     assert vars(jelly.read([tag, [b"dictionary", [b"name", b"Donald"]]])) == {"name": b"Donald"}
 
 
+@over("pb")
 @pytest.mark.parametrize("state", [[b"None"], [b"dictionary"]])
 def test_a_copy_without_state_has_no_attributes(state: object) -> None:
     assert vars(Jelly(both_ducks()).read([qualified_name(Duck).encode(), state])) == {}
@@ -205,6 +214,7 @@ for known in (Point, Colour, Struct):
     KNOWN.register_copyable(known)
 
 
+@over("pb")
 @pytest.mark.parametrize("state", [5, b"state", [b"list", 1]], ids=repr)
 @pytest.mark.parametrize("cls", [Duck, Point, Colour, Struct])
 def test_a_state_that_is_no_dictionary_is_a_protocol_error_with_words(cls: type, state: object) -> None:
@@ -212,18 +222,21 @@ def test_a_state_that_is_no_dictionary_is_a_protocol_error_with_words(cls: type,
         Jelly(Settings(registry=KNOWN)).read([qualified_name(cls).encode(), state])
 
 
+@over("pb")
 @pytest.mark.parametrize("cls", [Duck, Point, Colour, Struct])
 def test_a_name_of_bytes_that_are_no_text_is_refused_with_words(cls: type) -> None:
     with pytest.raises((RemoteProtocolError, TypeError)):
         Jelly(Settings(registry=KNOWN)).read([qualified_name(cls).encode(), [b"dictionary", [b"\xff", 1]]])
 
 
+@over("pb")
 def test_an_attribute_in_the_state_is_no_hook() -> None:
     state = [b"dictionary", [b"post_unjelly", 1], [b"__class__", 2], [b"set_copyable_state", 3]]
     copy = Jelly(both_ducks()).read([qualified_name(Duck).encode(), state])
     assert type(copy) is RemoteDuck
 
 
+@over("pb")
 def test_what_a_copy_finishes_is_finished_once_the_whole_message_is_there() -> None:
     seen: list[list[str]] = []
 
@@ -249,12 +262,14 @@ def test_what_a_copy_finishes_is_finished_once_the_whole_message_is_there() -> N
     assert copy[0] is late.others
 
 
+@over("pb")
 def test_a_factory_is_given_the_state() -> None:
     registry = Registry()
     registry.register_factory(lambda state: sorted(state), "sorted")
     assert Jelly(Settings(registry=registry)).read([b"sorted", [b"list", 3, 1, 2]]) == [1, 2, 3]
 
 
+@over("pb")
 def test_a_cycle_through_a_copy_from_a_factory_can_not_be_built() -> None:
     registry = Registry()
     registry.register_factory(list, "listed")
@@ -304,6 +319,7 @@ def test_fields_that_are_computed_are_computed_again_and_not_sent() -> None:
     assert echoing(Point)(point).norm == 3.0
 
 
+@over("pb")
 def test_a_field_that_does_not_arrive_has_its_default() -> None:
     jelly = Jelly(registry_of(Point))
     assert jelly.read([qualified_name(Point).encode(), [b"dictionary", [b"x", 7]]]) == Point(7)
@@ -321,6 +337,7 @@ def test_what_the_class_checks_is_checked_and_said_in_its_own_words() -> None:
         echoing(Address)(address)
 
 
+@over("pb")
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -334,6 +351,7 @@ def test_a_field_missing_or_undeclared_is_refused(state: object, words: str) -> 
         Jelly(registry_of(Point)).read([qualified_name(Point).encode(), state])
 
 
+@over("pb")
 @pytest.mark.parametrize("state", [[b"dictionary"], [b"dictionary", [b"name", [b"unicode", b"BLUE"]]]])
 def test_a_member_that_an_enum_does_not_have_is_refused_with_words(state: object) -> None:
     with pytest.raises((TypeError, RemoteProtocolError), match="Colour"):
@@ -363,8 +381,16 @@ def test_a_cycle_of_copies_is_a_cycle_at_the_receiver() -> None:
 
 def test_a_copy_met_twice_in_a_message_is_one_copy() -> None:
     node = Node("shared")
-    first, second = echoing(Node)((node, node))
+    first, second = echoing(Node, sharing="graph")((node, node))
     assert first is second
+
+
+@over("pellucid")
+def test_as_a_tree_a_copy_met_twice_in_a_message_is_two_copies() -> None:
+    node = Node("shared")
+    first, second = echoing(Node)((node, node))
+    assert first == second
+    assert first is not second
 
 
 def test_a_cycle_through_a_copy_that_is_built_in_one_go_can_not_be_built() -> None:

@@ -20,7 +20,10 @@ from pellucid.flavors.referenceable import (
     method_of,
 )
 from pellucid.flavors.registry import Registry
+from tests.dialects import each_dialect
 from tests.pair import Pair, Settings
+
+pytestmark = each_dialect
 
 
 class Logged(Root):

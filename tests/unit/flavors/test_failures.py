@@ -6,11 +6,13 @@ import pytest
 
 from pellucid.errors import (
     CallCancelled,
+    DeadlineExceeded,
     DeadReferenceError,
     Error,
     ForeignReference,
     InsecureJelly,
     LimitExceeded,
+    LocalProtocolError,
     LoginFailed,
     NoSuchMethod,
     NotAReference,
@@ -27,7 +29,11 @@ from pellucid.flavors.copyable import Copyable, RemoteCopy
 from pellucid.flavors.failures import FailureReport, rebuild, report
 from pellucid.flavors.referenceable import Root
 from pellucid.flavors.registry import Registry
+from pellucid.wire.names import names_of
+from tests.dialects import each_dialect, over
 from tests.pair import Pair, Settings, Stranger
+
+pytestmark = each_dialect
 
 
 class Raising(Root):
@@ -35,6 +41,16 @@ class Raising(Root):
         self.error = error
 
     def remote_fail(self) -> None:
+        raise self.error
+
+
+class Refusing(Root):
+    """Has no method of any name, for a reason."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def method_for(self, name: str) -> Any:
         raise self.error
 
 
@@ -124,6 +140,17 @@ def test_an_error_local_to_a_function_arrives_as_a_remote_error() -> None:
     assert type(raised_at_the_caller(Local("here"))) is RemoteError
 
 
+OF_METHODS_TOO: list[type[Exception]] = [Error, LoginFailed, UnauthorizedLogin, UnhandledCredentials]
+"""Our own classes that a method may raise to be understood by its caller."""
+
+
+@pytest.mark.parametrize("cls", OF_METHODS_TOO)
+def test_what_a_method_says_in_our_words_arrives_as_our_own_class(cls: type[Exception]) -> None:
+    error = raised_at_the_caller(cls("the text"))
+    assert type(error) is cls
+    assert str(error) == "the text"
+
+
 @pytest.mark.parametrize(
     "cls",
     [
@@ -141,10 +168,20 @@ def test_an_error_local_to_a_function_arrives_as_a_remote_error() -> None:
         CallCancelled,
     ],
 )
-def test_what_a_peers_broker_says_arrives_as_our_own_class(cls: type[Exception]) -> None:
-    error = raised_at_the_caller(rebuild(FailureReport("any", "the text"), cls))
-    assert type(error) is cls
-    assert str(error) == "the text"
+def test_what_a_peers_broker_says_arrives_as_our_own_class(cls: type[Exception], dialect: str) -> None:
+    made = rebuild(FailureReport("any", "the text"), cls)
+    pair = Pair(Refusing(made))
+    with pytest.raises(cls) as caught:
+        pair.call(pair.root, "anything")
+    assert type(caught.value) is cls
+    assert str(caught.value) == "the text"
+    # Over PB nothing tells who made it.
+    raised = raised_at_the_caller(made)
+    if dialect == "pb" or cls in OF_METHODS_TOO:
+        assert type(raised) is cls
+    else:
+        assert isinstance(raised, RemoteError)
+        assert (raised.remote_type, raised.text) == (names_of(cls)[0], "the text")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +197,36 @@ def test_what_happened_to_a_method_is_not_taken_for_what_happened_to_the_call(er
     arrived = raised_at_the_caller(error)
     assert type(arrived) is RemoteError
     assert (arrived.remote_type, arrived.text) == (name, str(error))
+
+
+@over("pellucid")
+@pytest.mark.parametrize("cls", [DeadlineExceeded, LocalProtocolError, NotAReference, Overloaded])
+def test_the_native_dialect_tells_more_of_what_a_broker_said(cls: type[Exception]) -> None:
+    pair = Pair(Refusing(rebuild(FailureReport("any", "the text"), cls)))
+    with pytest.raises(cls, match="the text") as caught:
+        pair.call(pair.root, "anything")
+    assert type(caught.value) is cls
+
+
+@over("pellucid")
+@pytest.mark.parametrize("cls", [LimitExceeded, TooManyCalls, TooManyReferences, Overloaded])
+def test_a_limit_that_a_broker_held_is_told_with_its_numbers(cls: type[LimitExceeded]) -> None:
+    pair = Pair(Refusing(cls("elements", 5, 2**70)))
+    with pytest.raises(cls) as caught:
+        pair.call(pair.root, "anything")
+    assert (caught.value.limit, caught.value.value, caught.value.asked) == ("elements", 5, 2**70)
+    raised = raised_at_the_caller(cls("elements", 5, 6))
+    assert isinstance(raised, RemoteError)
+    assert raised.text == "over Limits.elements=5: 6 asked"
+
+
+def test_an_error_of_an_applications_own_may_have_a_limit() -> None:
+    class Tired(Exception):
+        limit = "patience"
+
+    pair = Pair(Refusing(Tired("no more")))
+    with pytest.raises(RemoteError, match="Tired: no more"):
+        pair.call(pair.root, "anything")
 
 
 def test_an_error_whose_class_guards_its_making_arrives_all_the_same() -> None:
@@ -180,6 +247,7 @@ class Guarded(Error):
 # Tracebacks.
 
 
+@over("pb")
 def test_a_traceback_stays_at_home_unless_the_server_opted_in() -> None:
     assert told_on_the_wire(KeyError("x"))["traceback"] == [b"unicode", b"Traceback unavailable\n"]
 
@@ -246,6 +314,7 @@ def test_a_report_of_an_exception_is_its_names_and_its_text() -> None:
 # On the wire.
 
 
+@over("pb")
 def test_names_on_the_wire_are_those_that_stock_peers_know() -> None:
     told = told_on_the_wire(NoSuchMethod("none"))
     assert told["type"] == b"twisted.spread.flavors.NoSuchMethod"
@@ -263,6 +332,7 @@ VALUE = [[b"unicode", b"value"], [b"unicode", b"the lion"]]
 PARENTS = [[b"unicode", b"parents"], [b"list", [b"unicode", b"zoo.Escaped"]]]
 
 
+@over("pb")
 @pytest.mark.parametrize(
     ("pairs", "text"),
     [
@@ -282,6 +352,7 @@ def test_e6_a_failure_of_an_older_peer_is_taken_whatever_keys_it_lacks(pairs: li
     assert str(error) == text
 
 
+@over("pb")
 def test_e6_a_failure_that_arrived_can_be_raised_shown_and_passed_on() -> None:
     error = failing([b"dictionary", TYPE, VALUE, PARENTS])
     assert repr(error) == "RemoteError('zoo.Escaped', 'the lion')"
@@ -290,6 +361,7 @@ def test_e6_a_failure_that_arrived_can_be_raised_shown_and_passed_on() -> None:
     assert passed_on["parents"] == [b"list", [b"unicode", b"zoo.Escaped"]]
 
 
+@over("pb")
 @pytest.mark.parametrize("state", [5, [b"list"], [b"None"]], ids=repr)
 def test_a_failure_without_a_dictionary_fails_the_call_with_words(state: object) -> None:
     error = failing(state)

@@ -10,7 +10,10 @@ import pytest
 
 from pellucid.errors import InsecureJelly, NoSuchMethod
 from pellucid.flavors.policy import BASIC_TYPES, Policy
+from tests.dialects import each_dialect, over
 from tests.pair import Jelly, Pair, Settings
+
+pytestmark = each_dialect
 
 
 class Plain:
@@ -63,6 +66,7 @@ def test_a_name_stands_for_nothing_but_what_was_listed_under_it() -> None:
     assert not Policy(instances=[Plain]).allows_instances_of(imposter)
 
 
+@over("pb")
 def test_a_module_is_not_imported_because_a_peer_names_it() -> None:
     with pytest.raises(InsecureJelly, match="the module antigravity may not cross"):
         Jelly().read([b"module", b"antigravity"])
@@ -86,7 +90,7 @@ def test_plain_instances_cross_where_their_class_is_listed(cls: type) -> None:
 
 
 def test_a_plain_instance_met_twice_is_one_there_too() -> None:
-    listed = Settings(policy=Policy(instances=[Plain]))
+    listed = Settings(policy=Policy(instances=[Plain]), sharing="graph")
     pair = Pair(server=listed, client=listed)
     instance = Plain()
     first, second = pair.call(pair.root, "echo", [instance, instance])

@@ -16,7 +16,10 @@ from pellucid.flavors.referenceable import (
     Viewable,
     Viewpoint,
 )
+from tests.dialects import each_dialect
 from tests.pair import Desk, Pair
+
+pytestmark = each_dialect
 
 
 class Board(Viewable):

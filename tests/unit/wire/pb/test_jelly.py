@@ -10,7 +10,10 @@ from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.limits import Limits
+from tests.dialects import each_dialect, over
 from tests.pair import Desk, Jelly, Pair, Promise, Settings
+
+pytestmark = [each_dialect, over("pb")]
 
 
 class Duck(Copyable):

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError
+from tests.dialects import each_dialect, over
 from tests.pair import Jelly, Pair
+
+pytestmark = [each_dialect, over("pb")]
 
 FORMS: list[tuple[Any, Any]] = [
     (7, 7),
