@@ -146,14 +146,14 @@ class Reader(Unjellier):
         return self.reference(number)
 
     def _take_local(self, code: int, body: bytes) -> Any:
-        self.brings_home = True
+        self.brings_home, self.is_plain = True, False
         return self._ledger.exported(number_of(body))
 
     def _take_local_name(self, code: int, body: bytes) -> Any:
         return self._ledger.exported(body)
 
     def _take_local_cache(self, code: int, body: bytes) -> Any:
-        self.brings_home = True
+        self.brings_home, self.is_plain = True, False
         return self._ledger.exported_cache(number_of(body))
 
     def _take_promise(self, code: int, body: bytes) -> Any:
