@@ -376,7 +376,7 @@ class Broker:
         return len(data) if isinstance(data, bytes) else data.inline_bytes + data.left
 
 
-_MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Cancel)
+_MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Cancel, Seen)
 
 _TAKERS: dict[type, Callable[[Broker, Any], Event | None]] = {
     MethodCall: Broker._take_call,

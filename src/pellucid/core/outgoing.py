@@ -2,8 +2,8 @@
 
 Messages leave in the order made, but for those with large buffers: these stand in a lane of their own and leave piece
 by piece, while other messages pass them. What must not pass stands in that lane too: a release, since the object might
-be needed by what waits there; a call that may refer to one that waits there; and everything, while something waits that
-enters objects in the peer's tables.
+be needed by what waits there; word of answers that are seen, since what waits there might name one; a call that may
+refer to one that waits there; and everything, while something waits that enters objects in the peer's tables.
 """
 
 from __future__ import annotations
