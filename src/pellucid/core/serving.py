@@ -73,7 +73,8 @@ class Serving:
         if batch.error is None and batch.calls:
             for call in batch.calls:
                 call.batch = run
-                call.timeout = batch.timeout
+                if call.timeout is None or (batch.timeout is not None and batch.timeout < call.timeout):
+                    call.timeout = batch.timeout
             self._add(batch.calls)
             return
         del self.arrivals.running[batch.call_id]

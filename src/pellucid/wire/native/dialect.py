@@ -203,8 +203,10 @@ class NativeDialect:
             match item:
                 case [target, str(name), list(args)]:
                     call = self._call(place, target, name, args, None, _CALL)
-                case [target, str(name), list(args), kwargs, *_]:
+                case [target, str(name), list(args), kwargs, *options]:
                     call = self._call(place, target, name, args, kwargs, _CALL)
+                    if options:
+                        self._read_options(call, options[0])
                 case _:
                     raise RemoteProtocolError("a call in a batch is malformed")
             call.size = size
@@ -230,6 +232,9 @@ class NativeDialect:
             if found != reader.promises:
                 raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
             reader.finish()
+            first = batch.calls[0].target if batch.calls else None
+            if reader.references and isinstance(first, int | bytes):
+                self._ledger.see_through(reader.references, first)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             reader.give_back()
             batch.calls = []
@@ -294,14 +299,14 @@ class NativeDialect:
         return BatchAnswer(call_id, values, [])
 
     def _read_release(self, expression: list[Any]) -> Release:
-        numbers = expression[1:]
-        if len(numbers) & 1 or not all(type(number) is int for number in numbers):
+        numbers = _numbers(expression)
+        if len(numbers) & 1 or not all(count > 0 for count in numbers[1::2]):
             raise RemoteProtocolError("a release is malformed")
         return Release(list(zip(numbers[::2], numbers[1::2], strict=True)))
 
     def _read_release_cache(self, expression: list[Any]) -> ReleaseCache:
         _, cache_id, count = _operands(expression, 3)
-        if type(cache_id) is not int or type(count) is not int:
+        if type(cache_id) is not int or type(count) is not int or count < 1:
             raise RemoteProtocolError("the release of a cache is malformed")
         return ReleaseCache(cache_id, count)
 
@@ -322,10 +327,7 @@ class NativeDialect:
         return NotUnderstood(said[:200] if type(said) is str else "")
 
     def _read_seen(self, expression: list[Any]) -> Seen:
-        numbers = expression[1:]
-        if not all(type(number) is int for number in numbers):
-            raise RemoteProtocolError("what was seen has no number")
-        return Seen(numbers)
+        return Seen(_numbers(expression))
 
     # Bytes out.
 
@@ -356,7 +358,7 @@ class NativeDialect:
         return self._framed(packed, answer) if buffers else frame(body)
 
     def _encode_release(self, release: Release) -> bytes:
-        return _plain(Kind.RELEASE, *[number for receipt in release.receipts for number in receipt])
+        return _plain(Kind.RELEASE, [number for receipt in release.receipts for number in receipt])
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
@@ -454,7 +456,7 @@ _WRITERS: dict[type, Callable[[NativeDialect, Any], bytes | Bulk]] = {
     ReleaseCache: lambda _, release: _plain(Kind.RELEASE_CACHE, release.cache_id, release.count),
     DropCache: lambda _, drop: _plain(Kind.DROP_CACHE, drop.cache_id),
     Cancel: lambda _, cancel: _plain(Kind.CANCEL, cancel.call_id),
-    Seen: lambda _, seen: _plain(Kind.SEEN, *seen.call_ids),
+    Seen: lambda _, seen: _plain(Kind.SEEN, seen.call_ids),
     Ping: lambda _, ping: _plain(Kind.PING, ping.number),
     Pong: lambda _, pong: _plain(Kind.PONG, pong.number),
     NotUnderstood: lambda _, message: _plain(Kind.NOT_UNDERSTOOD, message.name),
@@ -469,7 +471,7 @@ def _target(target: Any) -> Any:
     return target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
 
 
-def _plain(kind: Kind, *operands: int | str) -> bytes:
+def _plain(kind: Kind, *operands: int | str | list[int]) -> bytes:
     return frame(ormsgpack.packb([kind.value, *operands]))
 
 
@@ -485,3 +487,10 @@ def _number(expression: list[Any]) -> int:
     if type(number) is not int:
         raise RemoteProtocolError(f"a message of kind {expression[0]} has no number")
     return number
+
+
+def _numbers(expression: list[Any]) -> list[int]:
+    numbers = _operands(expression, 2)[1]
+    if type(numbers) is not list or not all(type(number) is int for number in numbers):
+        raise RemoteProtocolError(f"a message of kind {expression[0]} has no list of numbers")
+    return numbers

@@ -310,7 +310,9 @@ class Reader(Unjellier):
         return self._tagged([value[1].encode(), value[0].number, value[2]], number)
 
     def _read_shared(self, value: list[Any]) -> Any:
-        inner = value[1] if len(value) > 1 else None
+        if len(value) < 2:
+            raise RemoteProtocolError("an object that is met again has a number and no value")
+        inner = value[1]
         mark = inner[0] if type(inner) is list and inner else None
         if type(mark) is _Marked:
             later = _FILLED_LATER.get(mark.code)
