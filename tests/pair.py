@@ -119,8 +119,6 @@ class Side:
         self.published = root
         self.ended_by: Exception | None = None
         """Why this side ended the connection, where it did."""
-        self.is_crowded = False
-        """Whether no call can be made, as too much waits to be sent."""
         self.knocks = 0
         """How often it was asked to send releases."""
         self.calls: list[str] = []
@@ -210,9 +208,17 @@ class Side:
             promise.deadline = self.clock + options.timeout
         return promise
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether no call can be made, as too much waits to be sent."""
+        return self.broker.is_crowded
+
+    @is_crowded.setter
+    def is_crowded(self, is_crowded: bool) -> None:
+        self.broker.is_crowded = is_crowded
+
     def check_room(self) -> None:
-        if self.is_crowded:
-            raise Overloaded("queued_bytes", 0)
+        raise Overloaded("queued_bytes", 0)
 
     def call_was_made(self, call: Call, *, one_way: bool) -> None:
         if one_way:

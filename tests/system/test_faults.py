@@ -163,7 +163,7 @@ async def test_an_object_given_to_one_peer_cannot_be_called_by_another() -> None
     async with scene() as stage:
         hostile = await stage.connect()
         thing = await stage.friend.root.call("thing")
-        hostile.send(*call_message(1, b"anything", target=thing.target.id))
+        hostile.send(*call_message(1, b"anything", target=thing.export_id))
         assert b"Invalid Object ID" in repr(await hostile.receive()).encode()
         await hostile.close()
         await stage.everything_else_works()

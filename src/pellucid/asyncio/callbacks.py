@@ -16,6 +16,8 @@ log = logging.getLogger("pellucid")
 class Callbacks:
     """Runs callbacks, plain and async ones; what one raises is logged and stops no other."""
 
+    __slots__ = ("_fields", "_running")
+
     def __init__(self, fields: Callable[[str], dict[str, str]]) -> None:
         self._fields = fields
         self._running: set[asyncio.Future[Any]] | None = None

@@ -19,8 +19,12 @@ class Line(Protocol):
     """What a call needs of its connection."""
 
     loop: asyncio.AbstractEventLoop
-    number: str
     peer: str
+
+    @property
+    def number(self) -> str:
+        """Stands for it in the log."""
+        ...
 
 
 class Call(calls.Call):

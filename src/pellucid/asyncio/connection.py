@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
+from pellucid.asyncio.keep_alive import LOOKS, Round, watch
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
@@ -62,10 +63,10 @@ class Connection(asyncio.Protocol):
         listens: bool,
         root_for: Callable[[Connection], Referenceable] | None = None,
         on_made: Callable[[Connection], None] | None = None,
+        on_lost: Callable[[Connection], None] | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.number = secrets.token_hex(4)
-        """Stands for this connection in the log."""
+        self._number: str | None = None
         self.peer = ""
         """The address of the peer, as text."""
         self.unsafe_tracebacks = settings.unsafe_tracebacks
@@ -79,22 +80,24 @@ class Connection(asyncio.Protocol):
             sharing=settings.sharing,
         )
         self.now = self.loop.time
-        self.ready: asyncio.Future[None] = self.loop.create_future()
-        """Done once a dialect is agreed on; fails with what prevented it."""
+        self._is_ready = False
+        self._ready: asyncio.Future[None] | None = None
+        self._hurry: asyncio.TimerHandle | None = None
         self._settings = settings
+        self._listens = listens
         self._root_for = root_for
         self._on_made = on_made
+        self._on_lost = on_lost
         self._root: RemoteReference | None = None
         self._outbox = outbox = Outbox(self.loop, self.broker, self)
-        # What its broker and the runner of the peer's calls need of the outbox.
-        self.check_room, self.call_was_made, self.knock = outbox.check_room, outbox.call_was_made, outbox.knock
-        self.schedule_flush, self.drowning = outbox.schedule, outbox.drowning
+        # What its broker and the runner of the peer's calls ask of the outbox for each call.
+        self.call_was_made, self.schedule_flush = outbox.call_was_made, outbox.schedule
         self._books = self.broker.books
         self._runner = Runner(self)
         self._callbacks = Callbacks(self._fields)
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
-        self._watch: asyncio.TimerHandle | None = None
+        self._round: Round | None = None
         # Whether anything came since the last look, and whether the peer was asked for it.
         self._heard = True
         self._asked = False
@@ -111,6 +114,13 @@ class Connection(asyncio.Protocol):
 
     def __repr__(self) -> str:
         return f"<Connection {self.number} {self.peer or 'not connected'} {self.broker!r}>"
+
+    @property
+    def number(self) -> str:
+        """Stands for this connection in the log."""
+        if self._number is None:
+            self._number = secrets.token_hex(4)
+        return self._number
 
     # For applications.
 
@@ -182,6 +192,17 @@ class Connection(asyncio.Protocol):
 
     # For servers and clients of this package.
 
+    @property
+    def ready(self) -> asyncio.Future[None]:
+        """Done once a dialect is agreed on; fails with what prevented it."""
+        if self._ready is None:
+            self._ready = self.loop.create_future()
+            if self._is_ready:
+                self._ready.set_result(None)
+            elif self.is_closed:
+                self._fail_ready(self._ready)
+        return self._ready
+
     async def drain(self) -> None:
         """Start no further methods of the peer's, and return once none runs."""
         await self._runner.drain()
@@ -202,7 +223,12 @@ class Connection(asyncio.Protocol):
         self.peer = _address(transport)
         _keep_alive(transport, self._settings.limits.silence_seconds)
         self._outbox.attach(self._transport)
-        log.debug("connected", extra=self._fields("connection.made"))
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("connected", extra=self._fields("connection.made"))
+        if self._listens:
+            seconds = self._settings.limits.handshake_seconds
+            why = f"no dialect was agreed on within Limits.handshake_seconds={seconds}"
+            self._hurry = self.loop.call_later(seconds, self.abort, why)
         if self._on_made is not None:
             self._on_made(self)
         self._outbox.flush()
@@ -228,12 +254,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
-        for timer in (self._giving_up, self._watch):
-            if timer is not None:
-                timer.cancel()
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+        if self._round is not None:
+            self._round.discard(self)
         self._disconnected = True
         self._note_end()
-        log.debug("disconnected", extra=self._fields("connection.lost"))
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("disconnected", extra=self._fields("connection.lost"))
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -271,10 +299,14 @@ class Connection(asyncio.Protocol):
             except Exception as error:
                 log.error("no root object for a new connection", exc_info=error, extra=self._fields("root.failed"))
                 raise ProtocolError("the application has no root object for this connection") from error
-        if not self.ready.done():
-            self.ready.set_result(None)
+        self._is_ready = True
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
         if self.broker.pings:
-            self._watch_in_time()
+            self._round = watch(self.loop, self, self._settings.limits.silence_seconds / LOOKS)
 
     def _tell_stopped(self, event: StoppedObserving) -> None:
         stopped = hook(event.cacheable, "stopped_observing")
@@ -287,11 +319,8 @@ class Connection(asyncio.Protocol):
 
     # Signs of life, where the dialect has a word for them.
 
-    def _watch_in_time(self) -> None:
-        self._watch = self.loop.call_later(self._settings.limits.silence_seconds / 3, self._look_for_life)
-
-    def _look_for_life(self) -> None:
-        """Ask a peer that has been silent for a third of the time for a sign of life; the next time it is dead."""
+    def look_for_life(self) -> None:
+        """Ask a peer that has been silent since the last look for a sign of life; at the next one it is dead."""
         if self._heard:
             self._heard, self._asked = False, False
         elif not self._asked:
@@ -300,8 +329,6 @@ class Connection(asyncio.Protocol):
             self._outbox.flush()
         else:
             self.abort(f"no sign of life within Limits.silence_seconds={self._settings.limits.silence_seconds}")
-            return
-        self._watch_in_time()
 
     # What its outbox needs.
 
@@ -318,6 +345,18 @@ class Connection(asyncio.Protocol):
     translator = DECODED
     reference_class = RemoteReference
     observer_class = CacheObserver
+
+    def check_room(self) -> None:
+        """Raise Overloaded where so much waits to be sent that no call can be made."""
+        self._outbox.check_room()
+
+    def knock(self) -> None:
+        """There are releases to send."""
+        self._outbox.knock()
+
+    def drowning(self) -> bool:
+        """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
+        return self._outbox.drowning()
 
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
@@ -356,12 +395,22 @@ class Connection(asyncio.Protocol):
         for call, error in lost.calls:
             call.fail(error)
         self._outbox.lose(reason)
-        if not self.ready.done():
-            self.ready.set_exception(self._ending or ConnectFailed(reason))
-            self.ready.exception()  # where nobody waits for it, that is no news
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+        if not self._is_ready:
+            self._ending = self._ending or ConnectFailed(reason)
+            if self._ready is not None and not self._ready.done():
+                self._fail_ready(self._ready)
         self.loop.call_soon(self._give_notices, lost)
 
+    def _fail_ready(self, ready: asyncio.Future[None]) -> None:
+        ready.set_exception(self._ending or ConnectFailed("the connection has ended"))
+        ready.exception()  # where nobody waits for it, that is no news
+
     def _give_notices(self, lost: Lost) -> None:
+        if self._on_lost is not None:
+            self._on_lost(self)
         for stopped in lost.observers:
             self._tell_stopped(stopped)
         while (notice := self.broker.take_notice()) is not None:

@@ -38,9 +38,13 @@ class Host(Protocol):
 
     loop: asyncio.AbstractEventLoop
     broker: Broker
-    number: str
     peer: str
     unsafe_tracebacks: bool
+
+    @property
+    def number(self) -> str:
+        """Stands for the connection in the log."""
+        ...
 
     def schedule_flush(self) -> None:
         """There is something to send."""
@@ -112,6 +116,21 @@ def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
 class Runner:
     """Runs the calls of one peer: in the order made, many at a time, each answered when it ends."""
+
+    __slots__ = (
+        "_admission",
+        "_arrivals",
+        "_broker",
+        "_drained",
+        "_due",
+        "_gone",
+        "_host",
+        "_overdue",
+        "_serving",
+        "_starting",
+        "_tasks",
+        "_timers",
+    )
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -267,7 +286,7 @@ class Runner:
         if call.deadline is not None:
             self._end_timer(call)
         self._admission.end()
-        if self._arrivals.ready or self._admission.waiting:
+        if self._arrivals.ready or self._admission.queue:
             self._start_next()
         if self._drained is not None and not self._admission.running and not self._drained.done():
             self._drained.set_result(None)

@@ -46,6 +46,26 @@ class Outbox:
     when the transport has sent the one before, so that other messages pass between them.
     """
 
+    __slots__ = (
+        "_batch",
+        "_books",
+        "_broker",
+        "_crowded",
+        "_host",
+        "_is_bulky",
+        "_is_due",
+        "_limit",
+        "_loop",
+        "_most_bulk",
+        "_outgoing",
+        "_paused",
+        "_pending",
+        "_thread",
+        "_transport",
+        "_waiting",
+        "held_back",
+    )
+
     def __init__(self, loop: asyncio.AbstractEventLoop, broker: Broker, host: Host) -> None:
         self.held_back = False
         """Whether whoever reads from the peer at this moment will flush when it is done."""

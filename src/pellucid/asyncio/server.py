@@ -102,6 +102,8 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._bound: list[str] = []
         self._closed = False
+        # Made once: each connection has them.
+        self._on_made, self._on_lost = self._admit_connection, self.connections.discard
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -177,19 +179,19 @@ class Server:
         return f"<Server {' '.join(self._bound) or 'not listening'} connections={len(self.connections)}>"
 
     def _accept(self) -> Connection:
-        return Connection(self._settings, listens=True, root_for=self._root_for, on_made=self._admit_connection)
+        return Connection(
+            self._settings,
+            listens=True,
+            root_for=self._root_for,
+            on_made=self._on_made,
+            on_lost=self._on_lost,
+        )
 
     def _admit_connection(self, connection: Connection) -> None:
         if self._closed:  # its TLS handshake outlasted the server
             connection.abort("the server is closed", level=logging.DEBUG)
             return
         self.connections.add(connection)
-        connection.notify_on_disconnect(lambda: self.connections.discard(connection))
-        seconds = self._settings.limits.handshake_seconds
-        hurry = connection.loop.call_later(
-            seconds, connection.abort, f"no dialect was agreed on within Limits.handshake_seconds={seconds}"
-        )
-        connection.ready.add_done_callback(lambda _: hurry.cancel())
 
     def _add(self, server: asyncio.Server, url: str) -> None:
         self._servers.append(server)

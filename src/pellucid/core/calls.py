@@ -216,9 +216,11 @@ class PendingCalls:
 class Admission:
     """How many of the peer's methods run at a time: the others wait in order, and beyond that are refused."""
 
+    __slots__ = ("_waiting_bytes", "held", "limits", "queue", "running")
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.waiting: deque[MethodCall] | None = None
+        self.queue: deque[MethodCall] | None = None
         """Calls that wait for their turn, where any ever did."""
         self._waiting_bytes = 0
         self.running = 0
@@ -226,23 +228,28 @@ class Admission:
         self.held = False
         """Whether no further call may start: the peer does not read what it is sent."""
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for their turn."""
+        return len(self.queue or ())
+
     def arrive(self, call: MethodCall) -> bool:
         """Whether `call` may run now; otherwise it waits for `next`.
 
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if not self.waiting and self.running < self.limits.running_calls and not self.held:
+        if not self.queue and self.running < self.limits.running_calls and not self.held:
             self.running += 1
             return True
         limits = self.limits
-        if self.waiting is None:
-            self.waiting = deque()
-        if len(self.waiting) >= limits.waiting_calls:
+        if self.queue is None:
+            self.queue = deque()
+        if len(self.queue) >= limits.waiting_calls:
             raise TooManyCalls("waiting_calls", limits.waiting_calls)
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             raise TooManyCalls("waiting_bytes", limits.waiting_bytes, self._waiting_bytes + call.size)
-        self.waiting.append(call)
+        self.queue.append(call)
         self._waiting_bytes += call.size
         return False
 
@@ -252,8 +259,8 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        while self.waiting and self.running < self.limits.running_calls and not self.held:
-            call = self.waiting.popleft()
+        while self.queue and self.running < self.limits.running_calls and not self.held:
+            call = self.queue.popleft()
             self._waiting_bytes -= call.size
             if not call.ended:  # given up while it waited
                 self.running += 1
@@ -262,5 +269,5 @@ class Admission:
 
     def clear(self) -> None:
         """Forget the calls that wait: their caller is gone."""
-        self.waiting = None
+        self.queue = None
         self._waiting_bytes = 0

@@ -28,7 +28,7 @@ def test_ids_count_up_from_1() -> None:
 def test_a_call_is_taken_once() -> None:
     pending = PendingCalls(Limits())
     call = Promise()
-    pending.add(pending.new_id(), call)
+    pending.enter(call)
     assert pending.take(1) is call
     for unknown in (1, 2, -1, 2**447):
         with pytest.raises(RemoteProtocolError, match="the peer answered a call that is not under way"):
@@ -38,7 +38,7 @@ def test_a_call_is_taken_once() -> None:
 def test_all_calls_are_taken_in_the_order_made_and_none_is_left() -> None:
     pending = PendingCalls(Limits())
     for _ in range(3):
-        pending.add(pending.new_id(), Promise())
+        pending.enter(Promise())
     assert list(pending.take_all()) == [1, 2, 3]
     assert len(pending) == 0
     assert pending.take_all() == {}
@@ -46,19 +46,18 @@ def test_all_calls_are_taken_in_the_order_made_and_none_is_left() -> None:
 
 def test_there_is_room_for_as_many_calls_as_the_limit_says() -> None:
     pending = PendingCalls(Limits(calls_pending=1))
-    pending.check_room()
-    pending.add(pending.new_id(), Promise())
+    pending.enter(Promise())
     with pytest.raises(TooManyCalls, match="calls_pending=1"):
-        pending.check_room()
+        pending.enter(Promise())
     pending.take(1)
-    pending.check_room()
+    pending.enter(Promise())
 
 
 def test_it_is_known_whether_an_early_call_is_still_unanswered() -> None:
     pending = PendingCalls(Limits())
     assert not pending.any_up_to(0)
     for _ in range(3):
-        pending.add(pending.new_id(), Promise())
+        pending.enter(Promise())
     pending.new_id()  # a one-way call is never unanswered
     pending.take(1)
     assert [pending.any_up_to(number) for number in (1, 2, 4)] == [False, True, True]

@@ -18,7 +18,7 @@ pytestmark = each_dialect
 
 
 def make_call(pending: PendingCalls) -> None:
-    pending.add(pending.new_id(), Promise())
+    pending.enter(Promise())
 
 
 def parting(*, calls: int) -> tuple[Parting[str], PendingCalls]:

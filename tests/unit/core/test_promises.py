@@ -359,7 +359,7 @@ def test_nothing_is_left_of_calls_that_waited() -> None:
     del call
     gc.collect()
     assert gone() is None
-    assert scene.pair.client.broker.promises._queues == {}
+    assert not scene.pair.client.broker.calling.promises.is_queueing
 
 
 # A program is a list of calls. Each is aimed at one of the references there are, or at the result of one of three calls
@@ -389,4 +389,4 @@ def test_calls_of_one_object_arrive_in_the_order_made_and_none_waits_for_ever(
     for aim in range(len(targets)):
         arrived = [number for number in scene.noted if plan[number][0] == aim]
         assert arrived == [number for number, each in enumerate(plan) if each[0] == aim]
-    assert scene.pair.client.broker.promises._queues == {}
+    assert not scene.pair.client.broker.calling.promises.is_queueing

@@ -374,7 +374,7 @@ class Recorder:
         self.limits = Limits()
 
     def note(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
-        self.calls.append((right.live_target().id, name, args, kwargs, options))
+        self.calls.append((right.live_target().export_id, name, args, kwargs, options))
 
     def release(self, reference: RemoteReference) -> bool:
         return True
@@ -464,7 +464,7 @@ def test_what_is_sent_through_any_other_reference_is_seen_by_nobody_in_particula
     pair = Pair(desk)
     pair.call(pair.root, "keep", Referenceable())
     (kept,) = desk.kept
-    assert kept.target.perspective is None
+    assert kept.perspective is None
 
 
 # Order.

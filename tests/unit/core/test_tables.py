@@ -8,6 +8,7 @@ import pytest
 
 from pellucid.core.calls import PendingCalls
 from pellucid.core.references import RemoteReference
+from pellucid.core.parting import Parting
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import Error, RemoteProtocolError
 from pellucid.flavors.referenceable import Referenceable, Root
@@ -26,8 +27,8 @@ def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceab
     """Exports with one object under the number 1, while some calls are under way."""
     pending = PendingCalls(Limits())
     for _ in range(calls):
-        pending.add(pending.new_id(), Promise())
-    exports, obj = Exports(pending), Referenceable()
+        pending.enter(Promise())
+    exports, obj = Exports(Parting(pending)), Referenceable()
     exports.add(obj, 1)
     for _ in range(receipts):
         exports.count_up(1)
@@ -81,7 +82,7 @@ def test_a_published_object_is_found_by_name_and_not_counted() -> None:
 
 
 def test_objects_with_one_identity_are_one_object() -> None:
-    exports = Exports(PendingCalls(Limits()))
+    exports = Exports(Parting(PendingCalls(Limits())))
     first = Twin()
     exports.add(first, 7)
     assert exports.find(Twin()) == 7

@@ -124,7 +124,8 @@ class NativeDialect:
         match expression:
             case [Kind.HELLO, int(version), list(features), *_] if version >= 1:
                 self.version = min(version, VERSION)
-                self.features = frozenset(FEATURES).intersection(name for name in features if type(name) is str)
+                known = {name for name in features if type(name) is str}.intersection(FEATURES)
+                self.features = frozenset(known) if known else NO_FEATURES
                 self.greeted = True
             case _:
                 raise RemoteProtocolError("the peer did not say first which version it speaks")
