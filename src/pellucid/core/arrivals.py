@@ -45,8 +45,8 @@ class BatchRun:
 class Incoming(Call):
     """A call of the peer's that waits, or that others of its calls wait for."""
 
-    def __init__(self, maker: Maker, arrivals: Arrivals, message: MethodCall | None) -> None:
-        super().__init__(maker, message.name if message is not None else "a call")
+    def __init__(self, maker: Maker, arrivals: Arrivals, name: str, message: MethodCall | None = None) -> None:
+        super().__init__(maker, name)
         self.arrivals = arrivals
         self.message = message
         """None where it is answered already."""
@@ -134,8 +134,8 @@ class Arrivals:
         self._promised: dict[int, Incoming] = {}
         self._waiting: dict[int, MethodCall] = {}  # by id()
         self._waiting_bytes = 0
-        # Outcomes: the result or CallFailed, through whose eyes it is seen, and the bytes that it took.
-        self._kept: dict[int, tuple[Any, Any, int]] = {}
+        # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes that it took, and of which method.
+        self._kept: dict[int, tuple[Any, Any, int, str]] = {}
         self._kept_bytes = 0
 
     def enter(self, call_id: int, call: MethodCall | BatchRun) -> None:
@@ -161,7 +161,7 @@ class Arrivals:
             return
         if self._promises is None:
             self._promises = Promises(self)
-        incoming = Incoming(self._promises, self, call)
+        incoming = Incoming(self._promises, self, call.name, call)
         try:
             args = tuple(map(self._promise, call.args))
             kwargs = {name: self._promise(value) for name, value in call.kwargs.items()}
@@ -182,7 +182,7 @@ class Arrivals:
         if isinstance(outcome, CallFailed):
             outcome = _without_frames(outcome)
         self.running.pop(call_id, None)
-        self._kept[call_id] = outcome, call.perspective, size
+        self._kept[call_id] = outcome, call.perspective, size, call.name
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._shed()
@@ -257,12 +257,12 @@ class Arrivals:
             return promise
         running = self.running.get(call_id)
         if isinstance(running, MethodCall):
-            promise = self._promised[call_id] = Incoming(self._maker, self, running)
+            promise = self._promised[call_id] = Incoming(self._maker, self, running.name, running)
             return promise
         if call_id not in self._kept:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
-        outcome, perspective, _ = self._kept[call_id]
-        promise = Incoming(self._maker, self, None)
+        outcome, perspective, _, name = self._kept[call_id]
+        promise = Incoming(self._maker, self, name)
         _settle(promise, outcome, perspective)
         return promise
 
