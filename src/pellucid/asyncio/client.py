@@ -10,7 +10,7 @@ from typing import Any
 
 from pellucid.asyncio.connection import Connection, Settings
 from pellucid.errors import ConnectFailed, RemoteProtocolError
-from pellucid.flavors.policy import Policy
+from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
 from pellucid.urls import UnixURL, parse_url
@@ -47,7 +47,7 @@ def connect(
     """
     settings = Settings(
         registry=registry,
-        policy=policy or Policy(),
+        policy=policy or DEFAULT_POLICY,
         limits=limits or Limits(),
         dialects=dialects_named(dialects),
         sharing=sharing_named(sharing),

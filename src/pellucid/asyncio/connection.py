@@ -24,7 +24,7 @@ from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.errors import ConnectFailed, ProtocolError
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.policy import Policy
+from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
@@ -42,7 +42,7 @@ class Settings:
     """What may differ from one server or client to another."""
 
     registry: Registry = DEFAULT_REGISTRY
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = DEFAULT_POLICY
     limits: Limits = field(default_factory=Limits)
     dialects: tuple[DialectClass, ...] = DIALECTS
     unsafe_tracebacks: bool = False

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pellucid.asyncio.connection import Connection, Settings
 from pellucid.auth import Login, Portal, PortalRoot
 from pellucid.flavors.hooks import hook
-from pellucid.flavors.policy import Policy
+from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
@@ -71,7 +71,7 @@ def serve(
         raise ValueError("tls= is given, but no pbs:// URL to use it for")
     settings = Settings(
         registry=registry,
-        policy=policy or Policy(),
+        policy=policy or DEFAULT_POLICY,
         limits=limits or Limits(),
         dialects=dialects_named(dialects),
         sharing=sharing_named(sharing),

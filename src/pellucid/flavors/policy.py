@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.errors import InsecureJelly
 from pellucid.flavors.serializable import qualified_name
 
-__all__ = ["BASIC_TYPES", "Policy", "kind_and_name"]
+__all__ = ["BASIC_TYPES", "DEFAULT_POLICY", "Policy", "kind_and_name"]
 
 BASIC_TYPES = frozenset(
     "None boolean str list tuple dictionary set frozenset decimal datetime date time timedelta uuid".split()
@@ -72,6 +72,10 @@ class Policy:
     def instance_class(self, name: str) -> type | None:
         """The class whose plain instances cross under `name`."""
         return self._instances.get(name)
+
+
+DEFAULT_POLICY = Policy()
+"""What may cross where nothing else is said."""
 
 
 def kind_and_name(thing: object) -> tuple[str, str]:
