@@ -72,7 +72,7 @@ class Call(calls.Call):
         else:
             self.deadline = now + timeout
             why = f"no answer to {self.name!r} within {timeout} s"
-        self._timer = self._line.loop.call_at(self.deadline, lambda: self.fail(DeadlineExceeded(why)))
+        self._timer = self._line.loop.call_at(self.deadline, self._expire, why)
 
     def __repr__(self) -> str:
         state = "under way" if not self._done else "failed" if self._error is not None else "answered"
@@ -91,6 +91,11 @@ class Call(calls.Call):
             self._waiters.remove(waiter)
             if not self._waiters and not self.needed:
                 self.cancel()
+
+    def _expire(self, why: str) -> None:
+        self.fail(DeadlineExceeded(why))
+        # There, too, nobody is to wait behind it: its own clock only bounds a method that runs.
+        self.maker.gave_up(self)
 
     def _wake(self) -> None:
         if self._timer is not None:
