@@ -10,6 +10,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import DeadReferenceError, PBConnectionLost
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
     Gate,
     crowd,
@@ -19,6 +20,8 @@ from tests.unit.asyncio.door import (
     raw_server,
     turns,
 )
+
+pytestmark = each_dialect
 
 
 class Ducks(pb.Cacheable):
@@ -107,6 +110,7 @@ async def test_at_the_end_calls_fail_then_awaiters_run_then_observers_stop_then_
     assert events == ["awaiter", "stopped observing", "first notice, dead=True", "second notice"]
 
 
+@over("none")
 @on_each_loop
 async def test_an_awaiter_that_waits_for_room_runs_before_the_notices_too() -> None:
     events: list[str] = []

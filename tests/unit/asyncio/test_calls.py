@@ -8,8 +8,11 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import CallCancelled, DeadlineExceeded
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import Gate, Sink, on_each_loop, outcome, pair, raw_server, turns
 from tests.unit.asyncio.things import Broken, Things
+
+pytestmark = each_dialect
 
 
 def unnoticed(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -282,6 +285,7 @@ async def test_a_timeout_ends_a_call_that_nobody_awaits() -> None:
         assert call.done
 
 
+@over("none")
 @on_each_loop
 async def test_a_one_way_call_is_done_once_it_is_sent_and_is_never_answered() -> None:
     async with raw_server() as (url, peers), pb.connect(url) as connection:

@@ -10,7 +10,10 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import ConnectFailed, NoCommonDialect, PBConnectionLost, RemoteProtocolError
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, Gate, RawPeer, encoded, on_each_loop, outcome, pair, raw_server
+
+pytestmark = each_dialect
 
 
 @on_each_loop
@@ -84,6 +87,7 @@ async def test_a_unix_socket_that_is_not_there_is_a_connect_failed_with_its_caus
     assert isinstance(error.__cause__, FileNotFoundError)
 
 
+@over("none")
 @on_each_loop
 async def test_a_server_that_never_speaks_is_given_up_in_time() -> None:
     async with raw_server(greet=False) as (url, peers):
@@ -100,6 +104,7 @@ async def test_a_listener_that_accepts_nobody_is_given_up_in_time() -> None:
         await failure_of(url, limits=pb.Limits(connect_seconds=0.05))
 
 
+@over("none")
 @on_each_loop
 async def test_cancelling_whoever_connects_ends_the_attempt() -> None:
     async with raw_server(greet=False) as (url, peers):
@@ -125,6 +130,7 @@ async def failure_at(peer_says: bytes, *, and_hangs_up: bool = False, **options:
         return await connecting
 
 
+@over("none")
 @on_each_loop
 async def test_no_common_dialect_is_a_connect_failed() -> None:
     error = await failure_at(encoded([b"pb", b"native"]), dialects=["none"])
@@ -132,6 +138,7 @@ async def test_no_common_dialect_is_a_connect_failed() -> None:
     assert str(error) == "the peer offers none of the dialects none"
 
 
+@over("none")
 @on_each_loop
 async def test_a_dialect_that_nobody_knows_is_skipped() -> None:
     async with raw_server(greet=False) as (url, peers):
@@ -144,6 +151,7 @@ async def test_a_dialect_that_nobody_knows_is_skipped() -> None:
         await connection.close()
 
 
+@over("none")
 @pytest.mark.parametrize(
     "said",
     [
@@ -163,6 +171,7 @@ async def test_what_does_not_speak_pb_is_a_connect_failed_with_its_cause(said: b
     assert isinstance(error.__cause__, RemoteProtocolError) or isinstance(error, NoCommonDialect)
 
 
+@over("none")
 @pytest.mark.parametrize("said", [b"", b"\x02", encoded([b"pb", b"none"])[:-1]], ids=["nothing", "a byte", "a part"])
 @on_each_loop
 async def test_a_server_that_dies_before_it_has_offered_a_dialect_is_a_connect_failed(said: bytes) -> None:
@@ -170,6 +179,7 @@ async def test_a_server_that_dies_before_it_has_offered_a_dialect_is_a_connect_f
     assert "closed the connection" in str(error)
 
 
+@over("none")
 @on_each_loop
 async def test_a_server_that_dies_once_a_dialect_is_chosen_is_noticed_by_the_first_call() -> None:
     async with raw_server(greet=False) as (url, peers):
@@ -183,6 +193,7 @@ async def test_a_server_that_dies_once_a_dialect_is_chosen_is_noticed_by_the_fir
         await connection.close()
 
 
+@over("none")
 @pytest.mark.parametrize("said", [[b"version", 5], [b"version"], [b"message"], [b"answer", 1, 1], [], 7])
 @on_each_loop
 async def test_a_server_that_does_not_send_its_version_is_cut_off_with_words(
@@ -216,6 +227,7 @@ async def test_a_server_can_call_what_a_client_gave_it() -> None:
         assert await both.client.root.call("call_back", gate) is gate
 
 
+@over("none")
 @on_each_loop
 async def test_bytes_in_single_steps_mean_the_same() -> None:
     async with pb.serve(Gate(), HERE) as server:
@@ -226,7 +238,7 @@ async def test_bytes_in_single_steps_mean_the_same() -> None:
             peer.send_bytes(said[place : place + 1])
             await asyncio.sleep(0)
         assert [await peer.receive() for _ in range(3)] == [
-            [b"pb", b"none"],
+            [b"none", b"pellucid", b"pb"],
             [b"version", 6],
             [b"answer", 1, b"in steps"],
         ]

@@ -11,6 +11,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import DeadReferenceError, PBConnectionLost
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
     HERE,
     LOOPS,
@@ -23,6 +24,8 @@ from tests.unit.asyncio.door import (
     run,
     turns,
 )
+
+pytestmark = each_dialect
 
 
 class Thing(pb.Referenceable):
@@ -225,6 +228,7 @@ async def test_closing_sends_what_waits_to_be_sent() -> None:
         assert [await gate.entered.get() for _ in range(4)] == [0, 1, 2, 3]
 
 
+@over("none")
 @on_each_loop
 async def test_a_peer_that_ends_the_connection_fails_the_calls_under_way() -> None:
     async with raw_server() as (url, peers), pb.connect(url) as connection:
@@ -239,16 +243,17 @@ async def test_a_peer_that_ends_the_connection_fails_the_calls_under_way() -> No
 
 
 @on_each_loop
-async def test_a_connection_says_what_it_is() -> None:
+async def test_a_connection_says_what_it_is(dialect: str) -> None:
     async with pair(Gate()) as both:
         assert both.client.peer == both.server.urls[0].removeprefix("pb://")
-        assert both.client.dialect == both.served.dialect == "pb"
+        assert both.client.dialect == both.served.dialect == dialect
         assert repr(both.client) == (
-            f"<Connection {both.client.number} {both.client.peer} <Broker pb READY exports=0 imports=0 calls=0>>"
+            f"<Connection {both.client.number} {both.client.peer} <Broker {dialect} READY exports=0 imports=0 calls=0>>"
         )
         assert both.client.root is both.client.root
 
 
+@over("none")
 @on_each_loop
 async def test_what_the_peer_does_not_understand_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with raw_server() as (url, peers), pb.connect(url) as connection:

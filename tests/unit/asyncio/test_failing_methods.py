@@ -9,12 +9,15 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import CallCancelled, InsecureJelly, NoSuchMethod, PBConnectionLost, RemoteError
+from tests.dialects import each_dialect
 from tests.unit.asyncio.door import (
     on_each_loop,
     outcome,
     pair,
     turns,
 )
+
+pytestmark = each_dialect
 
 
 class Expected(pb.Error):

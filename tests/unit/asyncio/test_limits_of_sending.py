@@ -10,7 +10,10 @@ import pytest
 import pellucid as pb
 from pellucid.asyncio.connection import Settings
 from pellucid.errors import Overloaded
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import Gate, call_message, encoded, on_each_loop, turns
+
+pytestmark = each_dialect
 
 QUEUED = 10_000
 LIMITS = pb.Limits(queued_bytes=QUEUED, waiting_calls=1)
@@ -69,6 +72,7 @@ def queue(connection: pb.Connection, size: int) -> pb.Call:
     return connection.root.call_with(one_way=True).call("take", bytes(size - around))
 
 
+@over("none")
 @pytest.mark.parametrize(("waiting", "has_room"), [(QUEUED, True), (QUEUED + 1, False)], ids=["at", "past"])
 @on_each_loop
 async def test_a_one_way_call_waits_for_room_where_more_waits_than_the_limit_says(waiting: int, has_room: bool) -> None:
@@ -84,6 +88,7 @@ async def test_a_one_way_call_waits_for_room_where_more_waits_than_the_limit_say
     connection.abort("for the test", level=logging.DEBUG)
 
 
+@over("none")
 @pytest.mark.parametrize(("waiting", "overloaded"), [(2 * QUEUED, False), (2 * QUEUED + 1, True)], ids=["at", "past"])
 @pytest.mark.parametrize("one_way", [False, True], ids=["ordinary", "one-way"])
 @on_each_loop
@@ -108,6 +113,7 @@ async def test_a_call_raises_overloaded_where_more_waits_than_twice_the_limit(
     connection.abort("for the test", level=logging.DEBUG)
 
 
+@over("none")
 @pytest.mark.parametrize(("waiting", "runs"), [(QUEUED, True), (QUEUED + 1, False)], ids=["at", "past"])
 @on_each_loop
 async def test_a_peers_further_calls_wait_where_more_waits_than_the_limit_says(waiting: int, runs: bool) -> None:
@@ -125,6 +131,7 @@ async def test_a_peers_further_calls_wait_where_more_waits_than_the_limit_says(w
     connection.abort("for the test", level=logging.DEBUG)
 
 
+@over("none")
 @pytest.mark.parametrize(("waiting", "lives"), [(2 * QUEUED, True), (2 * QUEUED + 1, False)], ids=["at", "past"])
 @on_each_loop
 async def test_a_peer_that_goes_on_calling_is_cut_off_where_more_waits_than_twice_the_limit(

@@ -11,8 +11,11 @@ import pytest
 import pellucid as pb
 from pellucid.auth.credentials import Anonymous, Password
 from pellucid.errors import ProtocolError, UnauthorizedLogin, UnhandledCredentials
+from tests.dialects import each_dialect
 from tests.unit.asyncio.door import Gate, on_each_loop, outcome, pair
 from tests.unit.asyncio.hall import ALICE, BOB, REGISTRY, Hall, Sheet, portal
+
+pytestmark = each_dialect
 
 # Who gets in.
 

@@ -10,8 +10,11 @@ import pytest
 import pellucid as pb
 from pellucid.auth.challenge import respond
 from pellucid.errors import PBConnectionLost
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, RawPeer, call_message, on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.hall import ALICE, BOB, Hall, SharingHall, SlowPasswords, User, portal, released
+
+pytestmark = each_dialect
 
 
 @on_each_loop
@@ -131,17 +134,19 @@ async def test_a_login_whose_answer_could_not_be_sent_is_logged_out() -> None:
 
 
 @on_each_loop
-async def test_cancelling_a_login_that_is_granted_after_all_logs_out() -> None:
+async def test_cancelling_a_login_that_is_granted_after_all_logs_out(dialect: str) -> None:
     hall, passwords = Hall(), SlowPasswords({"alice": "secret"})
     async with pair(portal(hall, passwords)) as both:
         login = asyncio.ensure_future(both.client.login(ALICE))
         await passwords.asked.wait()
         login.cancel()
         await asyncio.wait([login])
+        await outcome(both.client.root.call("anything"))
         passwords.opened.set()
-        while not hall.left_by:
+        while dialect == "pb" and not hall.left_by:
             await turns(1)
-    assert (hall.came, hall.left_by) == (["alice"], ["alice"])
+    logged_in = ["alice"] if dialect == "pb" else []  # the checker was cancelled
+    assert (hall.came, hall.left_by) == (logged_in, logged_in)
 
 
 @on_each_loop
@@ -169,6 +174,7 @@ async def test_a_logout_may_be_async_and_one_that_raises_stops_no_other(caplog: 
     assert "ZeroDivisionError" in caplog.text
 
 
+@over("none")
 @on_each_loop
 async def test_an_impatient_peer_that_answers_a_challenge_twice_logs_in_once() -> None:
     hall = Hall()

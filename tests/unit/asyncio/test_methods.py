@@ -11,6 +11,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.errors import TooManyCalls
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
     HERE,
     Gate,
@@ -22,6 +23,8 @@ from tests.unit.asyncio.door import (
     pair,
     turns,
 )
+
+pytestmark = each_dialect
 
 
 def in_one_piece(*names: bytes) -> bytes:
@@ -67,6 +70,7 @@ async def test_calls_start_in_the_order_made_whatever_kind_the_methods_are() -> 
         assert steps.started == [f"{number} {kind}" for number, kind in enumerate(kinds)]
 
 
+@over("none")
 @on_each_loop
 async def test_a_plain_method_does_not_overtake_a_coroutine_that_arrived_with_it() -> None:
     steps = Steps()
@@ -325,7 +329,7 @@ async def test_outside_of_a_method_there_is_no_current_call() -> None:
 async def test_methods_that_run_are_cancelled_when_their_caller_vanishes() -> None:
     gate = Gate()
     async with pair(gate) as both:
-        both.client.root.call("wait", "running").cancel()
+        both.client.root.call("wait", "running").notice()
         await gate.entered.get()
         both.client.abort("for the test")
         assert await gate.cancelled.get() == "running"
@@ -335,7 +339,7 @@ async def test_methods_that_run_are_cancelled_when_their_caller_vanishes() -> No
 async def test_methods_that_run_are_finished_where_the_server_says_so(caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()
     async with pair(gate, on_disconnect="finish") as both:
-        both.client.root.call("wait", "running").cancel()
+        both.client.root.call("wait", "running").notice()
         await gate.entered.get()
         both.client.abort("for the test")
         await both.served.wait_closed()
@@ -352,7 +356,7 @@ async def test_calls_that_wait_for_their_turn_are_not_run_once_their_caller_has_
     gate = Gate()
     async with pair(gate, limits=pb.Limits(running_calls=1), on_disconnect=on_disconnect) as both:
         for name in "running", "waiting":
-            both.client.root.call("wait", name).cancel()
+            both.client.root.call("wait", name).notice()
         await gate.entered.get()
         await turns(50)
         both.client.abort("for the test")
@@ -362,6 +366,7 @@ async def test_calls_that_wait_for_their_turn_are_not_run_once_their_caller_has_
     assert gate.entered.empty()
 
 
+@over("none")
 @on_each_loop
 async def test_methods_whose_caller_vanishes_before_their_turn_of_the_loop_do_not_run() -> None:
     steps = Steps()

@@ -12,6 +12,7 @@ import pytest
 import pellucid as pb
 from pellucid.asyncio.connection import Settings
 from pellucid.errors import CallCancelled, DeadlineExceeded, Overloaded, PBConnectionLost
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
     HERE,
     Gate,
@@ -24,6 +25,8 @@ from tests.unit.asyncio.door import (
     raw_server,
     turns,
 )
+
+pytestmark = each_dialect
 
 
 class Ears(asyncio.Transport):
@@ -91,6 +94,7 @@ async def test_answers_to_calls_that_arrive_together_go_out_together() -> None:
     assert ears.heard == [b"".join(encoded([b"answer", number, number]) for number in range(10))]
 
 
+@over("none")
 @on_each_loop
 async def test_a_one_way_call_waits_for_room_and_goes_on_when_the_peer_reads() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -103,6 +107,7 @@ async def test_a_one_way_call_waits_for_room_and_goes_on_when_the_peer_reads() -
         assert await task is None
 
 
+@over("none")
 @pytest.mark.parametrize(("queued_bytes", "size"), [(10_000, 1000), (10_000, 50_000), (200_000, 600_000)])
 @on_each_loop
 async def test_whoever_awaits_each_one_way_call_is_never_overloaded(queued_bytes: int, size: int) -> None:
@@ -121,6 +126,7 @@ async def test_whoever_awaits_each_one_way_call_is_never_overloaded(queued_bytes
         await asyncio.gather(send_all(), receive_all())
 
 
+@over("none")
 @on_each_loop
 async def test_beyond_twice_the_limit_a_call_raises_overloaded_synchronously_and_nothing_more_is_queued() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -136,6 +142,7 @@ async def test_beyond_twice_the_limit_a_call_raises_overloaded_synchronously_and
             connection.root.call("anything")
 
 
+@over("none")
 @on_each_loop
 async def test_an_overloaded_connection_takes_calls_again_when_the_peer_has_read() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -152,6 +159,7 @@ async def test_an_overloaded_connection_takes_calls_again_when_the_peer_has_read
         assert await call == 42
 
 
+@over("none")
 @on_each_loop
 async def test_a_timeout_ends_a_call_to_a_peer_that_does_not_read() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -163,6 +171,7 @@ async def test_a_timeout_ends_a_call_to_a_peer_that_does_not_read() -> None:
         assert isinstance(await outcome(one_way.call("take")), DeadlineExceeded)
 
 
+@over("none")
 @on_each_loop
 async def test_a_call_to_a_peer_that_does_not_read_can_be_given_up() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -174,6 +183,7 @@ async def test_a_call_to_a_peer_that_does_not_read_can_be_given_up() -> None:
             assert isinstance(await task, CallCancelled)
 
 
+@over("none")
 @on_each_loop
 async def test_cancelling_whoever_waits_for_room_abandons_the_call(caplog: pytest.LogCaptureFixture) -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -188,6 +198,7 @@ async def test_cancelling_whoever_waits_for_room_abandons_the_call(caplog: pytes
     assert "never awaited" not in caplog.text
 
 
+@over("none")
 @on_each_loop
 async def test_whoever_waits_for_room_is_told_when_the_connection_ends() -> None:
     async with raw_server() as (url, peers), pb.connect(url, limits=LIMITS) as connection:
@@ -214,6 +225,7 @@ class Tickers(pb.Root):
         return self.ticker
 
 
+@over("none")
 @on_each_loop
 async def test_updates_of_observers_obey_the_same_rule() -> None:
     tickers = Tickers()
@@ -250,6 +262,7 @@ class Generous(Gate):
         return self.remote_much()
 
 
+@over("none")
 @pytest.mark.parametrize("method", [b"much", b"much_later"])
 @on_each_loop
 async def test_the_further_calls_of_a_peer_that_does_not_read_wait_until_it_does(method: bytes) -> None:
@@ -268,6 +281,7 @@ async def test_the_further_calls_of_a_peer_that_does_not_read_wait_until_it_does
         await peer.close()
 
 
+@over("pb")
 @pytest.mark.parametrize("method", [b"much", b"no_such_method"])
 @on_each_loop
 async def test_a_peer_that_floods_calls_and_reads_nothing_is_cut_off_and_others_are_served(

@@ -12,7 +12,10 @@ import pytest
 import pellucid as pb
 from pellucid.asyncio.paging import PAGE_BYTES
 from pellucid.errors import LimitExceeded, PBConnectionLost
+from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, Gate, RawPeer, call_message, on_each_loop, outcome, pair, raw_server, turns
+
+pytestmark = each_dialect
 
 
 class Library(Gate):
@@ -212,6 +215,7 @@ async def test_a_connection_lost_during_the_call_ends_the_transfer() -> None:
         assert isinstance(await transfer, PBConnectionLost)
 
 
+@over("none")
 @on_each_loop
 async def test_a_connection_lost_between_two_pages_ends_the_transfer() -> None:
     async with raw_server() as (url, peers), pb.connect(url) as connection:
@@ -229,6 +233,7 @@ async def test_a_connection_lost_between_two_pages_ends_the_transfer() -> None:
         assert "before the last page" in str(error)
 
 
+@over("none")
 @on_each_loop
 async def test_a_sender_is_told_when_the_receiver_is_lost() -> None:
     endless: list[int] = []
@@ -249,6 +254,7 @@ async def test_a_sender_is_told_when_the_receiver_is_lost() -> None:
         assert isinstance(error, PBConnectionLost | pb.DeadReferenceError)
 
 
+@over("none")
 @on_each_loop
 async def test_a_sender_goes_no_faster_than_the_receiver_reads() -> None:
     library = Library([bytes(100_000)] * 300)
