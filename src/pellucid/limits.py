@@ -33,7 +33,9 @@ class Limits:
     """Bytes in what a peer says before a dialect is agreed on: names of dialects. So far nothing is known of it."""
 
     nesting: int = 256
-    """Levels of list inside list in one message. Deeper input would spend our stack, not theirs."""
+    """Levels of list inside list in one message. Deeper input would spend our stack, not theirs. In the native dialect
+    it counts what is not read and written by the codec alone: that stops at 1,024 levels of plain lists and
+    dictionaries."""
 
     elements: int = 1_000_000
     """Wire elements in one message. An empty list is one byte on the wire and 56 in memory."""
