@@ -24,8 +24,11 @@ LAST_CHUNK = 3 << 30
 
 _SMALL = [length.to_bytes(HEADER, "big") for length in range(1024)]
 
-_PIECE_COST = 64
-"""Bytes that a piece of a buffer costs to hold, beside its own."""
+_BUFFER_COST = 64
+"""Bytes that a buffer costs to hold, beside its own, ..."""
+
+_CHEAP = 64 * 1024
+"""... which counts where it is shorter than this. Those that our side sends are not."""
 
 _SHORT = 4096
 """Pieces shorter than this are gathered in one: a peer that sends single bytes must not cost an object for each."""
@@ -109,6 +112,8 @@ class Deframer:
         self._finished: list[bytes] | None = None
         self._pieces: list[bytes | bytearray] | None = None
         self._held = 0
+        # Bytes so far of the buffer that is arriving.
+        self._begun = 0
         # Of the chunk that is arriving: how much of it has not, and whether the buffer ends with it.
         self._missing: int | None = None
         self._is_last = False
@@ -172,12 +177,17 @@ class Deframer:
 
     def _begin_chunk(self, word: int) -> None:
         length = word & _LENGTH
-        self._held += length + _PIECE_COST
+        self._is_last = word >= LAST_CHUNK
+        self._begun += length
+        self._held += length
+        if self._is_last:
+            if self._begun < _CHEAP:
+                self._held += _BUFFER_COST
+            self._begun = 0
         if self._held > self._buffers_most:
             raise LimitBroken("buffer_bytes", self._buffers_most, self._held)
         self._at += HEADER
         self._missing = length
-        self._is_last = word >= LAST_CHUNK
 
     def _take_chunk(self) -> bool:
         """Take what is there of the chunk that is arriving; whether that is all of it."""
