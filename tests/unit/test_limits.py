@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from pellucid.core.references import RemoteReference
-from pellucid.errors import LimitBroken, LimitExceeded, PBConnectionLost, TooManyCalls, TooManyReferences
+from pellucid.errors import Error, LimitBroken, LimitExceeded, PBConnectionLost, TooManyCalls, TooManyReferences
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.limits import Limits
+from pellucid.wire.dialect import Sharing
 from tests.dialects import each_dialect, over
 from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
 from tests.unit.asyncio import (
@@ -31,8 +32,8 @@ from tests.unit.wire import test_limits_on_the_wire
 pytestmark = each_dialect
 
 
-def limited(**limits: Any) -> Settings:
-    return Settings(limits=Limits(**limits))
+def limited(*, sharing: Sharing = "tree", **limits: Any) -> Settings:
+    return Settings(limits=Limits(**limits), sharing=sharing)
 
 
 def test_a_limit_is_changed_in_a_copy() -> None:
@@ -56,6 +57,11 @@ def shared(copies: int) -> list[object]:
 
 def pairs(number: int) -> set[object]:
     return {(index, index) for index in range(number)}
+
+
+def how_shared(make: Callable[[int], object]) -> Sharing:
+    """In what form the native dialect sends what `make` gives."""
+    return "graph" if make is shared else "tree"
 
 
 @over("pb")
@@ -82,7 +88,7 @@ def test_a_value_over_a_limit_of_its_receiver_fails_that_call_alone(
     limits: dict[str, int], make: Callable[[int], object], most: int
 ) -> None:
     ((name, value),) = limits.items()
-    pair = Pair(server=limited(**limits))
+    pair = Pair(server=limited(**limits), client=limited(sharing=how_shared(make)))
     assert len(pair.call(pair.root, "echo", make(most))) == most
     pair.settle()
     with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
@@ -97,7 +103,7 @@ def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
     limits: dict[str, int], make: Callable[[int], object], most: int
 ) -> None:
     ((name, value),) = limits.items()
-    pair = Pair(client=limited(**limits))
+    pair = Pair(client=limited(**limits), server=limited(sharing=how_shared(make)))
     desk: Any = pair.server.published
     desk.kept = [make(most + 1), make(most)]
     assert len(pair.call(pair.root, "take")) == most
@@ -139,9 +145,77 @@ WHOLE: list[tuple[dict[str, int], Callable[[int], Any]]] = [
     ({"nesting": 20}, lambda number: nested(number - 2)),
     ({"elements": 100}, lambda number: [1] * (number - 12)),  # 11 around it, and its tag
 ]
+WHOLE_NATIVE: list[tuple[dict[str, int], Callable[[int], Any]]] = [
+    ({"inline_bytes": 1_000}, lambda number: bytes(number - len(write(call_with(bytes(300)), "pellucid")) + 304)),
+    ({"buffer_bytes": 300_000}, bytes),
+    ({"buffer_bytes": 300_000}, lambda number: [bytes(100_000), bytes(100_000), bytes(number - 200_000)]),
+]
+each_whole_in_native = pytest.mark.parametrize(
+    ("limits", "make"), WHOLE_NATIVE, ids=["inline_bytes", "buffer_bytes", "several buffers"]
+)
+
+
+def call_with(argument: object) -> list[object]:
+    """As `message_with`, in the native dialect."""
+    return [1, 1, "root", "keep", [argument]]
+
+
+@over("pellucid")
+@each_whole_in_native
+def test_a_native_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the_connection(
+    limits: dict[str, int], make: Callable[[int], Any]
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    for piece_bytes in 64 * 1024, 100:
+        pair.client.piece_bytes = piece_bytes
+        assert pair.call(pair.root, "keep", make(value)) is None
+    with pytest.raises(PBConnectionLost):
+        pair.call(pair.root, "keep", make(value + 1))
+    error = pair.server.ended_by
+    assert isinstance(error, LimitBroken)
+    assert (error.limit, error.value, error.asked) == (name, value, value + 1)
+
+
+@over("pellucid")
+@each_whole_in_native
+def test_a_native_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not(
+    limits: dict[str, int], make: Callable[[int], Any]
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(client=limited(**limits))
+    assert pair.call(pair.root, "keep", make(value)) is None
+    sent = len(pair.to_server.carried)
+    with pytest.raises(LimitExceeded) as caught:
+        pair.call(pair.root, "keep", make(value + 1))
+    assert (caught.value.limit, caught.value.value, caught.value.asked) == (name, value, value + 1)
+    assert len(pair.to_server.carried) == sent
+    assert pair.call(pair.root, "keep", make(value)) is None
+
+
+def in_tuples(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = (value,)
+    return value
+
+
+@over("pellucid")
+@pytest.mark.parametrize("limiting", ["sender", "receiver"])
+def test_what_the_codec_does_not_nest_by_itself_may_be_nested_as_deep_as_the_limit_says(limiting: str) -> None:
+    limits = limited(nesting=20)
+    pair = Pair(client=limits) if limiting == "sender" else Pair(server=limits)
+    assert pair.call(pair.root, "keep", in_tuples(20), {1: in_tuples(19)}) is None
+    for deeper in [in_tuples(21)], [{1: in_tuples(20)}], [1, {1: in_tuples(20)}]:
+        with pytest.raises(LimitExceeded, match=r"over Limits.nesting=20"):
+            pair.call(pair.root, "keep", *deeper, {1: 2})
+    assert pair.call(pair.root, "keep", in_tuples(20)) is None
+
+
 each_whole = pytest.mark.parametrize(("limits", "make"), WHOLE, ids=[next(iter(limits)) for limits, _ in WHOLE])
 
 
+@over("pb")
 @each_whole
 def test_a_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the_connection(
     limits: dict[str, int], make: Callable[[int], Any]
@@ -156,6 +230,7 @@ def test_a_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the
     assert (error.limit, error.value) == (name, value)
 
 
+@over("pb")
 @each_whole
 def test_a_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not(
     limits: dict[str, int], make: Callable[[int], Any]
@@ -171,6 +246,7 @@ def test_a_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not(
     assert pair.call(pair.root, "keep", make(value)) is None
 
 
+@over("pb")
 @pytest.mark.parametrize(
     ("limits", "result"),
     [
@@ -192,6 +268,29 @@ def test_a_result_that_makes_a_message_too_large_is_answered_with_the_limit(
     assert not pair.server.is_closed
 
 
+@over("pellucid")
+@pytest.mark.parametrize(
+    ("limits", "result"),
+    [
+        ({"inline_bytes": 1_000}, bytes(1_000)),
+        ({"inline_bytes": 1_000}, [{1: bytes(1_000)}]),
+        ({"buffer_bytes": 100_000}, bytes(100_001)),
+        ({"nesting": 20}, {1: in_tuples(20)}),
+    ],
+    ids=["inline_bytes", "inline_bytes slowly", "buffer_bytes", "nesting"],
+)
+def test_a_result_that_makes_a_native_message_too_large_is_answered_with_the_limit(
+    limits: dict[str, int], result: object
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(server=limited(**limits))
+    desk: Any = pair.server.published
+    desk.kept = [result]
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "give")
+    assert not pair.server.is_closed
+
+
 SENT: list[tuple[dict[str, int], Callable[[int], object], int]] = [
     ({"string_bytes": 300}, lambda number: b"x" * number, 300),
     ({"string_bytes": 300}, lambda number: "x" * number, 300),
@@ -201,6 +300,7 @@ SENT: list[tuple[dict[str, int], Callable[[int], object], int]] = [
 ]
 
 
+@over("pb")
 @pytest.mark.parametrize(("limits", "make", "most"), SENT)
 def test_an_argument_over_a_limit_of_its_sender_fails_that_call_and_nothing_is_sent(
     limits: dict[str, int], make: Callable[[int], Any], most: int
@@ -217,6 +317,7 @@ def test_an_argument_over_a_limit_of_its_sender_fails_that_call_and_nothing_is_s
     assert pair.client.is_empty()
 
 
+@over("pb")
 @pytest.mark.parametrize(("limits", "make", "most"), SENT)
 def test_a_result_over_a_limit_of_its_sender_is_answered_with_the_limit(
     limits: dict[str, int], make: Callable[[int], Any], most: int
@@ -228,6 +329,77 @@ def test_a_result_over_a_limit_of_its_sender_is_answered_with_the_limit(
     with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
         pair.call(pair.root, "take")
     assert pair.server.is_empty()
+
+
+@over("pellucid")
+@pytest.mark.parametrize(
+    ("limits", "make", "most"),
+    [
+        ({"inline_bytes": 300}, lambda number: b"x" * (number - 17), 300),
+        ({"inline_bytes": 300}, lambda number: {1: b"x" * (number - 22)}, 300),
+        ({"buffer_bytes": 100_000}, lambda number: b"x" * number, 100_000),
+        ({"references_exported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
+        ({"references_exported": 3}, lambda number: {1: [Referenceable() for _ in range(number)]}, 3),
+    ],
+)
+def test_an_argument_over_a_limit_of_its_sender_fails_a_native_call_and_nothing_is_sent(
+    limits: dict[str, int], make: Callable[[int], Any], most: int
+) -> None:
+    ((name, value),) = limits.items()
+    pair = Pair(client=limited(**limits))
+    assert pair.call(pair.root, "keep", make(most)) is None
+    pair.call(pair.root, "clear")
+    pair.settle()
+    sent = pair.to_server.said()
+    with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
+        pair.call(pair.root, "echo", Referenceable(), make(most + 1))
+    assert pair.to_server.said() == sent
+    assert pair.client.is_empty()
+
+
+def keeping(pair: Pair) -> list[int]:
+    """Numbers of the calls whose answers the server keeps."""
+    return list(pair.server.broker.arrivals._kept)
+
+
+@over("pellucid")
+def test_as_many_answers_are_kept_as_the_limit_says_and_the_oldest_go_first() -> None:
+    pair = Pair(server=limited(kept_answers=3))
+    calls = [pair.root.call("echo", number) for number in range(3)]
+    pair.pump()
+    assert keeping(pair) == [1, 2, 3]
+    calls.append(pair.root.call("echo", 3))
+    pair.pump()
+    assert keeping(pair) == [2, 3, 4]
+    assert [call.outcome() for call in calls] == [0, 1, 2, 3]
+
+
+@over("pellucid")
+def test_answers_that_are_kept_may_take_as_many_bytes_as_the_limit_says() -> None:
+    size = len(write([5, 1, bytes(500)], "pellucid"))
+    pair = Pair(server=limited(kept_bytes=2 * size))
+    for number in range(2):
+        pair.call(pair.root, "echo", bytes(500))
+        assert len(keeping(pair)) == number + 1
+    pair.call(pair.root, "echo", 1)
+    assert keeping(pair) == [2, 3]
+    pair.call(pair.root, "echo", bytes(2 * size))
+    assert keeping(pair) == []
+    assert pair.call(pair.root, "echo", 1) == 1
+
+
+@over("pellucid")
+def test_a_promise_of_an_answer_that_is_not_kept_any_more_is_an_error_with_words() -> None:
+    pair = Pair(server=limited(kept_answers=1))
+    pair.to_client.held = True
+    first, second = pair.root.call("echo", "first"), pair.root.call("echo", "second")
+    pair.pump()
+    late = [pair.root.call("echo", second), pair.root.call("echo", first)]
+    pair.to_client.held = False
+    pair.pump()
+    assert late[0].outcome() == "second"
+    with pytest.raises(Error, match="its result is not kept any more"):
+        late[1].outcome()
 
 
 @pytest.mark.parametrize("limits", [{"string_bytes": 40}, {"message_bytes": 1_200}])
@@ -291,6 +463,20 @@ def test_a_peer_may_be_misunderstood_as_often_as_the_limit_says(message: object)
 
 HELD_BY: dict[str, list[Callable[..., None]]] = {
     "negotiation_bytes": [test_limits_on_the_wire.test_what_a_stranger_says_is_bounded],
+    "inline_bytes": [
+        test_a_native_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the_connection,
+        test_a_native_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not,
+        test_a_result_that_makes_a_native_message_too_large_is_answered_with_the_limit,
+        test_an_argument_over_a_limit_of_its_sender_fails_a_native_call_and_nothing_is_sent,
+    ],
+    "buffer_bytes": [
+        test_a_native_message_at_a_limit_of_its_receiver_is_served_and_one_past_it_ends_the_connection,
+        test_a_native_message_at_a_limit_of_its_sender_is_sent_and_one_past_it_is_not,
+        test_a_result_that_makes_a_native_message_too_large_is_answered_with_the_limit,
+        test_an_argument_over_a_limit_of_its_sender_fails_a_native_call_and_nothing_is_sent,
+    ],
+    "kept_answers": [test_as_many_answers_are_kept_as_the_limit_says_and_the_oldest_go_first],
+    "kept_bytes": [test_answers_that_are_kept_may_take_as_many_bytes_as_the_limit_says],
     "unknown_messages": [test_a_peer_may_be_misunderstood_as_often_as_the_limit_says],
     "calls_pending": [test_as_many_calls_may_be_unanswered_as_the_limit_says],
     "running_calls": [test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order],

@@ -14,7 +14,10 @@ from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.negotiation import Negotiation
 from pellucid.wire.pb import banana
+from tests.dialects import each_dialect, over
 from tests.pair import Pair, Settings, write
+
+pytestmark = each_dialect
 
 # Banana.
 
@@ -119,6 +122,7 @@ AROUND = 2
 """The message and its arguments are lists as well."""
 
 
+@over("pb")
 @each_wrap
 def test_every_kind_of_value_may_be_nested_as_deep_as_the_limit_says(wrap: Wrap, lists: int) -> None:
     pair = Pair(server=Settings(registry=boxes()))
@@ -127,6 +131,7 @@ def test_every_kind_of_value_may_be_nested_as_deep_as_the_limit_says(wrap: Wrap,
     assert not pair.server.is_closed
 
 
+@over("pb")
 @each_wrap
 def test_no_kind_of_value_that_is_nested_deeper_is_sent(wrap: Wrap, lists: int) -> None:
     pair = Pair()
@@ -135,6 +140,7 @@ def test_no_kind_of_value_that_is_nested_deeper_is_sent(wrap: Wrap, lists: int) 
     assert pair.to_server.said() == []
 
 
+@over("pb")
 @each_wrap
 def test_no_kind_of_value_that_is_nested_deeper_is_received(wrap: Wrap, lists: int) -> None:
     pair = Pair(client=Settings(limits=Limits(nesting=257)))
