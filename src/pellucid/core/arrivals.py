@@ -92,8 +92,8 @@ class Host(Protocol):
         """The object of ours that the peer may call so. Raises Error where there is none."""
         ...
 
-    def find_method(self, call: MethodCall, obj: Any) -> None:
-        """Say in `call` what to run, or why there is nothing."""
+    def find_late(self, call: MethodCall, obj: Any) -> None:
+        """Say in `call`, which has waited, what to run, or why there is nothing."""
         ...
 
     def fail(self, call: MethodCall, error: BaseException) -> None:
@@ -310,7 +310,7 @@ class Arrivals:
         message = call.message
         if self._let_go(message):
             message.args, message.kwargs, message.waits = args, kwargs, False
-            self._host.find_method(message, call.obj)
+            self._host.find_late(message, call.obj)
             if self.ready is None:
                 self.ready = deque()
             self.ready.append(message)

@@ -173,6 +173,13 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
             call.error = told_without_traceback(error)
 
+    def find_late(self, call: MethodCall, obj: Referenceable | None) -> None:
+        """As `find_method`, for a call that has waited: what came with it is seen through whoever is called now."""
+        self.find_method(call, obj)
+        if call.came is not None and call.perspective is not None:
+            for number, count in call.came.items():
+                self._line.books.imports.see_through(number, count, call.perspective)
+
     def brought_back(self, value: Any, perspective: Any) -> Any:
         """What `value`, the result of a call of the peer's, is as an argument of another."""
         if self._loopback is None:

@@ -7,7 +7,7 @@ the call is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -171,12 +171,19 @@ class NativeDialect:
                 raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
             call.args, call.kwargs = args, dict(zip(call.kwargs, named, strict=True))
             reader.finish()
-            if reader.references and not call.waits and not call.to_cache:
-                self._ledger.see_through(reader.references, call.target)  # type: ignore[arg-type]  # it is no promise
+            if reader.references and not call.to_cache:
+                self._see_through(call, reader.references)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             reader.give_back()
             call.args, call.kwargs, call.waits = (), {}, False
             call.error = told_without_traceback(error)
+
+    def _see_through(self, call: MethodCall, references: Mapping[int, int]) -> None:
+        """Have the references that came with `call` seen through whoever is called."""
+        if isinstance(call.target, Promised):
+            call.came = dict(references)  # nobody knows yet
+        else:
+            self._ledger.see_through(references, call.target)
 
     def _read_options(self, call: MethodCall | Batch, options: Any) -> None:
         if options is None:
@@ -233,9 +240,9 @@ class NativeDialect:
             if found != reader.promises:
                 raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
             reader.finish()
-            first = batch.calls[0].target if batch.calls else None
-            if reader.references and isinstance(first, int | bytes):
-                self._ledger.see_through(reader.references, first)
+            if reader.references:
+                for call in batch.calls:
+                    self._see_through(call, reader.references_in([*call.args, *call.kwargs.values()]))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             reader.give_back()
             batch.calls = []

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError, told_without_traceback
+from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.flavors.serializable import Held
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import Promised
 from pellucid.wire.names import broker_error, method_error
@@ -88,6 +90,28 @@ class Reader(Unjellier):
             set_state()
         for finish in self._finishers:
             finish()
+
+    def references_in(self, values: list[Any]) -> dict[int, int]:
+        """Receipts that came with the message, by number, of those references that are among `values`."""
+        found: dict[int, int] = {}
+        waiting, seen = [*values], set[int]()
+        while waiting:
+            value = waiting.pop()
+            cls = type(value)
+            if cls is dict:
+                inner = [*value, *value.values()]
+            elif cls in (list, tuple, set, frozenset):
+                inner = [*value]
+            else:
+                if isinstance(value, Held) and not isinstance(value, RemoteCache):
+                    number = self._ledger.id_at_home(value)
+                    if type(number) is int and number in self.references:
+                        found[number] = self.references[number]
+                continue
+            if id(value) not in seen:
+                seen.add(id(value))
+                waiting += inner
+        return found
 
     def give_back(self) -> None:
         """The message can't be delivered: give back what came with it; what was taken from it releases itself."""
