@@ -163,9 +163,9 @@ class Arrivals:
             self._promises = Promises(self)
         incoming = Incoming(self._promises, self, call.name, call)
         try:
-            args = tuple(map(self._promise, call.args))
-            kwargs = {name: self._promise(value) for name, value in call.kwargs.items()}
-            aim = self._promise(call.target) if isinstance(call.target, Promised) else self._aim(call, incoming)
+            args = tuple(self._promise(value, call) for value in call.args)
+            kwargs = {name: self._promise(value, call) for name, value in call.kwargs.items()}
+            aim = self._promise(call.target, call) if isinstance(call.target, Promised) else self._aim(call, incoming)
         except Error as error:
             self._host.fail(call, error)
             return
@@ -182,6 +182,8 @@ class Arrivals:
         if isinstance(outcome, CallFailed):
             outcome = _without_frames(outcome)
         self.running.pop(call_id, None)
+        if call_id in self._kept:  # a peer may use a number again: it gets the last answer
+            self.seen([call_id])
         self._kept[call_id] = outcome, call.perspective, size, call.name
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
@@ -247,8 +249,11 @@ class Arrivals:
     def gave_up(self, call: Call) -> None:
         """The peer knows of its own calls."""
 
-    def _promise(self, value: Any) -> Any:
-        """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it."""
+    def _promise(self, value: Any, call: MethodCall) -> Any:
+        """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it.
+
+        It is for `call`, which can't wait for itself.
+        """
         if not isinstance(value, Promised):
             return value
         call_id = value.call_id
@@ -256,7 +261,7 @@ class Arrivals:
         if promise is not None:
             return promise
         running = self.running.get(call_id)
-        if isinstance(running, MethodCall):
+        if isinstance(running, MethodCall) and running is not call:
             promise = self._promised[call_id] = Incoming(self._maker, self, running.name, running)
             return promise
         if call_id not in self._kept:
@@ -345,4 +350,3 @@ def _settle(promise: Incoming, outcome: Any, perspective: Any) -> None:
         promise.fail(cast(Exception, outcome.error))
     else:
         promise.succeed(outcome)
-

@@ -226,7 +226,9 @@ class Calling:
         for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
             if target.perspective is not perspective or has_promises(each.args, each.kwargs):
                 return False
-            calls.append(MethodCall(place, target.export_id, each.name, each.args, each.kwargs, True, False, perspective))
+            calls.append(
+                MethodCall(place, target.export_id, each.name, each.args, each.kwargs, True, False, perspective)
+            )
         line = self._line
         if line.books.owes_releases:
             line.send_releases()

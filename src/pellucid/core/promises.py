@@ -28,6 +28,7 @@ from pellucid.errors import (
     NotAReference,
     Overloaded,
     PBConnectionLost,
+    told_without_traceback,
 )
 from pellucid.wire.messages import Promised
 
@@ -160,12 +161,13 @@ class Promises:
         self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> bool:
         """Send `call` now, with promises named that are its arguments. False where that can't be done."""
-        promises = [value for value in (*args, *kwargs.values()) if _is_call(value)]
+        promises = [value for value in (*args, *kwargs.values()) if _is_call(value) and not _is_there(value)]
         if not self.chains or not all(map(self._can_name, promises)):
             return False
         named_args = tuple(map(_named, args))
         named_kwargs = {name: _named(value) for name, value in kwargs.items()}
-        self._host.send_call(call, target, named_args, named_kwargs, options, waits=True)
+        waits = bool(promises) or isinstance(target, Unknown)
+        self._host.send_call(call, target, named_args, named_kwargs, options, waits=waits)
         if not call.done:
             for promise in promises:
                 promise.notice()
@@ -232,6 +234,10 @@ class Promises:
         try:
             self._host.check()
             right, args, kwargs = waiting.take()  # it is released after the call, whoever else still holds it
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise when a result comes back
+            waiting.call.fail(told_without_traceback(error))
+            return
+        try:
             self._host.send_call(waiting.call, right.live_target(), args, kwargs, waiting.options)
         except (DeadReferenceError, LocalProtocolError, Overloaded) as error:
             waiting.call.fail(error)
@@ -376,7 +382,18 @@ class Gathering:
 
 
 def _named(value: Any) -> Any:
-    return Promised(cast(int, value.call_id)) if isinstance(value, Call) else value
+    """What stands for `value` on its way to the peer: of a call its result, where that is there."""
+    if not _is_call(value):
+        return value
+    if _is_there(value):
+        value.notice()
+        return value.outcome()
+    return Promised(cast(int, value.call_id))
+
+
+def _is_there(call: Call) -> bool:
+    """Whether the result of `call` is known here."""
+    return call.done and call.error is None
 
 
 def _is_call(value: object) -> TypeGuard[Call]:
