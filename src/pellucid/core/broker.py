@@ -372,11 +372,20 @@ class Broker:
             size = len(data)
             outgoing.queued_bytes += size
             return size
-        outgoing.add(data, may_pass=not (isinstance(message, _MUST_NOT_PASS) or getattr(message, "waits", False)))
+        call_id = message.call_id if isinstance(message, MethodCall | Batch) else None
+        outgoing.add(data, may_pass=self._may_pass(message), call_id=call_id)
         return len(data) if isinstance(data, bytes) else data.inline_bytes + data.left
 
+    def _may_pass(self, message: Message) -> bool:
+        """Whether `message` can leave before what stands in the lane: see `pellucid.core.outgoing`."""
+        if isinstance(message, MethodCall):
+            return not message.waits
+        if isinstance(message, Cancel):
+            return not self.outgoing.holds(message.call_id)
+        return not isinstance(message, _MUST_NOT_PASS)
 
-_MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Cancel, Seen)
+
+_MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Seen)
 
 _TAKERS: dict[type, Callable[[Broker, Any], Event | None]] = {
     MethodCall: Broker._take_call,

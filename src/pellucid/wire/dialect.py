@@ -22,8 +22,6 @@ Sharing = Literal["tree", "graph"]
 class Bulk(Protocol):
     """A message with large buffers, which leaves in pieces: other messages may leave in between."""
 
-    call_id: int | None
-    """Of the call that it makes, where it makes one."""
     is_barrier: bool
     """Whether what follows may depend on it, and so must not overtake it."""
     inline_bytes: int

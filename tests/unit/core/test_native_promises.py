@@ -320,7 +320,7 @@ def test_a_call_made_once_the_answer_was_seen_goes_to_the_reference() -> None:
     call = first.call("note", 1)
     scene.round_trip()
     assert call.outcome() == 1
-    assert scene.pair.to_server.said()[-1][2] == first.outcome().target.id
+    assert scene.pair.to_server.said()[-1][2] == first.outcome().export_id
 
 
 def test_a_result_that_was_released_can_not_be_called() -> None:
@@ -577,7 +577,7 @@ def test_kept_answers_keep_no_object_alive_that_was_released() -> None:
     scene.finish()
     calls = [scene.root.call("fresh").call("itself") for _ in range(3)]
     scene.pair.pump()
-    (number,) = {call.outcome().target.id for call in calls[:1]}
+    (number,) = {call.outcome().export_id for call in calls[:1]}
     there = weakref.ref(scene.server.broker.books.exports.target(number))
     assert there() is not None
     calls.clear()
@@ -678,13 +678,13 @@ def test_calls_that_wait_are_bounded_in_number_and_in_bytes() -> None:
 
 def test_what_was_never_answered_can_be_seen_and_given_up_without_harm() -> None:
     peer = stranger()
-    peer.say([Kind.SEEN.value, 1, 2, 3], [Kind.CANCEL.value, 7], call_of(1, "echo", 1))
+    peer.say([Kind.SEEN.value, [1, 2, 3]], [Kind.CANCEL.value, 7], call_of(1, "echo", 1))
     assert reply(peer.hear()) == {1: 1}
 
 
 def test_seen_by_forged_numbers_forgets_nothing_else() -> None:
     peer = stranger()
-    peer.say(call_of(1, "echo", 5), [Kind.SEEN.value, -1, 2**70 % 2**63, 0], call_of(2, "echo", promise(1)))
+    peer.say(call_of(1, "echo", 5), [Kind.SEEN.value, [-1, 2**63, 0]], call_of(2, "echo", promise(1)))
     assert reply(peer.hear()) == {1: 5, 2: 5}
 
 
@@ -718,7 +718,7 @@ def test_what_comes_with_a_call_of_a_result_is_seen_as_with_any_other(pipelined:
     door.call("meet", Notes())
     scene.pair.pump()
     (who,) = scene.hall.met
-    assert who.target.perspective == "alice"
+    assert who.perspective == "alice"
 
 
 def test_what_comes_beside_a_promise_is_seen_as_with_any_other_call() -> None:
@@ -728,4 +728,4 @@ def test_what_comes_beside_a_promise_is_seen_as_with_any_other_call() -> None:
     door.call("meet", Notes(), scene.root.call("enter", "bob"))
     scene.pair.pump()
     (who,) = scene.hall.met
-    assert who.target.perspective == "alice"
+    assert who.perspective == "alice"

@@ -422,8 +422,7 @@ class NativeDialect:
             return frame(body)
         # An update must not overtake another, nor anything what it needs to be in the ledger of the peer.
         is_update = isinstance(message, MethodCall) and message.to_cache
-        call_id = message.call_id if isinstance(message, MethodCall | Batch) else None
-        return BufferedMessage(body, buffers, call_id=call_id, is_barrier=entered or is_update)
+        return BufferedMessage(body, buffers, is_barrier=entered or is_update)
 
 
 _CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (

@@ -53,10 +53,8 @@ class BufferedMessage:
         body: bytes,
         buffers: Sequence[bytes | bytearray | memoryview],
         *,
-        call_id: int | None = None,
         is_barrier: bool = False,
     ) -> None:
-        self.call_id = call_id
         self.is_barrier = is_barrier
         self.inline_bytes = HEADER + len(body)
         # Whole buffers still to be sent, the next one last.
