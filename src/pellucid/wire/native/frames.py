@@ -24,11 +24,8 @@ LAST_CHUNK = 3 << 30
 
 _SMALL = [length.to_bytes(HEADER, "big") for length in range(1024)]
 
-_BUFFER_COST = 64
-"""Bytes that a buffer costs to hold, beside its own, ..."""
-
-_CHEAP = 64 * 1024
-"""... which counts where it is shorter than this. Those that our side sends are not."""
+_PIECE_COST = 64
+"""Bytes that a piece of a buffer costs to hold, beside its own: pieces are limited by this, apart from their bytes."""
 
 _SHORT = 4096
 """Pieces shorter than this are gathered in one: a peer that sends single bytes must not cost an object for each."""
@@ -83,6 +80,7 @@ class Deframer:
     __slots__ = (
         "_at",
         "_buffers_most",
+        "_cost",
         "_data",
         "_finished",
         "_held",
@@ -109,9 +107,7 @@ class Deframer:
         # Of the message that is coming: buffers that are whole, and pieces of the next.
         self._finished: list[bytes] | None = None
         self._pieces: list[bytes | bytearray] | None = None
-        self._held = 0
-        # Bytes so far of the buffer that is arriving.
-        self._begun = 0
+        self._held = self._cost = 0
         # Of the chunk that is arriving: how much of it has not, and whether the buffer ends with it.
         self._missing: int | None = None
         self._is_last = False
@@ -171,21 +167,17 @@ class Deframer:
             raise RemoteProtocolError("a message takes a buffer that is not finished")
         self.buffers, self._finished = self._finished or (), None
         self.size += self._held
-        self._held = 0
+        self._held = self._cost = 0
 
     def _begin_chunk(self, word: int) -> None:
         length = word & _LENGTH
-        self._is_last = word >= LAST_CHUNK
-        self._begun += length
         self._held += length
-        if self._is_last:
-            if self._begun < _CHEAP:
-                self._held += _BUFFER_COST
-            self._begun = 0
-        if self._held > self._buffers_most:
-            raise LimitBroken("buffer_bytes", self._buffers_most, self._held)
+        self._cost += _PIECE_COST
+        if self._held > self._buffers_most or self._cost > self._buffers_most:
+            raise LimitBroken("buffer_bytes", self._buffers_most, max(self._held, self._cost))
         self._at += HEADER
         self._missing = length
+        self._is_last = word >= LAST_CHUNK
 
     def _take_chunk(self) -> bool:
         """Take what is there of the chunk that is arriving; whether that is all of it."""

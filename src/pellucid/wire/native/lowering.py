@@ -174,7 +174,9 @@ class Lowering(Jellier):
     # Plain values.
 
     def _buffer(self, value: bytes | bytearray | memoryview) -> Any:
-        if len(value) < OUT_OF_BAND:
+        if type(value) is memoryview and not value.c_contiguous:
+            value = value.tobytes()
+        if (value.nbytes if type(value) is memoryview else len(value)) < OUT_OF_BAND:
             return value
         self.buffers.append(value)
         return with_number(Leaf.BUFFER, len(self.buffers) - 1)
