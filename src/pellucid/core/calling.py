@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from pellucid.core.caches import CacheObserver
@@ -14,7 +13,13 @@ from pellucid.core.outgoing import Outgoing
 from pellucid.core.promises import Gathering, Promises, has_promises
 from pellucid.core.references import CallOptions, Prepared, RemoteReference, Target
 from pellucid.core.states import State
-from pellucid.errors import DeadReferenceError, ForeignReference, NotAReference, told_without_traceback
+from pellucid.errors import (
+    DeadReferenceError,
+    ForeignReference,
+    NotAReference,
+    RemoteProtocolError,
+    told_without_traceback,
+)
 from pellucid.wire.dialect import Dialect
 from pellucid.wire.messages import (
     Answer,
@@ -105,8 +110,7 @@ class Calling:
         call = self.make(self.promises, "gather", options)
         call.takes_errors = takes_errors
         if not self._send_batch(call, prepared, targets):
-            each_options = replace(options, timeout=None)  # the whole has its own
-            call.parts = parts = [self.promises.call(*each.parts, each_options) for each in prepared]
+            call.parts = parts = [self.promises.call(*each.parts, options) for each in prepared]
             Gathering(call, parts).start()
         return call
 
@@ -134,7 +138,7 @@ class Calling:
         """
         call_id = message.call_id
         books = self._line.books
-        message.call = books.pending.take(call_id)
+        message.call = call = books.pending.take(call_id)
         if books.parting.kept:
             books.parting.call_answered()
         if self._chains:
@@ -146,6 +150,8 @@ class Calling:
             self._unseen_bytes += message.size
             if message.brings_home or self._unseen_bytes >= _SEEN_BYTES or (unseen and len(unseen) >= _SEEN_AT_A_TIME):
                 self.tell_seen()
+        if call.gathers is not None and isinstance(message, Answer):
+            return CallFailed(call_id, _wrong_answer(), call=call)
         return message
 
     def batch_answered(self, answer: BatchAnswer) -> Answer | CallFailed:
@@ -153,6 +159,8 @@ class Calling:
         books = self._line.books
         call = books.pending.take(answer.call_id)
         books.parting.call_answered()
+        if call.gathers != len(answer.outcomes):
+            return CallFailed(answer.call_id, _wrong_answer(), call=call)
         failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
         if failed is not None and not call.takes_errors:
             return CallFailed(answer.call_id, failed.error, call=call)
@@ -234,6 +242,7 @@ class Calling:
             line.send_releases()
         pending = line.books.pending
         call_id = 0
+        call.gathers = len(calls)
         try:
             call_id = pending.enter(call)
             batch = Batch(call_id, calls)
@@ -265,3 +274,7 @@ class Calling:
         if value.keeper is not self._line.books:
             raise ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
         return value
+
+
+def _wrong_answer() -> RemoteProtocolError:
+    return RemoteProtocolError("the peer answered calls that were made together with another number of results")

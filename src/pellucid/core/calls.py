@@ -27,6 +27,8 @@ class Call:
     """Whether a call of its result waits here, so that later ones must, too."""
     parts: Sequence[Call] = ()
     """The calls whose results it gathers, where they are calls of their own."""
+    gathers: int | None = None
+    """How many results it gathers in one message; None where it does not."""
     takes_errors = False
     """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
     _done = False

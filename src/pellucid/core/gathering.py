@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pellucid.core.calls import Call, Maker
 from pellucid.core.references import CallOptions, Prepared
+from pellucid.errors import NotAReference
 
 __all__ = ["gather"]
 
@@ -26,18 +27,25 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
         ForeignReference: at once, where the calls are not all of one connection.
     """
     if not prepared:
-        return _Nothing(cast(Maker, None), "gather")
+        nothing = _Nothing()
+        nothing.succeed([])
+        return nothing
     calling = prepared[0].reference.keeper.calling
     return calling.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
 
 
 class _Nothing(Call):
-    """No calls, made together."""
+    """No calls, made together: it is of no connection, and done."""
 
-    def __init__(self, maker: Maker, name: str) -> None:
-        super().__init__(maker, name)
-        self.succeed([])
+    def __init__(self) -> None:
+        super().__init__(cast(Maker, None), "gather")
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
+        """As of any call whose result is no reference."""
+        failed = _Nothing()
+        failed.fail(NotAReference(f"{self.name!r} returned a list: it has no remote {name!r}"))
+        return failed
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from ()
-        return []
+        return self.outcome()

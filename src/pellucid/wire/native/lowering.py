@@ -12,7 +12,7 @@ from typing import Any
 
 from ormsgpack import Ext
 
-from pellucid.errors import InsecureJelly, LimitExceeded, RemoteError
+from pellucid.errors import Error, InsecureJelly, LimitExceeded, RemoteError, told_without_traceback
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.failures import report
@@ -77,8 +77,7 @@ class Lowering(Jellier):
                 case Kind.BATCH:
                     return [*message[:2], [self._call(call, 2) for call in message[2]], *message[3:]]
                 case Kind.BATCH_ANSWER:
-                    failed = [[index, self._told(failure)] for index, failure in message[3]]
-                    return [*message[:2], self._each(message[2], perspectives=perspectives), failed]
+                    return [*message[:2], *self._outcomes(message[2], message[3], perspectives)]
                 case Kind.FAIL:
                     return [*message[:2], self._told(message[2])]
                 case _:
@@ -98,17 +97,54 @@ class Lowering(Jellier):
             lowered.append(named and dict(zip(named, self._each(named.values(), list(named)), strict=True)))
         return lowered + call[at + 2 :]
 
-    def _each(
-        self,
-        values: Iterable[Any],
-        names: Sequence[object] | None = None,
-        perspectives: Sequence[Any] | None = None,
-    ) -> list[Any]:
+    def _outcomes(
+        self, values: list[Any], failures: list[list[Any]], perspectives: list[Any] | None
+    ) -> tuple[list[Any], list[list[Any]]]:
+        """The results in the answer of a batch, and the errors with their places: what can't be sent fails alone."""
+        results: list[Any] = []
+        failed: list[list[Any]] = []
+        for place, value in enumerate(values):
+            if perspectives is not None:
+                self.perspective = perspectives[place]
+            result, error = self._apart(value, self._jelly)
+            results.append(result)
+            if error is not None:
+                failed.append([place, failure_form(error, raised=False, with_traceback=False)])
+        for place, failure in failures:
+            told, error = self._apart(failure, self._told)
+            if error is not None:
+                hindrance = Error(f"a {type(failure).__qualname__}, which can't be sent: {error}"[:500])
+                told = failure_form(hindrance, raised=False, with_traceback=False)
+            failed.append([place, told])
+        return results, failed
+
+    def _apart(self, value: Any, write: Callable[[Any], Any]) -> tuple[Any, Exception | None]:
+        """`value` as `write` writes it; or None and the error, and then nothing of it is left."""
+        exported, caches, new, alive = map(len, (self._exported, self._exported_caches, self._new_caches, self._alive))
+        depth, in_states, buffers = self._depth, self._in_states, len(self.buffers)
+        try:
+            return write(value), None
+        except Again:
+            raise
+        except RecursionError:
+            failed: Exception = LimitExceeded("nesting", self._most)
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            failed = told_without_traceback(error)
+        for export_id in self._exported[exported:]:
+            self._ledger.unexport(export_id)
+        for cache_id in self._exported_caches[caches:]:
+            self._ledger.unexport_cache(cache_id)
+        for seen in self._alive[alive:]:
+            self._seen.pop(id(seen), None)
+        del self._exported[exported:], self._exported_caches[caches:], self._new_caches[new:], self._alive[alive:]
+        del self.buffers[buffers:]
+        self._depth, self._in_states = depth, in_states
+        return None, failed
+
+    def _each(self, values: Iterable[Any], names: Sequence[object] | None = None) -> list[Any]:
         lowered: list[Any] = []
         try:
             for value in values:
-                if perspectives is not None:
-                    self.perspective = perspectives[len(lowered)]
                 lowered.append(self._jelly(value))
         except InsecureJelly as error:
             error.inside(f"[{len(lowered) if names is None else repr(names[len(lowered)])}]")
