@@ -138,6 +138,7 @@ class Runner:
         self._admission = Admission(host.broker.limits)
         self._serving = host.broker.serving
         self._arrivals = host.broker.arrivals
+        self._arrivals.watch = self._watch
         # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
         self._tasks: set[asyncio.Task[None]] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
@@ -156,9 +157,7 @@ class Runner:
             self._refuse(call, error)
             return
         if call.deadline is not None:
-            if self._timers is None:
-                self._timers, self._overdue = {}, set()
-            self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
+            self._watch(call)
         if not may_run:
             return
         if self._due:
@@ -171,6 +170,7 @@ class Runner:
         if not self._stop(call):
             self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
             self._host.schedule_flush()
+            self._end_timer(call)
 
     def hold(self) -> None:
         """Start nothing until `go_on`."""
@@ -218,6 +218,10 @@ class Runner:
 
     def _run(self, call: MethodCall) -> None:
         method = call.method
+        if call.deadline is not None and call.deadline <= self._host.loop.time():
+            self._expire(call)
+            self._end(call)
+            return
         if method is None:
             # The call lets go of its error, whose traceback may hold the call.
             error, call.error = call.error or RemoteProtocolError("nothing to run"), None
@@ -285,6 +289,7 @@ class Runner:
     def _end(self, call: MethodCall) -> None:
         if call.deadline is not None:
             self._end_timer(call)
+            call.deadline = None  # what the method started, and what goes on after it, has all the time there is
         self._admission.end()
         if self._arrivals.ready or self._admission.queue:
             self._start_next()
@@ -316,14 +321,30 @@ class Runner:
         task.cancel()
         return True
 
+    def _watch(self, call: MethodCall) -> None:
+        """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
+        if self._timers is None:
+            self._timers, self._overdue = {}, set()
+        if call.deadline is not None and id(call) not in self._timers:
+            self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
+
     def _expire(self, call: MethodCall) -> None:
         """The caller of `call` does not wait any longer."""
-        if self._timers is None or self._overdue is None or call.ended:
-            return  # its caller is gone, or it is answered
+        if self._timers is None or self._overdue is None:
+            return  # its caller is gone
+        self._timers.pop(id(call), None)
+        if call.ended:
+            return
         self._overdue.add(id(call))
-        if not self._stop(call):
-            self._tell(call, self._why_cancelled(call))
-            self._host.schedule_flush()
+        if self._stop(call):
+            return
+        why = self._why_cancelled(call)
+        self._overdue.discard(id(call))
+        if not self._arrivals.give_up(call, why):
+            self._tell(call, why)
+        self._host.schedule_flush()
+        if self._arrivals.ready:
+            self._start_next()  # calls that waited behind it
 
     def _end_timer(self, call: MethodCall) -> None:
         if self._timers is not None and self._overdue is not None:

@@ -9,6 +9,7 @@ holds, and waits by the same rules (`pellucid.core.promises`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from pellucid.core.calls import Call, Maker
@@ -119,6 +120,7 @@ class Arrivals:
         "limits",
         "ready",
         "running",
+        "watch",
     )
 
     def __init__(self, limits: Limits, host: Host) -> None:
@@ -126,13 +128,15 @@ class Arrivals:
         """Calls that are not answered, by number."""
         self.ready: deque[MethodCall] | None = None
         """Calls that have waited, and may run now, where there are any."""
+        self.watch: Callable[[MethodCall], None] | None = None
+        """A door that keeps deadlines puts here what it does about a call that waits and has one; see `give_up`."""
         self.limits = limits
         self._host = host
         # These are there once a call has waited.
         self._promises: Promises | None = None
         # Promises of calls that are not answered, where another call waits for them or they wait themselves.
         self._promised: dict[int, Incoming] = {}
-        self._waiting: dict[int, MethodCall] = {}  # by id()
+        self._waiting: dict[int, Incoming] = {}  # by id() of the call
         self._waiting_bytes = 0
         # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes that it took, and of which method.
         self._kept: dict[int, tuple[Any, Any, int, str]] = {}
@@ -170,11 +174,13 @@ class Arrivals:
             self._host.fail(call, error)
             return
         call.args, call.kwargs = (), {}
-        self._waiting[id(call)] = call
+        self._waiting[id(call)] = incoming
         self._waiting_bytes += call.size
         if call.wants_answer and call.batch is None:
             self._promised[call.call_id] = incoming
         self._promises.wait(incoming, aim, args, kwargs)
+        if call.deadline is not None and self.watch is not None and id(call) in self._waiting:
+            self.watch(call)
 
     def answered(self, call: MethodCall, outcome: Any, size: int) -> None:
         """`call` was answered with `outcome`, a result or `CallFailed`, in a message of so many bytes."""
@@ -204,18 +210,20 @@ class Arrivals:
         """The peer has given up that call, or batch: those that wait fail; returns those that have gone on."""
         entry = self.running.get(call_id)
         calls = [] if entry is None else [entry] if isinstance(entry, MethodCall) else entry.calls
-        return [call for call in calls if not call.ended and not self.give_up(call)]
+        gone_on: list[MethodCall] = []
+        for call in reversed(calls):  # none is to go on because one that it waited behind was given up
+            why = CallCancelled(f"the call of {call.name!r} was cancelled before it began")
+            if not call.ended and not self.give_up(call, why):
+                gone_on.append(call)
+        gone_on.reverse()
+        return gone_on
 
-    def give_up(self, call: MethodCall) -> bool:
-        """Fail `call`, where it waits; whether it did."""
-        if id(call) not in self._waiting:
+    def give_up(self, call: MethodCall, error: Exception) -> bool:
+        """Fail `call` with `error`, where it waits; whether it did."""
+        incoming = self._waiting.get(id(call))
+        if incoming is None:
             return False
-        promise = self._promised.get(call.call_id) if call.batch is None else None
-        error = CallCancelled(f"the call of {call.name!r} was cancelled before it began")
-        if promise is not None:
-            promise.fail(error)
-        else:
-            self.can_not_run(call, error)
+        incoming.fail(error)
         return True
 
     def can_not_run(self, call: MethodCall, error: Exception) -> None:

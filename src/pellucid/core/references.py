@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Protocol
 
 from pellucid.core.calls import Call
@@ -34,6 +35,10 @@ class CallOptions:
     """Seconds until the call ends in DeadlineExceeded; None for no end."""
     one_way: bool = False
     """Whether no answer is wanted: the call is done, with None, once it is sent."""
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and isnan(self.timeout):
+            raise ValueError("a timeout is a number of seconds")
 
 
 NO_OPTIONS = CallOptions()
@@ -179,7 +184,11 @@ class RemoteReference(Held):
         """The same reference with options: ``await reference.call_with(timeout=2.0).call("name", ...)``.
 
         `timeout` is in seconds, and covers what the method calls in turn, whoever is asked. In the native dialect the
-        method is told, and cancelled when its time is up; over the PB dialects it runs on, and its answer is thrown away. With `one_way` no answer is wanted, and errors of the method are only known there.
+        method is told, and cancelled when its time is up; over the PB dialects it runs on, and its answer is thrown
+        away. With `one_way` no answer is wanted, and errors of the method are only known there.
+
+        Raises:
+            ValueError: `timeout` is no number.
         """
         return Configured(self, CallOptions(timeout, one_way))
 

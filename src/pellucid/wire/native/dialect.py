@@ -50,6 +50,9 @@ NO_FEATURES: frozenset[str] = frozenset()
 _TIMEOUT = "timeout"
 """The option of a call that says for how many seconds its caller still waits."""
 
+_LONGEST = 1 << 62
+"""Seconds that are as good as any longer time: an int from a peer may be too long for a float."""
+
 
 class NativeDialect:
     """Frames of msgpack."""
@@ -191,8 +194,10 @@ class NativeDialect:
         if type(options) is not dict:
             raise RemoteProtocolError("the options of a call are no map")
         for name, value in options.items():
-            if name == _TIMEOUT and type(value) in (int, float) and isfinite(value):
-                call.timeout = max(0.0, float(value))
+            if name == _TIMEOUT and type(value) is int:
+                call.timeout = float(min(max(0, value), _LONGEST))
+            elif name == _TIMEOUT and type(value) is float and isfinite(value):
+                call.timeout = max(0.0, value)
             elif name.startswith(REQUIRED):
                 call.error = Error(f"the call needs the option {name[:100]!r}, which is not known here")
 
