@@ -135,6 +135,8 @@ def _write_timedelta(value: datetime.timedelta) -> Ext:
 
 
 def _read_timedelta(body: bytes) -> datetime.timedelta:
+    if len(body) != _TIMEDELTA.size:
+        raise RemoteProtocolError("a timedelta is three numbers of four bytes")
     days, seconds, microseconds = _TIMEDELTA.unpack(body)
     return datetime.timedelta(days, seconds, microseconds)
 
