@@ -203,9 +203,7 @@ class _Builder:
         ((form, body),) = notation.items()
         match form:
             case "shared":
-                number, inner = body
-                value = self.build(inner, number)
-                self._shared[number] = value
+                value = self._shared[body[0]] = self.build(body[1], body[0])
                 return value
             case "again":
                 return self._shared[body]
@@ -384,7 +382,8 @@ class _Teller:
                 return {"failure": {"name": told.name, "text": told.text}}
             case type():
                 return {"named": f"class:{value.__module__}.{value.__qualname__}"}
-        raise AssertionError(f"a {type(value)} has no notation")
+            case _:
+                raise AssertionError(f"a {type(value)} has no notation")
 
 
 def _parts(value: Any) -> list[Any]:
@@ -455,7 +454,8 @@ def message_of(notation: Json, ledger: EchoLedger) -> messages.Message:  # noqa:
             return messages.Pong(said["number"])
         case Kind.NOT_UNDERSTOOD:
             return messages.NotUnderstood(said["what"])
-    raise AssertionError(f"no {kind.name} is sent by itself")
+        case _:
+            raise AssertionError(f"no {kind.name} is sent by itself")
 
 
 def _call(said: Json, build: Callable[[Json], Any], number: int) -> messages.MethodCall:
