@@ -120,9 +120,12 @@ class Broker:
 
     @limits.setter
     def limits(self, limits: Limits) -> None:
-        self.books.limits = self.books.pending.limits = self.arrivals.limits = limits
+        self.books.limits = self.books.pending.limits = limits
+        self.serving.bound(limits)
         if self._negotiation is not None:
             self._negotiation.bound(limits)
+        if self._dialect is not None:
+            self._dialect.bound(limits)
 
     # Bytes in, events out.
 

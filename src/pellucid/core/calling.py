@@ -164,7 +164,10 @@ class Calling:
         failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
         if failed is not None and not call.takes_errors:
             return CallFailed(answer.call_id, failed.error, call=call)
-        outcomes = [outcome.error if isinstance(outcome, CallFailed) else outcome for outcome in answer.outcomes]
+        outcomes = [
+            call.among_results(outcome.error) if isinstance(outcome, CallFailed) else outcome  # type: ignore[arg-type]
+            for outcome in answer.outcomes
+        ]
         return Answer(answer.call_id, outcomes, call=call)
 
     def tell_seen(self) -> None:

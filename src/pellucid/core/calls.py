@@ -49,6 +49,11 @@ class Call:
         return self._done
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is known what a call that depends on this one is given: a door may have that wait for more."""
+        return self._done
+
+    @property
     def error(self) -> Exception | None:
         """What the call ended in, where that is no result."""
         return self._error
@@ -71,6 +76,10 @@ class Call:
         In the native dialect the method is cancelled, too. Over the PB dialects it runs all the same, and its answer is
         thrown away.
         """
+        self.give_up()
+
+    def give_up(self) -> None:
+        """As `cancel`, whatever a door has that do besides."""
         self._noticed = True
         if not self._done:
             self.fail(CallCancelled(f"the call of {self.name!r} was cancelled here"))
@@ -100,12 +109,16 @@ class Call:
             raise self._error
         return self._value
 
+    def among_results(self, error: Exception) -> Any:
+        """What stands among the results of calls that are gathered for one that ended in `error`."""
+        return error
+
     def notice(self) -> None:
         """Somebody asks for the outcome: a failure is theirs now."""
         self._noticed = True
 
     def add_dependant(self, dependant: Dependant) -> None:
-        """Have `dependant` told when this call, which is not done, has ended; before those who await it run."""
+        """Have `dependant` told when the outcome, which is not known, is; before those who await it run."""
         if self._dependants is None:
             self._dependants = []
         self._dependants.append(dependant)

@@ -23,9 +23,7 @@ from pellucid.core.references import NO_OPTIONS, CallOptions, Right, Target
 from pellucid.errors import (
     CallCancelled,
     DeadReferenceError,
-    InsecureJelly,
     LocalProtocolError,
-    NotAReference,
     Overloaded,
     PBConnectionLost,
     told_without_traceback,
@@ -132,7 +130,7 @@ class Promises:
                 return call
         else:
             call = self._host.make(self, name, NO_OPTIONS)
-        promise.is_blocked = not promise.done  # those that come after this one wait behind it
+        promise.is_blocked = not promise.is_known  # those that come after this one wait behind it
         self.wait(call, promise, args, kwargs)
         return call
 
@@ -249,7 +247,19 @@ _Key = tuple[bool, int | bytes]
 class _Waiting:
     """A call that waits for others: for its target, for arguments, or for its turn behind calls that do."""
 
-    __slots__ = ("_args", "_key", "_kwargs", "_missing", "_promises", "_right", "_target", "call", "number", "options")
+    __slots__ = (
+        "_args",
+        "_key",
+        "_kwargs",
+        "_missing",
+        "_outcomes",
+        "_promises",
+        "_right",
+        "_target",
+        "call",
+        "number",
+        "options",
+    )
 
     def __init__(
         self,
@@ -271,6 +281,7 @@ class _Waiting:
         self._target = target
         self._args = args
         self._kwargs = kwargs
+        self._outcomes: dict[int, Any] = {}  # by id() of arguments that are promises
         self._missing = 0
 
     def start(self) -> None:
@@ -279,7 +290,7 @@ class _Waiting:
         self._missing = len(awaited)
         for promise in awaited.values():
             promise.notice()
-            if promise.done:
+            if promise.is_known:
                 self.go_on(promise)
             else:
                 promise.add_dependant(self)
@@ -298,8 +309,8 @@ class _Waiting:
         self._missing -= 1
         if not self.call.done:
             error = promise.error
-            if error is None and promise is self._target:
-                error = self._found(promise)
+            if error is None:
+                error = self._take_in(promise)
             if isinstance(error, PBConnectionLost):
                 error = error.before_it_was_sent()
             if error is not None:
@@ -313,21 +324,24 @@ class _Waiting:
 
     def take(self) -> tuple[Right, tuple[Any, ...], dict[str, Any]]:
         """Whom to call, and with what, now that everything is there; it is kept no longer."""
-        right, args, kwargs = self._right, self._args, self._kwargs
-        self._right, self._args, self._kwargs = None, (), {}
+        right, args, kwargs, outcomes = self._right, self._args, self._kwargs, self._outcomes
+        self._right, self._args, self._kwargs, self._outcomes = None, (), {}, {}
         assert right is not None  # it stands in the queue of its target
         return (
             right,
-            tuple(value.outcome() if _is_call(value) else value for value in args),
-            {name: value.outcome() if _is_call(value) else value for name, value in kwargs.items()},
+            tuple(outcomes[id(value)] if _is_call(value) else value for value in args),
+            {name: outcomes[id(value)] if _is_call(value) else value for name, value in kwargs.items()},
         )
 
-    def _found(self, promise: Call) -> Exception | None:
-        """The target is what `promise` results in; returns why it can't be called, where that is so."""
+    def _take_in(self, promise: Call) -> Exception | None:
+        """Note what `promise` results in, as it is now; returns why the call can't be made, where that is so."""
         try:
-            self.aim(self._promises.right_of(promise, self.call))
-        except (NotAReference, InsecureJelly, DeadReferenceError) as error:
-            return error
+            if promise is self._target:
+                self.aim(self._promises.right_of(promise, self.call))
+            if promise is not self.call and any(value is promise for value in (*self._args, *self._kwargs.values())):
+                self._outcomes[id(promise)] = promise.outcome()
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            return told_without_traceback(error)
         return None
 
 
@@ -343,7 +357,7 @@ class _Chained:
         """`promise`, which this call waits for, has ended."""
         error = promise.error
         if isinstance(error, CallCancelled):
-            self.call.cancel()
+            self.call.give_up()
         elif error is not None:
             self.call.fail(error)
 
@@ -378,7 +392,10 @@ class Gathering:
         if errors and not self.call.takes_errors:
             self.call.fail(errors[0])
         else:
-            self.call.succeed([part.outcome() if part.error is None else part.error for part in self._parts])
+            results = [
+                part.outcome() if part.error is None else self.call.among_results(part.error) for part in self._parts
+            ]
+            self.call.succeed(results)
 
 
 def _named(value: Any) -> Any:

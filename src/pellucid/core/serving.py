@@ -13,6 +13,7 @@ from pellucid.core.loopback import Loopback
 from pellucid.core.states import State
 from pellucid.errors import Error, NoSuchMethod, told_without_traceback
 from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.limits import Limits
 from pellucid.wire.dialect import DialectClass
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, ExportId, Message, MethodCall
 
@@ -50,6 +51,11 @@ class Serving:
         """A dialect is agreed on."""
         self._dialect = dialect
         self._chains = chains
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self.arrivals.limits = limits
+        self._loopback = None  # another will have them
 
     def take(self, call: MethodCall) -> MethodCall | None:
         """A call came: with what to run, or why there is nothing; None where it has to wait for others."""

@@ -115,6 +115,10 @@ class Dialect(Protocol):
     chains: ClassVar[bool]
     """Whether it has words for what a call results in before that is known, for batches, and for calls given up."""
 
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        ...
+
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer; then call `next_message` until it returns None."""
         ...

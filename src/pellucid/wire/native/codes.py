@@ -47,6 +47,8 @@ class Kind(IntEnum):
     NOT_UNDERSTOOD = 14
     BATCH = 15
     BATCH_ANSWER = 16
+    COMMAND = 17
+    """A command of an application's own: an s-expression as PB would send it."""
 
 
 class Leaf(IntEnum):
@@ -94,6 +96,8 @@ class Mark(IntEnum):
     FAILURE = 38
     SHARED = 39
     """The body is the number by which the object is met again in this message."""
+    JELLY = 40
+    """An object that wrote itself as an s-expression of PB's, which follows."""
 
 
 def with_number(code: int, number: int) -> Ext:

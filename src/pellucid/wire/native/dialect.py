@@ -14,9 +14,17 @@ from typing import Any, ClassVar
 import ormsgpack
 from ormsgpack import unpackb
 
-from pellucid.errors import Error, RemoteProtocolError, TooManyCalls, told_without_traceback
+from pellucid.errors import (
+    Error,
+    InsecureJelly,
+    LimitExceeded,
+    RemoteProtocolError,
+    TooManyCalls,
+    told_without_traceback,
+)
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.limits import Limits
 from pellucid.wire.dialect import Bulk, Ledger
 from pellucid.wire.messages import (
     Answer,
@@ -39,6 +47,7 @@ from pellucid.wire.messages import (
 )
 from pellucid.wire.native.codes import FEATURES, NAME, REQUIRED, VERSION, Kind, Leaf, with_number
 from pellucid.wire.native.encoder import OPTIONS, Encoder, is_large
+from pellucid.wire.native.expressions import flaw_of, pack_expression
 from pellucid.wire.native.frames import BufferedMessage, Deframer, frame
 from pellucid.wire.native.lowering import BUFFER_TYPES, failure_form
 from pellucid.wire.native.reader import Reader
@@ -59,6 +68,9 @@ class NativeDialect:
 
     name: ClassVar[str] = NAME
     chains: ClassVar[bool] = True
+    # What turns values into msgpack and back: doors have their own.
+    reader_class: ClassVar[type[Reader]] = Reader
+    encoder_class: ClassVar[type[Encoder]] = Encoder
 
     __slots__ = ("_deframer", "_encoder", "_ledger", "_maybe_reader", "features", "greeted", "version")
 
@@ -71,8 +83,17 @@ class NativeDialect:
         self._ledger = ledger
         self._deframer = Deframer(ledger.limits)
         # It is there once a message holds more than plain values; or from the start, where some of those may not cross.
-        self._maybe_reader = Reader(ledger) if not ledger.policy.types >= BASIC_TYPES else None
-        self._encoder = Encoder(ledger, shares=ledger.sharing == "graph")
+        self._maybe_reader: Reader | None = None
+        if not ledger.policy.types >= BASIC_TYPES:
+            self._maybe_reader = self.reader_class(ledger)
+        self._encoder = self.encoder_class(ledger, shares=ledger.sharing == "graph")
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._deframer.bound(limits)
+        self._encoder.bound(limits)
+        if self._maybe_reader is not None:
+            self._maybe_reader.bound(limits)
 
     def greeting(self) -> bytes:
         """The version and the features, which both sides send first of all."""
@@ -99,6 +120,8 @@ class NativeDialect:
             if type(expression) is not list or not expression:
                 self._reader.give_back()
                 raise RemoteProtocolError("a message is an array that starts with its kind")
+            if self._maybe_reader is not None and self._maybe_reader.has_jelly:
+                self._maybe_reader.look_through(expression)
             if not self.greeted:
                 self._read_hello(expression)
                 continue
@@ -108,13 +131,15 @@ class NativeDialect:
             if read is None:
                 self._reader.give_back()
                 return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
-            return read(self, expression)
+            message = read(self, expression)
+            if message is not None:
+                return message
         return None
 
     @property
     def _reader(self) -> Reader:
         if self._maybe_reader is None:
-            self._maybe_reader = Reader(self._ledger)
+            self._maybe_reader = self.reader_class(self._ledger)
         return self._maybe_reader
 
     def _take_first(self, code: int, body: bytes) -> Any:
@@ -166,6 +191,11 @@ class NativeDialect:
         """Complete what is not whole with what the codec made of it."""
         reader = self._reader
         try:
+            if not (call.to_cache or isinstance(call.target, Promised)):
+                # Before a hook may use one of them.
+                if reader.references:
+                    self._ledger.see_through(reader.references, call.target)
+                reader.target = call.target
             args = reader.values(call.args, placeholders=False)  # type: ignore[arg-type]  # it is a list still
             named = reader.values(list(call.kwargs.values()), placeholders=False) if call.kwargs else []
             promised = [*args, *named, call.target] if reader.promises else []
@@ -174,12 +204,14 @@ class NativeDialect:
                 raise RemoteProtocolError("a promise is a target or an argument, and no part of one")
             call.args, call.kwargs = args, dict(zip(call.kwargs, named, strict=True))
             reader.finish()
-            if reader.references and not call.to_cache:
+            if reader.references and isinstance(call.target, Promised):
                 self._see_through(call, reader.references)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             reader.give_back()
             call.args, call.kwargs, call.waits = (), {}, False
             call.error = told_without_traceback(error)
+        finally:
+            reader.target = None
 
     def _see_through(self, call: MethodCall, references: Mapping[int, int]) -> None:
         """Have the references that came with `call` seen through whoever is called."""
@@ -281,12 +313,17 @@ class NativeDialect:
         return read
 
     def _read_failure(self, expression: list[Any]) -> CallFailed:
+        if self._maybe_reader is not None:
+            self._maybe_reader.trust()
         answer = self._read_answer(expression)
-        ended_in = answer.value if isinstance(answer, Answer) else answer.error
-        if not isinstance(ended_in, Exception):
-            kind = type(ended_in).__name__
-            ended_in = RemoteProtocolError(f"a call failed with a {kind} instead of an exception")
+        ended_in = self._error(answer.value) if isinstance(answer, Answer) else answer.error
         return CallFailed(answer.call_id, ended_in, size=answer.size)
+
+    def _error(self, value: Any) -> BaseException:
+        """The exception that `value`, which came in the place of one, stands for."""
+        if isinstance(value, Exception):
+            return value
+        return RemoteProtocolError(f"a call failed with a {type(value).__name__} instead of an exception")
 
     def _read_batch_answer(self, expression: list[Any]) -> BatchAnswer | CallFailed:
         _, call_id, values, failed = _operands(expression, 4)
@@ -306,9 +343,7 @@ class NativeDialect:
             except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
                 return CallFailed(call_id, told_without_traceback(error))
         for place in places:
-            if not isinstance(values[place], Exception):
-                raise RemoteProtocolError("a call of a batch failed with something else than an exception")
-            values[place] = CallFailed(place, values[place])
+            values[place] = CallFailed(place, self._error(values[place]))
         return BatchAnswer(call_id, values, [])
 
     def _read_release(self, expression: list[Any]) -> Release:
@@ -338,6 +373,17 @@ class NativeDialect:
     def _read_not_understood(self, expression: list[Any]) -> NotUnderstood:
         said = _operands(expression, 2)[1]
         return NotUnderstood(said[:200] if type(said) is str else "")
+
+    def _read_command(self, expression: list[Any]) -> Message | None:
+        command = _operands(expression, 2)[1]
+        flaw = flaw_of(command, self._ledger.limits.nesting)
+        if flaw is not None or type(command) is not list or not command or type(command[0]) is not bytes:
+            raise RemoteProtocolError(f"a command {flaw or 'is no list that starts with its name'}")
+        return self._read_own(command)
+
+    def _read_own(self, command: list[Any]) -> Message | None:
+        """A command of an application's own, as an s-expression; None where a door has seen to it."""
+        return Unknown(command[0][:200].decode(errors="backslashreplace"))
 
     def _read_seen(self, expression: list[Any]) -> Seen:
         return Seen(_numbers(expression))
@@ -373,9 +419,25 @@ class NativeDialect:
     def _encode_release(self, release: Release) -> bytes:
         return _plain(Kind.RELEASE, [number for receipt in release.receipts for number in receipt])
 
+    def encode_command(self, command: Any) -> bytes:
+        """The bytes of a command of an application's own: an s-expression that starts with its name.
+
+        Raises:
+            InsecureJelly: it holds something else than lists, bytes and numbers.
+            LimitExceeded: it is larger than the peer would take.
+        """
+        limits = self._ledger.limits
+        flaw = flaw_of(command, limits.nesting)
+        if flaw is not None:
+            raise InsecureJelly(f"a command is lists of bytes and numbers: this one {flaw}")
+        body = pack_expression([Kind.COMMAND.value], command, OPTIONS)
+        if len(body) > limits.inline_bytes:
+            raise LimitExceeded("inline_bytes", limits.inline_bytes, len(body))
+        return frame(body)
+
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
-        if not self._encoder.writes_plain_values:
+        if not self._encoder.writes_alike(update):
             return None
         encoded = update.encoded.get(cache_id)
         if encoded is None:
@@ -438,7 +500,7 @@ _CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (
     Kind.ANSWER.value,
 )
 
-_READERS: dict[int, Callable[[NativeDialect, list[Any]], Message]] = {
+_READERS: dict[int, Callable[[NativeDialect, list[Any]], Message | None]] = {
     Kind.CALL.value: NativeDialect._read_call,
     Kind.SEND.value: NativeDialect._read_call,
     Kind.UPDATE.value: NativeDialect._read_call,
@@ -455,6 +517,7 @@ _READERS: dict[int, Callable[[NativeDialect, list[Any]], Message]] = {
     Kind.NOT_UNDERSTOOD.value: NativeDialect._read_not_understood,
     Kind.BATCH.value: NativeDialect._read_batch,
     Kind.BATCH_ANSWER.value: NativeDialect._read_batch_answer,
+    Kind.COMMAND.value: NativeDialect._read_command,
 }
 
 

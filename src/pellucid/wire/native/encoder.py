@@ -8,7 +8,7 @@ may not cross.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,9 +22,11 @@ from pellucid.flavors.policy import BASIC_TYPES, Policy
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
+from pellucid.limits import Limits
 from pellucid.wire.dialect import Ledger
-from pellucid.wire.messages import Promised
+from pellucid.wire.messages import Promised, SharedUpdate
 from pellucid.wire.native.codes import Leaf, Mark, with_number
+from pellucid.wire.native.expressions import plain_expression
 from pellucid.wire.native.lowering import (
     BUFFER_TYPES,
     MARKS,
@@ -39,7 +41,7 @@ from pellucid.wire.native.lowering import (
 from pellucid.wire.native.plain import WRITERS
 from pellucid.wire.pb.jelly import Encoders
 
-__all__ = ["OPTIONS", "Encoder", "Packed", "is_large"]
+__all__ = ["FAST", "OPTIONS", "Encoder", "Fast", "Packed", "Tables", "is_flat", "is_large"]
 
 _LOOK_FOR_BUFFERS = 4 * OUT_OF_BAND
 """Bytes of a message from which on large buffers are looked for inside its values, too."""
@@ -66,32 +68,50 @@ Fast = Callable[["Encoder", Any], Any]
 
 _IDLE: tuple[Any, list[int]] = None, []
 
-_Tables = tuple[Encoders, dict[type, Fast | None]]
+Tables = tuple[Encoders, dict[type, Fast | None]]
 """How objects of which types are written: slowly, and fast. What is found out of a class is added."""
 
 
 @lru_cache(maxsize=64)
-def _tables(policy: Policy, registry: Registry) -> _Tables:
+def _shared_tables(policy: Policy, registry: Registry) -> Tables:
     """What the connections of one server or client share."""
-    return find_encoders(policy.types), dict(_FAST)
+    return find_encoders(policy.types), dict(FAST)
 
 
 class Encoder:
     """Writes the values of one connection's messages."""
 
-    __slots__ = ("_encoders", "_fast", "_ledger", "_shares", "_unlooked_at", "_work", "writes_plain_values")
+    __slots__ = (
+        "_encoders",
+        "_fast",
+        "_ledger",
+        "_may_ask",
+        "_shares",
+        "_unlooked_at",
+        "_work",
+        "writes_plain_values",
+    )
 
     def __init__(self, ledger: Ledger, *, shares: bool) -> None:
         self._ledger = ledger
-        self._encoders, self._fast = _tables(ledger.policy, ledger.registry)
+        self._encoders, self._fast = self._tables()
         # The codec asks nobody about plain types, so where some may not cross it is not asked at all.
-        self.writes_plain_values = not shares and ledger.policy.types >= BASIC_TYPES
-        """Whether what is nothing but plain values is written by the codec, whatever the connection."""
+        self._may_ask = ledger.policy.types >= BASIC_TYPES
+        self.writes_plain_values = not shares and self._may_ask
+        """Whether the codec writes what is nothing but plain values, however it hangs together."""
         self._shares = shares
-        # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
-        self._unlooked_at = min(_LOOK_FOR_BUFFERS, ledger.limits.inline_bytes + 1)
+        self.bound(ledger.limits)
         # Of the message that is being written: who sees it, and what it exports. A hook may send others meanwhile.
         self._work: tuple[Any, list[int]] = _IDLE
+
+    def _tables(self) -> Tables:
+        """How objects of which types are written."""
+        return _shared_tables(self._ledger.policy, self._ledger.registry)
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
+        self._unlooked_at = min(_LOOK_FOR_BUFFERS, limits.inline_bytes + 1)
 
     def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:
         """`message`, seen by `perspective`. It is `large` where a value is known to be a large buffer.
@@ -101,7 +121,7 @@ class Encoder:
             LimitExceeded: it is nested too deeply, too long, or would export too much.
             Exception: whatever an application's hook raised.
         """
-        if large or not self.writes_plain_values:
+        if large or not (self.writes_plain_values or (self._may_ask and is_flat(message[2:]))):
             return self._pack_slowly(message, perspective)
         outer = self._work
         exported: list[int] = []
@@ -119,6 +139,10 @@ class Encoder:
             self._work = outer
         self._take_back(exported)
         return self._pack_slowly(message, perspective)
+
+    def writes_alike(self, update: SharedUpdate) -> bool:
+        """Whether what is told of a change, where that is nothing but plain values, is the same for every peer."""
+        return self.writes_plain_values or (self._may_ask and is_flat((*update.args, *update.kwargs.values())))
 
     def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
         """As `pack`, for the answer of a batch whose results are seen by one of `perspectives` each."""
@@ -150,16 +174,16 @@ class Encoder:
             self._ledger.unexport(export_id)
 
     def _pack_slowly(self, message: list[Any], perspective: Any, perspectives: list[Any] | None = None) -> Packed:
-        lowering = Lowering(self._ledger, self._encoders, perspective, shares=self._shares)
+        lowering = self._lowering(perspective, shares=self._shares)
         try:
             try:
                 lowered = lowering.message(message, perspectives)
             except Again:
                 lowering.take_back()
-                lowering = Lowering(self._ledger, self._encoders, perspective, shares=True)
+                lowering = self._lowering(perspective, shares=True)
                 lowered = lowering.message(message, perspectives)
             try:
-                body = packb(lowered, None, OPTIONS)
+                body = packb(lowered, plain_expression, OPTIONS)
             except TypeError as error:
                 raise InsecureJelly(f"the values have no msgpack form: {error}") from None
             if len(body) > self._most:
@@ -172,6 +196,10 @@ class Encoder:
             raise
         lowering.settle()
         return body, lowering.buffers, lowering.entered
+
+    def _lowering(self, perspective: Any, *, shares: bool) -> Lowering:
+        """What writes the values of one message the slow way: a door may have its own."""
+        return Lowering(self._ledger, self._encoders, perspective, shares=shares)
 
     # Forms that the codec is given.
 
@@ -205,7 +233,7 @@ def _marked(mark: Mark) -> Fast:
     return lambda _, value: [start, *value]
 
 
-_FAST: dict[type, Fast | None] = {
+FAST: dict[type, Fast | None] = {
     **{cls: written_by(write) for cls, (_, write) in WRITERS.items()},
     tuple: _marked(Mark.TUPLE),
     set: _marked(Mark.SET),
@@ -225,6 +253,21 @@ _FLAVORS: dict[Any, Fast] = {
 def is_large(value: object) -> bool:
     """Whether `value` is a buffer that travels beside its message."""
     return type(value) in BUFFER_TYPES and _size(value) >= OUT_OF_BAND  # type: ignore[arg-type]
+
+
+def is_flat(values: Iterable[Any]) -> bool:
+    """Whether none of `values` holds more than single plain values, so that nothing in them can be met twice."""
+    for value in values:
+        cls = type(value)
+        if cls not in _SINGLE and not (
+            (cls is list and _SINGLE.issuperset(map(type, value)))
+            or (cls is dict and _SINGLE.issuperset(map(type, value.values())))
+        ):
+            return False
+    return True
+
+
+_SINGLE = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def _size(buffer: bytes | bytearray | memoryview) -> int:

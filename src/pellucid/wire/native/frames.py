@@ -100,8 +100,7 @@ class Deframer:
         """Bytes that the message which `next_body` gave last took, buffers included."""
         self.is_drained = True
         """Whether all that came has been taken."""
-        self._inline_most = limits.inline_bytes
-        self._buffers_most = limits.buffer_bytes
+        self.bound(limits)
         self._data: bytes | bytearray = b""
         self._at = 0
         # Of the message that is coming: buffers that are whole, and pieces of the next.
@@ -111,6 +110,11 @@ class Deframer:
         # Of the chunk that is arriving: how much of it has not, and whether the buffer ends with it.
         self._missing: int | None = None
         self._is_last = False
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._inline_most = limits.inline_bytes
+        self._buffers_most = limits.buffer_bytes
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer."""

@@ -15,7 +15,7 @@ from ormsgpack import Ext
 from pellucid.errors import Error, InsecureJelly, LimitExceeded, RemoteError, told_without_traceback
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.copyable import Copyable
-from pellucid.flavors.failures import report
+from pellucid.flavors.failures import FailureReport, report
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
@@ -26,7 +26,19 @@ from pellucid.wire.native.codes import Kind, Leaf, Mark, with_number
 from pellucid.wire.native.plain import WRITERS
 from pellucid.wire.pb.jelly import Encoder, Encoders, Jellier, refusal
 
-__all__ = ["BUFFER_TYPES", "MARKS", "OUT_OF_BAND", "Again", "Lowering", "failure_form", "find_encoders", "held_form"]
+__all__ = [
+    "BUFFER_TYPES",
+    "MARKS",
+    "OUT_OF_BAND",
+    "Again",
+    "Lowering",
+    "failure_form",
+    "find_encoders",
+    "flavor_encoder",
+    "held_form",
+    "report_form",
+    "written_by",
+]
 
 OUT_OF_BAND = 64 * 1024
 """Bytes from which on a buffer travels beside its message: below, copying it costs less than a chunk of its own."""
@@ -35,10 +47,6 @@ BUFFER_TYPES = frozenset({bytes, bytearray, memoryview})
 
 MARKS = {mark: Ext(mark, b"") for mark in Mark}
 """The marks that need no number."""
-
-
-_WRITING: list[Any] = []
-"""Stands for the form of what is being written."""
 
 
 class Again(Exception):
@@ -174,32 +182,26 @@ class Lowering(Jellier):
         if self._depth > self._most:
             raise LimitExceeded("nesting", self._most)
         key = id(value)
-        if self.shares:
-            if key in self._seen:
-                self._depth -= 1
-                return self._met_before(value)
-        elif self._seen.get(key) is _WRITING:
-            raise Again
-        self._seen[key] = _WRITING
+        if key in self._seen:
+            if not self.shares:
+                raise Again
+            self._depth -= 1
+            return self._met_before(value)
+        self._seen[key] = None
         self._alive.append(value)
         return None
 
-    def _met_before(self, value: Any) -> Any:
-        key = id(value)
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(self._numbers) + 1
-            whole = self._seen[key]
-            if whole is not None and whole is not _WRITING:
-                # It stands in its place without a number: give it one there.
-                whole[:] = [with_number(Mark.SHARED, number), whole.copy()]
+    def _give_number(self, whole: list[Any], number: int) -> None:
+        whole[:] = [with_number(Mark.SHARED, number), whole.copy()]
+
+    def _again(self, number: int) -> Any:
         return with_number(Leaf.AGAIN, number)
 
     def _whole(self, value: Any, expression: list[Any]) -> list[Any]:
         self._depth -= 1
         key = id(value)
         if not self.shares:
-            self._seen[key] = None
+            del self._seen[key]  # only what is inside itself is of interest
             return expression
         number = self._numbers.get(key)
         if number is not None:  # it was met again inside itself
@@ -339,18 +341,14 @@ def failure_form(error: BaseException, *, raised: bool, with_traceback: bool) ->
         asked = error.asked and int_form(error.asked)
         details = {"limit": error.limit, "value": int_form(error.value), "asked": asked}
     # An error that passes through is no broker's of this connection.
-    raised = raised or isinstance(error, RemoteError)
-    mark = MARKS[Mark.FAILURE]
+    return report_form(told, raised=raised or isinstance(error, RemoteError), details=details)
+
+
+def report_form(told: FailureReport, *, raised: bool, details: dict[str, Any] | None = None) -> list[Any]:
+    """What stands for an exception of which just that is told."""
     parents = [_utf8(parent) for parent in told.parents]
-    return [
-        mark,
-        _utf8(told.name),
-        _utf8(told.text),
-        parents,
-        told.traceback and _utf8(told.traceback),
-        raised,
-        details,
-    ]
+    traceback = told.traceback and _utf8(told.traceback)
+    return [MARKS[Mark.FAILURE], _utf8(told.name), _utf8(told.text), parents, traceback, raised, details]
 
 
 def written_by(write: Callable[[Any], Ext]) -> Encoder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError, told_without_traceback
 from pellucid.flavors.cacheable import RemoteCache
@@ -18,13 +18,18 @@ from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.flavors.serializable import Held
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import Promised
-from pellucid.wire.names import broker_error, method_error
+from pellucid.wire.names import FAILURE, broker_error, method_error
 from pellucid.wire.native.codes import Leaf, Mark, number_of
+from pellucid.wire.native.expressions import flaw_of
 from pellucid.wire.native.plain import READERS
 from pellucid.wire.pb.containers import Unfinished, item_filler
-from pellucid.wire.pb.unjelly import Unjellier
+from pellucid.wire.pb.disowned import receipts_in
+from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "Taker"]
+
+Taker = Callable[[Any, int, bytes], Any]
+"""Takes an extension that a reader came by, given its type and its body."""
 
 _KINDS: dict[type, str] = {type(None): "None", bool: "boolean", str: "str", list: "list", dict: "dictionary"}
 """What `Policy.types` calls the plain types that the codec reads by itself, where it may refuse them."""
@@ -45,16 +50,20 @@ class Reader(Unjellier):
     """Reads the values of one message after another, and remembers what the last one took from the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
-        super().__init__(ledger, {}, placeholders=False)
+        super().__init__(ledger, find_decoders(ledger.policy.types), placeholders=False)
         self.promises = 0
         """How many promises are among the values of the message."""
         self.brings_home = False
         """Whether objects of this side are among them."""
         self._types = ledger.policy.types
-        self._checks = not self._types >= BASIC_TYPES
+        self._is_restricted = not self._types >= BASIC_TYPES
+        self._checks = self._restricts()
         self.is_plain = True
         """Whether the values of the message are what the codec made of them, each and all."""
         self._buffers: Sequence[bytes] = ()
+        self.has_jelly = False
+        """Whether s-expressions are among the values."""
+        self._reads_jelly = False
         self._walks = self._checks
         self._depth = 0
         self._is_fresh = True
@@ -122,15 +131,43 @@ class Reader(Unjellier):
     def begin(self, buffers: Sequence[bytes]) -> None:
         """A message begins; `buffers` came beside it."""
         self._buffers = buffers
+        self._checks = self._restricts()
         if not self._is_fresh:
             self._forget()
         self.is_plain = not self._checks
+        self._walks = self._checks
+
+    def look_through(self, message: list[Any]) -> None:
+        """Note what came in the s-expressions of `message`, and whether they are any, before one of them is read."""
+        waiting: list[Any] = [message]
+        for item in waiting:
+            if type(item) is dict:
+                waiting.extend(item.values())
+            elif type(item) is not list or not item:
+                continue
+            elif type(item[0]) is not _Marked or item[0].code != Mark.JELLY:
+                waiting.extend(item)
+            else:
+                expression = item[1] if len(item) > 1 else None
+                flaw = flaw_of(expression, self._limits.nesting)
+                if flaw is not None and self._error is None:
+                    self._error = RemoteProtocolError(f"an s-expression {flaw}")
+                references, caches = receipts_in(expression)
+                self._came.update(references)
+                self._caches_came.update(caches)
+
+    def trust(self) -> None:
+        """Whatever kinds of plain value may not cross: in this message they may, which tells of an error."""
+        self._checks = False
+
+    def _restricts(self) -> bool:
+        """Whether some kinds of plain value may not cross at this moment."""
+        return self._is_restricted
 
     def _forget(self) -> None:
         self._start()
         self._count = self._odd_keys = self._depth = self.promises = 0
-        self.brings_home = False
-        self._walks = self._checks
+        self.brings_home = self.has_jelly = self._reads_jelly = False
         self._error = None
         self._is_fresh = True
         self.references.clear()
@@ -138,12 +175,15 @@ class Reader(Unjellier):
         self._came.clear()
         self._caches_came.clear()
 
-    # What the codec finds.
+    # What the codec finds: a door may have more to say of it.
+
+    takers: ClassVar[dict[int, Taker]]
+    """What takes an extension, by its type."""
 
     def take(self, code: int, body: bytes) -> Any:
         """What an extension stands for, or what is to be looked at once the whole message is there."""
         self._is_fresh = False
-        take = _TAKERS.get(code, Reader._take_unknown)
+        take = self.takers.get(code, Reader._take_unknown)
         try:
             return take(self, code, body)
         except Exception as error:  # noqa: BLE001 - the codec would swallow it
@@ -205,6 +245,10 @@ class Reader(Unjellier):
         self._caches_came[marked.number] += 1
         return marked
 
+    def _take_jelly(self, code: int, body: bytes) -> Any:
+        self.has_jelly = self.brings_home = True
+        return self._take_mark(code, body)
+
     def _take_placeholder(self, code: int, body: bytes) -> Any:
         self._walks = True
         self.is_plain = False
@@ -213,6 +257,8 @@ class Reader(Unjellier):
     # What is looked at afterwards.
 
     def _unjelly(self, value: Any) -> Any:
+        if self._reads_jelly:
+            return super()._unjelly(value)
         cls = type(value)
         if cls is list:
             if value and type(value[0]) is _Marked:
@@ -227,7 +273,7 @@ class Reader(Unjellier):
         return value
 
     def _allow(self, kind: str) -> None:
-        if kind and kind not in self._types:
+        if self._checks and kind and kind not in self._types:
             raise InsecureJelly(f"{kind} may not cross; allow it with Policy(types=[...]) on the receiving side")
 
     def _array_of(self, mark: _Marked, value: list[Any]) -> Any:
@@ -326,12 +372,21 @@ class Reader(Unjellier):
     def _read_copy(self, value: list[Any], number: int | None = None) -> Any:
         if len(value) < 3 or type(value[1]) is not str:
             raise RemoteProtocolError("a copy has a tag and a state")
-        return self._tagged([value[1].encode(), value[2]], number)
+        tag = value[1].encode()
+        # An application may send what it tells of an error in its own way.
+        return self._failure([tag, value[2]]) if tag == FAILURE else self._tagged([tag, value[2]], number)
 
     def _read_cache(self, value: list[Any], number: int | None = None) -> Any:
         if len(value) < 3 or type(value[1]) is not str:
             raise RemoteProtocolError("the copy of a cacheable has a tag and a state")
         return self._tagged([value[1].encode(), value[0].number, value[2]], number)
+
+    def _read_jelly(self, value: list[Any]) -> Any:
+        before, self._reads_jelly = self._reads_jelly, True
+        try:
+            return self._unjelly(value[1])
+        finally:
+            self._reads_jelly = before
 
     def _read_shared(self, value: list[Any]) -> Any:
         if len(value) < 2:
@@ -344,7 +399,7 @@ class Reader(Unjellier):
             later = _PLAIN_FILLED_LATER.get(type(inner))
         return self._define(value[0].number, inner, later)
 
-    def _read_failure(self, value: list[Any]) -> Exception:
+    def _read_failure(self, value: list[Any]) -> Any:
         _, name, text, parents, traceback, raised, details = (value + [None] * 7)[:7]
         told = FailureReport(
             _text(name),
@@ -352,23 +407,26 @@ class Reader(Unjellier):
             tuple(map(_text, parents)) if type(parents) is list else (),
             traceback if type(traceback) is str else None,
         )
-        known = method_error(told.name) if raised else broker_error(told.name)
-        error = rebuild(told, known or self._ledger.registry.error_class(told.name))
+        error = self._error_told(told, raised=bool(raised))
         if isinstance(error, LimitExceeded) and type(details) is dict:
             limit, most, asked = (details.get(key) for key in ("limit", "value", "asked"))
             if type(limit) is str and type(most) is int and (asked is None or type(asked) is int):
                 error.limit, error.value, error.asked = limit, most, asked
         return error
 
+    def _error_told(self, told: FailureReport, *, raised: bool) -> Any:
+        """What an error is here of which that is told; whether the method `raised` it, or its broker."""
+        known = method_error(told.name) if raised else broker_error(told.name)
+        return rebuild(told, known or self._ledger.registry.error_class(told.name))
+
 
 _LOOKED_AT = frozenset({list, dict, _Marked})
 
-_Taker = Callable[[Reader, int, bytes], Any]
-
-_TAKERS: dict[int, _Taker] = {
+Reader.takers = {
     **dict.fromkeys(READERS, Reader._take_plain),
     **dict.fromkeys(Mark, Reader._take_mark),
     Mark.CACHE: Reader._take_cache,
+    Mark.JELLY: Reader._take_jelly,
     Leaf.REMOTE: Reader._take_remote,
     Leaf.LOCAL: Reader._take_local,
     Leaf.LOCAL_NAME: Reader._take_local_name,
@@ -396,6 +454,7 @@ _ARRAYS: dict[int, Callable[[Reader, list[Any]], Any]] = {
     Mark.FROZENSET: Reader._read_frozenset,
     Mark.SHARED: Reader._read_shared,
     Mark.FAILURE: Reader._read_failure,
+    Mark.JELLY: Reader._read_jelly,
 }
 
 

@@ -42,12 +42,16 @@ class Containers:
     """Reads the values of one message, as far as they are containers; how others are read it is told."""
 
     def __init__(self, limits: Limits, decoders: Decoders) -> None:
-        self._limits = limits
         self._decoders = decoders
         self._count = 0
         self._odd_keys = 0
-        self._most = limits.expanded_elements
+        self.bound(limits)
         self._start()
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._limits = limits
+        self._most = limits.expanded_elements
 
     def _start(self) -> None:
         # By number: the object, or Unfinished while it can't be had yet.

@@ -13,6 +13,7 @@ from pellucid.errors import LocalProtocolError, RemoteProtocolError, told_withou
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.failures import report
 from pellucid.flavors.policy import BASIC_TYPES
+from pellucid.limits import Limits
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import (
     Answer,
@@ -60,6 +61,10 @@ class PBDialect:
         self._encoders = find_encoders(ledger.policy.types)
         self._decoders = find_decoders(ledger.policy.types)
         self._failure_decoders = find_decoders(BASIC_TYPES)  # an error must get through whatever may not
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._decoder.limits = limits
 
     def greeting(self) -> bytes:
         """The version, which both sides send first of all."""

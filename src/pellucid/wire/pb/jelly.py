@@ -76,6 +76,16 @@ class Jellier:
         except RecursionError:
             raise LimitExceeded("nesting", self._ledger.limits.nesting) from None
 
+    def join(self, other: Jellier, *, shares: bool) -> None:
+        """Write a part of the message that `other` writes: with one account of what was entered in the ledger.
+
+        Where the message `shares`, what is met in one part and in the other is one object.
+        """
+        self._exported, self._exported_caches = other._exported, other._exported_caches
+        self._new_caches = other._new_caches
+        if shares:
+            self._seen, self._numbers, self._alive = other._seen, other._numbers, other._alive
+
     def settle(self) -> None:
         """The message is written as a whole."""
         for cache_id in self._new_caches:
@@ -120,8 +130,15 @@ class Jellier:
             number = self._numbers[key] = len(self._numbers) + 1
             whole = self._seen[key]
             if whole is not None:
-                # It stands in its place without a number: give it one there.
-                whole[:] = [b"reference", number, whole.copy()]
+                self._give_number(whole, number)  # it stands in its place without one
+        return self._again(number)
+
+    def _give_number(self, whole: list[Any], number: int) -> None:
+        """Let what is met again be known by `number` in its place, where `whole` stands."""
+        whole[:] = [b"reference", number, whole.copy()]
+
+    def _again(self, number: int) -> Any:
+        """What stands for an object that is met again."""
         return [b"dereference", number]
 
     def _whole(self, value: Any, expression: list[Any]) -> list[Any]:
