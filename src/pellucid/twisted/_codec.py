@@ -38,6 +38,9 @@ __all__ = [
     "PersistentLoad",
     "PersistentStore",
     "Unjellier",
+    "allows_by_name",
+    "allows_tags",
+    "check_placeholder",
     "decoders_for",
     "encoders_for",
 ]
@@ -184,19 +187,19 @@ class Jellier(jelly.Jellier):
         elif self._policy.allows_instances_of(cls):
             expression = [name.encode(), self._jelly(value.__getstate__())]
         else:
-            self._check_placeholder(cls)
+            if not self._placeholders:
+                check_placeholder(cls, in_state=self._in_states > 0)
             expression = self.unpersistable(f"instance of class {name} deemed insecure")
         return self._whole(value, expression)
 
-    def _check_placeholder(self, cls: type) -> None:
-        """An object of `cls` may not cross. Raises InsecureJelly where it can't have a placeholder either."""
-        if self._placeholders:
-            return
-        if not self._in_states:
-            raise refusal(cls, _HOW_TO_ALLOW)
-        if cls not in _LOGGED:
-            _LOGGED.add(cls)
-            log.msg(f"{qualified_name(cls)} objects may not cross: placeholders stand for them in the state of others")
+
+def check_placeholder(cls: type, *, in_state: bool) -> None:
+    """An object of `cls` may not cross. Raises InsecureJelly where it can't have a placeholder either."""
+    if not in_state:
+        raise refusal(cls, _HOW_TO_ALLOW)
+    if cls not in _LOGGED:
+        _LOGGED.add(cls)
+        log.msg(f"{qualified_name(cls)} objects may not cross: placeholders stand for them in the state of others")
 
 
 _HOW_TO_ALLOW = (
@@ -361,7 +364,7 @@ _TAGS = frozenset(ALL_DECODERS)
 
 def decoders_for(taster: Taster) -> Decoders:
     """How the values of one message are read where `taster` says what may cross: from here on it is asked of others."""
-    if isinstance(taster, SecurityOptions) and _allows_by_name(taster) and taster.allowedTypes.keys() >= _TAGS:
+    if allows_tags(taster, _TAGS):
         return ALL_DECODERS
     return _decoders(frozenset(tag for tag in _TAGS if taster.isTypeAllowed(tag)))
 
@@ -373,12 +376,20 @@ def _decoders(tags: frozenset[bytes]) -> Decoders:
 
 def encoders_for(taster: Taster, known: Encoders) -> Encoders:
     """How the values of one message are written, of those `known`, where `taster` says what may cross."""
-    if _allows_by_name(taster):  # the name of every type has a dot in it
+    if allows_by_name(taster):  # the name of every type has a dot in it
         return known
     return {cls: encoder for cls, encoder in known.items() if taster.isTypeAllowed(qualified_name(cls).encode())}
 
 
-def _allows_by_name(taster: Taster) -> bool:
+def allows_tags(taster: Taster, tags: frozenset[bytes]) -> bool:
+    """Whether expressions with any of these `tags` may cross."""
+    if isinstance(taster, SecurityOptions) and allows_by_name(taster):
+        return taster.allowedTypes.keys() >= tags
+    return all(map(taster.isTypeAllowed, tags))
+
+
+def allows_by_name(taster: Taster) -> bool:
+    """Whether a name with a dot in it may always cross, as that of every type, as far as that is for `taster` to say."""
     return type(taster).isTypeAllowed in (SecurityOptions.isTypeAllowed, DummySecurityOptions.isTypeAllowed)
 
 

@@ -1,7 +1,9 @@
 """pb.Broker: one connection of PB as a protocol of Twisted's, on the sans-I/O broker of the core.
 
 What is to be sent leaves at once, or at the end of the `dataReceived` that caused it, and never by a timer: programs
-pump brokers by hand, without a reactor.
+pump brokers by hand, without a reactor. Where the transport is a reactor's, that tells the time: it ends calls that have
+so long and no longer, and asks a silent peer for a sign of life, in the native dialect. Large buffers, which travel
+beside their message there, leave piece by piece, when the transport has sent what it had.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet import defer, error
 from twisted.python import log
@@ -22,26 +24,27 @@ from pellucid.core.calls import Maker
 from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import CallOptions
-from pellucid.errors import (
-    ConnectFailed,
-    ProtocolError,
-)
+from pellucid.errors import ConnectFailed, InsecureJelly, LimitExceeded, ProtocolError
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import AvatarReference
 from pellucid.flavors.serializable import Serializable
 from pellucid.limits import Limits
 from pellucid.twisted import banana, jelly
-from pellucid.twisted._dialects import DIALECTS
-from pellucid.twisted._methods import Runner, run
+from pellucid.twisted._dialects import DIALECTS, NativeDialect
+from pellucid.twisted._methods import Runner, remaining_time, run
 from pellucid.twisted._policy import TagRegistry, TasterPolicy
 from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
 from pellucid.twisted.interfaces import IJellyable
-from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
+from pellucid.wire.dialect import Sharing
+from pellucid.wire.messages import Answer, CallFailed, Cancel, Command, MethodCall, NotUnderstood
 
 __all__ = ["Broker", "Local"]
 
 _DIALECTS = {dialect.name.encode(): dialect for dialect in DIALECTS}
+
+PIECE_BYTES = 256 * 1024
+"""Bytes of a large buffer that are written at a time: what comes up meanwhile waits for so many."""
 
 _MANY = 1_000_000
 
@@ -90,6 +93,24 @@ class Broker(banana.Banana):
     reference_class = RemoteReference
     observer_class = RemoteCacheObserver
 
+    knownDialects: ClassVar[list[bytes]] = [name for name in _DIALECTS]
+    """What a server offers, best first, and of which a client takes the first that is offered.
+
+    The first one is pellucid's own: stock peers pass it over.
+    """
+
+    sharing: Sharing = "graph"
+    """Whether what is met twice in one message is one object at the peer, as in PB (``"graph"``), or two (``"tree"``).
+
+    It counts in the native dialect, where the latter is faster, for connections made from then on.
+    """
+
+    clock: Any = None
+    """What tells the time, an IReactorTime: the reactor of the transport, unless a class or an instance has another.
+
+    Without one, as where a program carries bytes to and fro by hand, no timer runs but those that `call_with` asks for.
+    """
+
     limits = LIMITS
     """Bounds on what the peer can make this side hold or do.
 
@@ -122,11 +143,19 @@ class Broker(banana.Banana):
             limits=self.limits,
             door=self,
             dialects=[_DIALECTS[name] for name in self.knownDialects if name in _DIALECTS],
+            sharing=self.sharing,
         )
+        self._core.is_crowded = True  # so that `check_room` is asked about each call
         self._runner = Runner(self, self._core)
         self._thread = threading.get_ident()
         self._receiving = False
         self._broken = False
+        # Whether the transport asks for more when it has sent what it had, for pages or for large buffers.
+        self._produces = False
+        # Whether anything came since the last look, whether the peer was asked for it, and what looks next.
+        self._heard = True
+        self._asked = False
+        self._watch: Any = None
 
     def __repr__(self) -> str:
         return f"<pb.Broker {self._core!r}>"
@@ -150,6 +179,8 @@ class Broker(banana.Banana):
     def connectionMade(self) -> None:
         """Offer the dialects, where this is the side that listens."""
         self._thread = threading.get_ident()
+        if self.clock is None and hasattr(getattr(self.transport, "reactor", None), "callLater"):
+            self.clock = self.transport.reactor
         self._begin()
         self.renew_limits()
         self.flush()
@@ -158,7 +189,7 @@ class Broker(banana.Banana):
         """Take in bytes and do what they ask for. A peer that breaks the protocol is disconnected."""
         if self._broken or self.disconnected:
             return
-        self._receiving = True
+        self._receiving = self._heard = True
         try:
             self._core.receive_data(data)
             while (event := self._core.next_event()) is not None:
@@ -183,6 +214,9 @@ class Broker(banana.Banana):
             return
         self._settle_unsent()
         self.disconnected = 1
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         lost = self._core.close(reason.getErrorMessage())
         self._runner.stop()
         for call, failed in lost.calls:
@@ -335,8 +369,23 @@ class Broker(banana.Banana):
 
     def sendCall(self, *exp: Any) -> None:
         """Send an expression of any kind."""
-        self.flush()
         self.sendEncoded(exp)
+
+    def sendEncoded(self, obj: Any) -> None:
+        """Send an expression: a command of the program's own, which the peer has a ``proto_`` method for.
+
+        Raises:
+            BananaError: it holds something else than lists, bytes and numbers, or is over a limit; nothing was sent.
+        """
+        if self.currentDialect != NativeDialect.name.encode():
+            self._flush_now()
+            super().sendEncoded(obj)
+            return
+        try:
+            self._core.send(Command(obj))
+        except (InsecureJelly, LimitExceeded) as error:
+            raise banana.BananaError(str(error)) from None
+        self._flush_now()
 
     # Logins.
 
@@ -356,17 +405,25 @@ class Broker(banana.Banana):
     def registerPageProducer(self, pager: Any) -> None:
         """Have `pager` send a page whenever there is room."""
         self.pageProducers.append(pager)
-        if len(self.pageProducers) == 1:
-            self.transport.registerProducer(self, False)
+        self._produce()
 
     def resumeProducing(self) -> None:
-        """There is room for a page of each pager."""
+        """There is room for a page of each pager, and for a piece of a large buffer."""
+        self._heard = True  # the peer reads, and says nothing only because it has nothing to say
+        self._send_piece()
         for pager in reversed(self.pageProducers.copy()):
             pager.sendNextPage()
             if not pager.stillPaging():
                 self.pageProducers.remove(pager)
-        if not self.pageProducers:
+        if self._produces and not (self.pageProducers or self._core.outgoing.lane):
+            self._produces = False
             self.transport.unregisterProducer()
+
+    def _produce(self) -> None:
+        """There is something to send when there is room."""
+        if not self._produces:
+            self._produces = True
+            self.transport.registerProducer(self, False)
 
     def pauseProducing(self) -> None:
         """Pages are only sent when there is room."""
@@ -377,12 +434,26 @@ class Broker(banana.Banana):
     # What the core needs of its door.
 
     def now(self) -> float:
-        """The time in seconds, by a clock that only runs forward."""
-        return time.monotonic()
+        """The time in seconds, by the clock of its timers."""
+        return time.monotonic() if self.clock is None else float(self.clock.seconds())
 
     def make_call(self, maker: Maker, name: str, options: CallOptions) -> Call:
-        """The promise of a call that begins now."""
-        return Call(maker, name)
+        """The promise of a call that begins now. It has no more time than the call which runs the method we are in."""
+        call = Call(maker, name)
+        left = remaining_time()
+        if options.timeout is not None and (left is None or options.timeout <= left):
+            call.end_in(options.timeout, self._timer(), f"no answer to {name!r} within {options.timeout} s")
+        elif left is not None:
+            call.end_in(left, self._timer(), f"no answer to {name!r} in the time left to the call that made it")
+        return call
+
+    def _timer(self) -> Any:
+        """What runs things later."""
+        if self.clock is None:
+            from twisted.internet import reactor  # only here, and in knock, is there any need of it
+
+            self.clock = reactor
+        return self.clock
 
     def check_room(self) -> None:
         """However much waits: PB's programs do not expect a call to be refused for that."""
@@ -399,7 +470,7 @@ class Broker(banana.Banana):
         if threading.get_ident() == self._thread:
             self.flush()
         else:
-            from twisted.internet import reactor  # only here is there any need of it
+            from twisted.internet import reactor
 
             reactor.callFromThread(self.flush)  # type: ignore[attr-defined]
 
@@ -425,6 +496,8 @@ class Broker(banana.Banana):
             case Ready():
                 self.currentDialect = event.dialect.encode()
                 self._flush_now()  # programs that are told now may look at what was sent
+                if self.clock is not None and self._core.pings:
+                    self._watch_in_time()
                 self.connectionReady()
 
     def _tell_stopped(self, stopped: StoppedObserving) -> None:
@@ -433,6 +506,27 @@ class Broker(banana.Banana):
     def _settle_unsent(self) -> None:
         for event in self._core.take_unsent():
             self._settle(event)
+
+    # Signs of life, where the dialect has a word for them and there is a clock.
+
+    def _watch_in_time(self) -> None:
+        self._watch = self.clock.callLater(self.limits.silence_seconds / 3, self._look_for_life)
+
+    def _look_for_life(self) -> None:
+        """Ask a peer that has been silent for a third of the time for a sign of life; the next time it is dead."""
+        self._watch = None
+        if self._heard:
+            self._heard, self._asked = False, False
+        elif not self._asked:
+            self._asked = True
+            self._core.ping()
+            self.flush()
+        else:
+            self._broken = True
+            log.msg(f"Disconnecting a peer: no sign of life within Limits.silence_seconds={self.limits.silence_seconds}")
+            self.transport.abortConnection()
+            return
+        self._watch_in_time()
 
     # Bytes.
 
@@ -448,6 +542,27 @@ class Broker(banana.Banana):
         data = self._core.data_to_send()
         if data:
             self.transport.write(data)
+        if self._core.outgoing.lane and not self._produces:
+            self._send_large_buffers()
+
+    def _send_large_buffers(self) -> None:
+        """Send them piece by piece, each when the transport has sent what it had; all at once where it does not ask."""
+        # A reactor's transport asks a pull producer for more, and so it does for pages. One that a program carries the
+        # bytes of may never ask; and another producer may be registered with it already.
+        if self.clock is not None:
+            try:
+                self._produce()
+                return
+            except RuntimeError:
+                self._produces = False
+        while self._core.outgoing.lane:
+            self._send_piece()
+
+    def _send_piece(self) -> None:
+        pieces = self._core.next_piece(PIECE_BYTES)
+        if pieces:
+            self.transport.write(b"".join(pieces))
+            self._flush_now()
 
     def give_up(self, why: str) -> None:
         """Hang up on a peer that can't be talked to."""

@@ -1,4 +1,4 @@
-"""PB's dialects as the Twisted door speaks them: the same bytes, with values as PB's programs know them."""
+"""The dialects as the Twisted door speaks them: the same bytes, with values as PB's programs know them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from twisted.python.failure import Failure
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.serializable import Jellyable
 from pellucid.twisted._codec import ALL_DECODERS, Jellier, Unjellier, decoders_for, encoders_for
-from pellucid.twisted._failures import FailedWith, failure2Copyable
+from pellucid.twisted._failures import CopyableFailure, FailedWith, failure2Copyable, told_of
+from pellucid.twisted._native import Encoder, Reader, restricts
 from pellucid.twisted._policy import TasterPolicy
-from pellucid.wire.dialect import DialectClass, Ledger
+from pellucid.wire.dialect import Bulk, DialectClass, Ledger
 from pellucid.wire.messages import CallFailed, Message
+from pellucid.wire.native import dialect as dialect_native
+from pellucid.wire.native.lowering import report_form
 from pellucid.wire.pb import dialect
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
 
-__all__ = ["DIALECTS", "NoneDialect", "PBDialect"]
+__all__ = ["DIALECTS", "NativeDialect", "NoneDialect", "PBDialect"]
 
 
 class PBDialect(dialect.PBDialect):
@@ -26,14 +29,11 @@ class PBDialect(dialect.PBDialect):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
-        self._broker: Broker = cast(TasterPolicy, ledger.policy).invoker
-        self._decodes_by = ledger.limits
+        self._broker = _broker(ledger)
 
     def next_message(self) -> Message | None:
         """As in the core, by the limits of now."""
-        limits = self._broker.renew_limits()
-        if limits is not self._decodes_by:
-            self._decoder.limits = self._decodes_by = limits
+        self._broker.renew_limits()
         return super().next_message()
 
     def encode(self, message: Message) -> bytes:
@@ -42,12 +42,7 @@ class PBDialect(dialect.PBDialect):
         return super().encode(message)
 
     def _read_unknown(self, expression: list[Any]) -> Message | None:
-        """A command of the program's own, which its subclass of `pb.Broker` has a ``proto_`` method for."""
-        method = getattr(self._broker, f"proto_{expression[0].decode(errors='backslashreplace')}", None)
-        if method is None:
-            return super()._read_unknown(expression)
-        method(*expression[1:])
-        return None
+        return None if _obeys(self._broker, expression) else super()._read_unknown(expression)
 
     def _jellier(self, perspective: Any) -> Jellier:
         return Jellier(self._ledger, encoders_for(self._broker.security, self._encoders), perspective)
@@ -63,9 +58,7 @@ class PBDialect(dialect.PBDialect):
         return FailedWith(value) if isinstance(value, Failure) else super()._error(value)
 
     def _encode_failure(self, message: CallFailed) -> bytes:
-        error: Any = message.error.failure if isinstance(message.error, FailedWith) else message.error
-        if isinstance(error, Failure) and not isinstance(error, Copyable):
-            error = failure2Copyable(error, message.with_traceback)
+        error = _told(message)
         if isinstance(error, Jellyable) or self._ledger.policy.allows_instances_of(type(error)):
             return self._encode_error(message.call_id, error)
         return super()._encode_failure(message)
@@ -75,5 +68,64 @@ class NoneDialect(PBDialect, dialect.NoneDialect):
     """PB without the vocabulary."""
 
 
-DIALECTS: tuple[DialectClass, ...] = (PBDialect, NoneDialect)
+class NativeDialect(dialect_native.NativeDialect):
+    """Frames of msgpack."""
+
+    reader_class = Reader
+    encoder_class = Encoder
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger)
+        self._broker = _broker(ledger)
+
+    def next_message(self) -> Message | None:
+        """As in the core, by the limits and the security options of now."""
+        self._broker.renew_limits()
+        if self._maybe_reader is None and restricts(self._broker.security):
+            self._maybe_reader = Reader(self._ledger)
+        return super().next_message()
+
+    def encode(self, message: Message) -> bytes | Bulk:
+        """As in the core, by the limits of now."""
+        self._broker.renew_limits()
+        return super().encode(message)
+
+    def _read_own(self, command: list[Any]) -> Message | None:
+        return None if _obeys(self._broker, command) else super()._read_own(command)
+
+    def _error(self, value: Any) -> BaseException:
+        return FailedWith(value) if isinstance(value, Failure) else super()._error(value)
+
+    def _failure(self, message: CallFailed) -> Any:
+        error = _told(message)
+        if type(error) is CopyableFailure:
+            return report_form(told_of(error), raised=message.raised)
+        if isinstance(error, Jellyable) or self._ledger.policy.allows_instances_of(type(error)):
+            return error
+        return super()._failure(message)
+
+
+def _broker(ledger: Ledger) -> Broker:
+    broker: Broker = cast(TasterPolicy, ledger.policy).invoker
+    return broker
+
+
+def _obeys(broker: Broker, command: list[Any]) -> bool:
+    """Whether a program's subclass of `pb.Broker` has a ``proto_`` method for a command of its own; it is called."""
+    method = getattr(broker, f"proto_{command[0].decode(errors='backslashreplace')}", None)
+    if method is None:
+        return False
+    method(*command[1:])
+    return True
+
+
+def _told(message: CallFailed) -> Any:
+    """What is to be sent of the error that a call ended in."""
+    error: Any = message.error.failure if isinstance(message.error, FailedWith) else message.error
+    if isinstance(error, Failure) and not isinstance(error, Copyable):
+        return failure2Copyable(error, message.with_traceback)
+    return error
+
+
+DIALECTS: tuple[DialectClass, ...] = (NativeDialect, PBDialect, NoneDialect)
 """Best first."""

@@ -27,6 +27,8 @@ __all__ = [
     "failure2Copyable",
     "failure_of",
     "is_expected",
+    "state_of",
+    "told_of",
 ]
 
 
@@ -95,29 +97,7 @@ class CopyableFailure(Failure, Copyable):
 
     def getStateToCopy(self) -> dict[str, Any]:
         """What the peer is told: in the order, and with the empty entries, that Twisted 26.10 sends."""
-        told = self._report()
-        return {
-            "count": 0,
-            "type": told.name.encode(),
-            "value": told.text,
-            "captureVars": False,
-            "tb": None,
-            "unsafeTracebacks": bool(self.unsafeTracebacks),
-            "parents": list(told.parents),
-            "frames": [],
-            "stack": [],
-            "traceback": told.traceback or NO_TRACEBACK,
-        }
-
-    def _report(self) -> FailureReport:
-        with_traceback = bool(self.unsafeTracebacks)
-        if isinstance(self.value, BaseException):
-            return report(self.value, names_of(type(self.value)), with_traceback=with_traceback)
-        # It was itself received from a peer.
-        parents = tuple(_text(parent) for parent in self.parents)
-        text = getattr(self, "traceback", None) if with_traceback else None
-        origin = errors.RemoteError(_text(self.type), _text(self.value), text, parents)
-        return report(origin, (), with_traceback=with_traceback)
+        return state_of(told_of(self), tells_tracebacks=bool(self.unsafeTracebacks))
 
 
 class CopiedFailure(RemoteCopy, Failure):
@@ -174,6 +154,34 @@ class CopiedFailure(RemoteCopy, Failure):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.type}: {self.value}>"
+
+
+def told_of(failure: CopyableFailure) -> FailureReport:
+    """What the peer is told of a failure."""
+    with_traceback = bool(failure.unsafeTracebacks)
+    if isinstance(failure.value, BaseException):
+        return report(failure.value, names_of(type(failure.value)), with_traceback=with_traceback)
+    # It was itself received from a peer.
+    parents = tuple(_text(parent) for parent in failure.parents)
+    text = getattr(failure, "traceback", None) if with_traceback else None
+    origin = errors.RemoteError(_text(failure.type), _text(failure.value), text, parents)
+    return report(origin, (), with_traceback=with_traceback)
+
+
+def state_of(told: FailureReport, *, tells_tracebacks: bool) -> dict[str, Any]:
+    """The state of a failure of which that is told."""
+    return {
+        "count": 0,
+        "type": told.name.encode(),
+        "value": told.text,
+        "captureVars": False,
+        "tb": None,
+        "unsafeTracebacks": tells_tracebacks,
+        "parents": list(told.parents),
+        "frames": [],
+        "stack": [],
+        "traceback": told.traceback or NO_TRACEBACK,
+    }
 
 
 def failure2Copyable(fail: Failure, unsafeTracebacks: bool | int = 0) -> CopyableFailure:

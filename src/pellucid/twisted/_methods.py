@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutine
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from twisted.internet import defer
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -15,6 +17,7 @@ from pellucid.core.calls import Admission
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
+    DeadlineExceeded,
     LimitExceeded,
     NoSuchMethod,
     RemoteProtocolError,
@@ -23,7 +26,7 @@ from pellucid.errors import (
 from pellucid.twisted._failures import answer_for, is_expected
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["Runner", "run"]
+__all__ = ["Runner", "remaining_time", "run"]
 
 # Whose peer asks for what it can't have has its answer; PB logs a method that is missing all the same.
 _NO_NEWS = tuple(kind for kind in SELF_EXPLANATORY if not issubclass(kind, NoSuchMethod))
@@ -33,6 +36,15 @@ class Host(Protocol):
     """What a runner needs of its broker."""
 
     security: Any
+
+    @property
+    def clock(self) -> Any:
+        """What has things run later, an IReactorTime; None where there is nothing that does."""
+        ...
+
+    def now(self) -> float:
+        """The time in seconds."""
+        ...
 
     @property
     def tells_tracebacks(self) -> bool:
@@ -48,6 +60,19 @@ class Host(Protocol):
         ...
 
 
+running_call: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_twisted_call")
+"""The call that runs the method we are in. Coroutines and inlineCallbacks keep it; callbacks of a Deferred don't."""
+
+
+def remaining_time() -> float | None:
+    """Seconds that the call which runs the method we are in has left; None where there is no end to that."""
+    running = running_call.get(None)
+    if running is None or running[1].deadline is None:
+        return None
+    host, call = running
+    return max(0.0, running[1].deadline - host.now())
+
+
 class Runner:
     """Runs the calls of one peer: each at once as a rule, and answers it when its result is there."""
 
@@ -57,6 +82,9 @@ class Runner:
         self._admission = Admission(core.limits)
         self._arrivals = core.arrivals
         self._starting = False
+        # By id() of the call: why it was cancelled, and what ends it in time.
+        self._reasons: dict[int, Exception] = {}
+        self._timers: dict[int, IDelayedCall] = {}
 
     def arrive(self, call: MethodCall) -> None:
         """The peer made `call`: run it now, or when it is its turn, or refuse it."""
@@ -66,20 +94,40 @@ class Runner:
         except TooManyCalls as refused:
             self._tell(call, refused)
             return
+        clock = self._host.clock
+        if call.deadline is not None and clock is not None:
+            left = max(0.0, call.deadline - self._host.now())
+            self._timers[id(call)] = clock.callLater(left, self._expire, call)
         if may_run:
             self._start(call)
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel the Deferred that it waits for; where it has not begun it never will."""
-        if call.handle is not None:
-            call.handle.cancel()
-        else:
-            self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
+        self._end_early(call, CallCancelled(f"the call of {call.name!r} was cancelled by its caller"))
 
     def stop(self) -> None:
         """The caller is gone: forget what waits. What runs, runs on."""
         self._admission.clear()
         self._admission.held = True
+        timers, self._timers = self._timers, {}
+        for timer in timers.values():
+            timer.cancel()
+
+    def _expire(self, call: MethodCall) -> None:
+        """The caller of `call` does not wait any longer."""
+        del self._timers[id(call)]
+        self._end_early(call, DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it"))
+
+    def _end_early(self, call: MethodCall, reason: Exception) -> None:
+        if call.ended:
+            return
+        if call.handle is None:  # it has not begun
+            self._tell(call, reason)
+            call.ended = True
+            self._end_timer(call)
+            return
+        self._reasons[id(call)] = reason
+        call.handle.cancel()
 
     def _start(self, call: MethodCall) -> None:
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
@@ -88,25 +136,33 @@ class Runner:
         try:
             if call.method is None:
                 raise call.error or RemoteProtocolError("nothing to run")
-            result = call.method(*args, **kwargs)
+            token = running_call.set((self._host, call))
+            try:
+                result = call.method(*args, **kwargs)
+                if iscoroutine(result):
+                    result = defer.Deferred.fromCoroutine(result)
+            finally:
+                running_call.reset(token)
         except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
             self._fail(Failure(), call, raised=True)
-            self._ended(None)
+            self._ended(None, call)
             return
         finally:
             call.error = None  # its traceback may hold the call
             del args, kwargs
-        if iscoroutine(result):
-            result = defer.Deferred.fromCoroutine(result)
         if isinstance(result, defer.Deferred):
             call.handle = result
             result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
-            result.addBoth(self._ended)
+            result.addBoth(self._ended, call)
         else:
             self._answer(result, call)
-            self._ended(None)
+            self._ended(None, call)
 
-    def _ended(self, result: Any) -> Any:
+    def _ended(self, result: Any, call: MethodCall) -> Any:
+        call.handle = None
+        if self._timers or self._reasons:
+            self._reasons.pop(id(call), None)
+            self._end_timer(call)
         self._admission.end()
         if not self._starting:  # else a method ended that was started below: the loop there goes on
             self._starting = True
@@ -114,13 +170,18 @@ class Runner:
                 while True:
                     if self._arrivals.ready:
                         self.arrive(self._arrivals.ready.popleft())
-                    elif (call := self._admission.next()) is not None:
-                        self._start(call)
+                    elif (waiting := self._admission.next()) is not None:
+                        self._start(waiting)
                     else:
                         break
             finally:
                 self._starting = False
         return result
+
+    def _end_timer(self, call: MethodCall) -> None:
+        timer = self._timers.pop(id(call), None)
+        if timer is not None:
+            timer.cancel()
 
     def _answer(self, value: Any, call: MethodCall) -> None:
         try:
@@ -133,16 +194,21 @@ class Runner:
         self._host.flush()
 
     def _fail(self, failure: Failure, call: MethodCall, *, raised: bool = False) -> None:
+        reason = self._reasons.get(id(call))
+        if reason is not None and failure.check(defer.CancelledError):
+            self._tell(call, reason)
+            return
         if not is_expected(failure) and not isinstance(failure.value, _NO_NEWS):
             if call.wants_answer:
                 # In PB as well, this is an error where the method itself raised it, and news where its Deferred failed.
                 log.msg("Peer will receive following PB traceback:", isError=raised)
             log.err(failure)
-        self._tell(call, answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks))
+        told = answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks)
+        self._tell(call, told, raised=call.method is not None)
 
-    def _tell(self, call: MethodCall, told: BaseException) -> None:
+    def _tell(self, call: MethodCall, told: BaseException, *, raised: bool = False) -> None:
         try:
-            self._core.fail(call, told)
+            self._core.fail(call, told, raised=raised)
         except LimitExceeded as hindrance:
             self._host.give_up(f"not even an error can be sent: {hindrance}")
         self._host.flush()

@@ -72,7 +72,10 @@ class DummySecurityOptions:
 
 
 class SecurityOptions:
-    """Which types may cross: at first None, booleans, numbers, text, bytes, times, decimals and sets."""
+    """Which types may cross: at first None, booleans, numbers, text, bytes, times, decimals, sets and UUIDs.
+
+    (UUIDs cross in the native dialect; PB has no form for them.)
+    """
 
     basicTypes: ClassVar[list[str]] = [
         *"dictionary list tuple reference dereference unpersistable persistent long_int long dict".split()
@@ -82,7 +85,7 @@ class SecurityOptions:
     def __init__(self) -> None:
         self.allowedTypes: dict[bytes, Any] = dict.fromkeys(
             b"None bool boolean string str int float datetime time date timedelta NoneType unicode decimal set"
-            b" frozenset".split(),
+            b" frozenset uuid".split(),
             1,
         )
         self.allowedModules: dict[bytes, Any] = {}

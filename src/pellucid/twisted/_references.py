@@ -6,26 +6,36 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pellucid.core import caches, calls, references
+from pellucid.core import caches, calls, gathering, references
 from pellucid.core.references import NO_OPTIONS, CallOptions
-from pellucid.twisted._failures import failure_of
+from pellucid.errors import CallCancelled, DeadlineExceeded
+from pellucid.twisted._failures import FailedWith, failure_of
 from pellucid.twisted.interfaces import IUnjellyable
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
 
-__all__ = ["Call", "RemoteCacheMethod", "RemoteCacheObserver", "RemoteMethod", "RemoteReference"]
+__all__ = ["Call", "RemoteCacheMethod", "RemoteCacheObserver", "RemoteMethod", "RemoteReference", "gather"]
 
 _ONE_WAY = CallOptions(one_way=True)
 _await: Callable[[Any], Generator[Any, None, Any]] = getattr(defer.Deferred, "__await__")  # noqa: B009 - it is abstract, as its annotation has it
 
 
 class Call(calls.Call, defer.Deferred[Any]):
-    """One call under way: the Deferred of its answer, of whose result methods can be called before it is there."""
+    """One call under way: the Deferred of its answer, of whose result methods can be called before it is there.
+
+    A call that depends on it, as its target or an argument, is given what the callbacks make of the answer that had
+    been added by then, and none of those that are added after. In the native dialect it is sent at once, unless there
+    are such callbacks.
+    """
+
+    _named = False
+    _timer: IDelayedCall | None = None
 
     def __init__(self, maker: calls.Maker, name: str) -> None:
         calls.Call.__init__(self, maker, name)
@@ -35,22 +45,85 @@ class Call(calls.Call, defer.Deferred[Any]):
         return _await(self)
 
     def cancel(self) -> None:
-        """Give the call up: the Deferred fails with CancelledError, the method runs all the same."""
+        """Give the call up: the Deferred fails with CancelledError.
+
+        In the native dialect the Deferred or the coroutine that its method returned is cancelled, too. Over the PB
+        dialects the method runs all the same. Calls that depend on this one fail with `CallCancelled`.
+        """
         defer.Deferred.cancel(self)
-        calls.Call.cancel(self)
+        self.give_up()
+
+    def end_in(self, seconds: float, clock: IReactorTime, why: str) -> None:
+        """End the call in DeadlineExceeded after so many `seconds` by that `clock`."""
+        self.deadline = clock.seconds() + seconds
+        self._timer = clock.callLater(seconds, self._expire, why)
+
+    # What calls that depend on this one ask.
+
+    @property
+    def is_nameable(self) -> bool:
+        """Whether the peer knows it by its number, and its answer is what calls that depend on it are to be given."""
+        return self._named and not self._callbacks  # Twisted has no public name for these
+
+    @is_nameable.setter
+    def is_nameable(self, named: bool) -> None:
+        self._named = named
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what the callbacks that were added so far have made of the answer."""
+        if self.called:
+            return not (self._callbacks or self.paused or self._runningCallbacks)
+        return self._done
+
+    @property
+    def error(self) -> Exception | None:
+        """What the call ended in, where that is no result: as the callbacks left it."""
+        if not self.called:
+            return self._error
+        failure = getattr(self, "result", None)
+        if not isinstance(failure, Failure):
+            return None
+        value: Any = failure.value
+        if isinstance(value, defer.CancelledError):
+            return CallCancelled(f"the call of {self.name!r} was cancelled here")
+        return value if isinstance(value, Exception) else FailedWith(failure)
 
     def outcome(self) -> Any:
-        """What the Deferred's callbacks have made of the answer, once they have run."""
+        """The result, as the callbacks left it."""
         return self.result if self.called else super().outcome()
+
+    def among_results(self, error: Exception) -> Failure:
+        """What stands among the results of calls that are gathered for one that ended in `error`."""
+        return failure_of(error)
+
+    def add_dependant(self, dependant: calls.Dependant) -> None:
+        """Have `dependant` told when the callbacks that were added before have run, and before others do."""
+        if self.called or self._callbacks:
+            self.addBoth(self._tell, dependant)
+        else:
+            super().add_dependant(dependant)
+
+    def _tell(self, result: Any, dependant: calls.Dependant) -> Any:
+        dependant.go_on(self)
+        return result
+
+    def _expire(self, why: str) -> None:
+        self.fail(DeadlineExceeded(why))
 
     def _wake(self) -> None:
         value, self._value = self._value, None  # from here on it is the callbacks'
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
         if self.called:
             return  # cancelled
         if self._error is None:
             self.callback(value)
-        else:
-            self.errback(failure_of(self._error))
+            return
+        self.errback(failure_of(self._error))
+        if self._noticed and self._debugInfo is not None:
+            # Others have the error, and tell of it. Nothing but this keeps Twisted from logging it as nobody's.
+            self._debugInfo.failResult = None
 
 
 class _Caller:
@@ -203,6 +276,20 @@ class RemoteCacheMethod:
     def __call__(self, *args: Any, **kw: Any) -> Any:
         """As ``observer.callRemote(name, *args, **kw)``."""
         return self.observer.callRemote(self.name, *args, **kw)
+
+
+def gather(
+    *prepared: references.Prepared, return_exceptions: bool = False, timeout: float | None = None
+) -> defer.Deferred[list[Any]]:
+    """Make calls together: ``gather(*(root.prepare("echo", n) for n in range(1000)))`` is the Deferred of all results.
+
+    See `pellucid.gather`. With `return_exceptions` Failures stand among the results.
+    """
+    if not prepared:
+        return defer.succeed([])
+    gathered: Any = gathering.gather(*prepared, return_exceptions=return_exceptions, timeout=timeout)
+    deferred: defer.Deferred[list[Any]] = gathered
+    return deferred
 
 
 def _passed_on(result: Any) -> Any:

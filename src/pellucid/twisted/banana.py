@@ -263,6 +263,7 @@ def _limits(limits: Limits, size: int, prefix_digits: int) -> Limits:
         list_elements=size,
         prefix_digits=prefix_digits,
         message_bytes=limits.message_bytes * scale,
+        inline_bytes=limits.inline_bytes * scale,
         elements=limits.elements * scale,
     )
 

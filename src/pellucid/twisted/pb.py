@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 
 from pellucid.auth.challenge import CHALLENGE_BYTES, respond
+from pellucid.core.caches import update_all as update_all
 from pellucid.errors import (
     DeadReferenceError,
     Error,
@@ -23,6 +24,7 @@ from pellucid.twisted._failures import CopiedFailure, CopyableFailure, failure2C
 from pellucid.twisted._failures import RemoteError as RemoteError
 from pellucid.twisted._login import IPBRoot, IPerspective, IUsernameMD5Password
 from pellucid.twisted._references import RemoteMethod, RemoteReference
+from pellucid.twisted._references import gather as gather
 from pellucid.twisted.flavors import (
     Cacheable,
     Copyable,

@@ -16,6 +16,7 @@ __all__ = [
     "BatchAnswer",
     "CallFailed",
     "Cancel",
+    "Command",
     "DropCache",
     "ExportId",
     "Message",
@@ -210,6 +211,14 @@ class Pong:
 
 
 @dataclass(slots=True)
+class Command:
+    """A command of an application's own, which this side has no meaning for. What arrives of the kind is `Unknown`."""
+
+    expression: Any
+    """A list that starts with its name: what banana can carry."""
+
+
+@dataclass(slots=True)
 class NotUnderstood:
     """The sender was told something it has no meaning for, and went on."""
 
@@ -236,6 +245,7 @@ Message = (
     | DropCache
     | Ping
     | Pong
+    | Command
     | NotUnderstood
     | Unknown
 )

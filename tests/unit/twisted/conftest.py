@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.python import log
 
-from pellucid.twisted import jelly
+from pellucid.twisted import jelly, pb
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +20,29 @@ def tables() -> Iterator[None]:
     for registry, before in zip(registries, contents, strict=True):
         registry.clear()
         registry.update(before)
+
+
+def speak(monkeypatch: pytest.MonkeyPatch, dialect: str) -> str:
+    monkeypatch.setattr(pb.Broker, "knownDialects", [dialect.encode()])
+    return dialect
+
+
+@pytest.fixture(params=["pellucid", "pb"])
+def dialect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of the dialect that all connections of a test speak: each in turn."""
+    return speak(monkeypatch, request.param)
+
+
+@pytest.fixture
+def speaks_pb(monkeypatch: pytest.MonkeyPatch) -> str:
+    """All connections of a test speak PB's dialect."""
+    return speak(monkeypatch, "pb")
+
+
+@pytest.fixture
+def speaks_native(monkeypatch: pytest.MonkeyPatch) -> str:
+    """All connections of a test speak the native dialect."""
+    return speak(monkeypatch, "pellucid")
 
 
 @pytest.fixture

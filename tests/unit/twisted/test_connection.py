@@ -15,6 +15,8 @@ import pellucid
 from pellucid.twisted import jelly, pb
 from tests.unit.twisted.link import Link, outcome
 
+pytestmark = pytest.mark.usefixtures("dialect")
+
 
 def kinds(logged: list[Any]) -> list[type]:
     return [event["failure"].type for event in logged if "failure" in event]
@@ -544,14 +546,15 @@ def test_pending_calls_fail_before_connection_lost_returns_and_the_transport_sta
     assert link.client.transport is link.to_server
 
 
-def test_a_lost_call_fails_with_the_reason_for_its_argument_as_in_pb() -> None:
+def test_a_lost_call_fails_with_the_reason_for_its_argument_as_in_pb(dialect: str) -> None:
     link = Link(One())
     lost = Failure(error.ConnectionLost())
     waiting = [link.root.callRemote("later"), link.root.callRemote("later")]
     waiting.append(link.root.callRemote("echo", waiting[0]))
     waiting.append(waiting[1].call("three", 1))
     link.client.connectionLost(lost)
-    for each, sent in zip(waiting, [True, True, False, False], strict=True):
+    chained = dialect == "pellucid"  # where a call of a result is sent before that is there
+    for each, sent in zip(waiting, [True, True, chained, chained], strict=True):
         failure = outcome(each)
         assert failure.type is pb.PBConnectionLost
         assert failure.value.args == (lost,)
@@ -594,7 +597,9 @@ def test_those_who_wait_for_a_connection_are_told_once() -> None:
 
 
 @pytest.mark.parametrize("side", ["client", "server"])
-def test_a_broker_speaks_only_the_dialects_that_its_class_knows(side: str) -> None:
+def test_a_broker_speaks_only_the_dialects_that_its_class_knows(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pb.Broker, "knownDialects", [b"pellucid", b"pb", b"none"])
+
     class Plain(pb.Broker):
         knownDialects: ClassVar[list[bytes]] = [b"none"]
 

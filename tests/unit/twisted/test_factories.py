@@ -16,6 +16,8 @@ from zope.interface import implementer
 from pellucid.twisted import jelly, pb
 from tests.unit.twisted.link import Link, outcome
 
+pytestmark = pytest.mark.usefixtures("dialect")
+
 
 class Echoer(pb.Root):
     def remote_echo(self, value: Any) -> Any:

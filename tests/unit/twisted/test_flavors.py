@@ -18,6 +18,8 @@ from tests.unit.twisted.link import Link
 
 HERE = __name__
 
+pytestmark = pytest.mark.usefixtures("dialect")
+
 
 class Plain:
     pass

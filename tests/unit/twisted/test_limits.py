@@ -52,6 +52,7 @@ def refused(result: Any) -> bool:
 # SIZE_LIMIT.
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_size_limit_that_is_set_while_connections_last_counts_at_both_ends() -> None:
     link = Link(Echoer())
     assert refused(link.call(link.root, "echo", LARGE))
@@ -63,6 +64,7 @@ def test_a_size_limit_that_is_set_while_connections_last_counts_at_both_ends() -
     assert refused(link.call(link.root, "echo", [0] * 101))
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_size_limit_that_a_method_sets_counts_for_its_own_answer() -> None:
     class Generous(pb.Root):
         def remote_large(self) -> bytes:
@@ -73,6 +75,7 @@ def test_a_size_limit_that_a_method_sets_counts_for_its_own_answer() -> None:
     assert link.call(link.root, "large") == LARGE
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_larger_size_limit_lets_a_connection_carry_larger_messages() -> None:
     link = Link(Echoer())
     huge = b"x" * (Limits().message_bytes + 1)
@@ -80,6 +83,7 @@ def test_a_larger_size_limit_lets_a_connection_carry_larger_messages() -> None:
     assert link.call(link.root, "echo", huge) == huge
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_broker_may_have_a_size_limit_of_its_own() -> None:
     link = Link(Echoer())
     link.client.sizeLimit = 50
@@ -90,6 +94,7 @@ def test_a_broker_may_have_a_size_limit_of_its_own() -> None:
 # setPrefixLimit.
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_connection_takes_longer_ints_once_it_is_told_to() -> None:
     root = Echoer()
     link = Link(root)
@@ -101,6 +106,7 @@ def test_a_connection_takes_longer_ints_once_it_is_told_to() -> None:
     assert link.client.prefixLimit == DIGITS + 1
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_a_connection_takes_only_shorter_ints_once_it_is_told_to() -> None:
     root = Echoer()
     link = Link(root)
@@ -113,6 +119,7 @@ def test_a_connection_takes_only_shorter_ints_once_it_is_told_to() -> None:
     assert root.heard == [2**28 - 1]
 
 
+@pytest.mark.usefixtures("speaks_pb")
 def test_the_modules_prefix_limit_is_that_of_connections_made_from_then_on() -> None:
     before, made = Link(Echoer()), pb.PBClientFactory().buildProtocol(None)
     banana.setPrefixLimit(DIGITS + 1)
@@ -128,6 +135,7 @@ def test_the_modules_prefix_limit_is_that_of_connections_made_from_then_on() -> 
 # limits.
 
 
+@pytest.mark.usefixtures("dialect")
 def test_a_class_may_have_limits_of_its_own() -> None:
     class Narrow(pb.Broker):
         limits = replace(pb.Broker.limits, references_imported=2)
@@ -140,8 +148,18 @@ def test_a_class_may_have_limits_of_its_own() -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "changes", [{"references_imported": 2}, {"nesting": 1}, {"message_bytes": 20}, {"elements": 8}]
+    ("dialect", "changes"),
+    [
+        ("pb", {"references_imported": 2}),
+        ("pb", {"nesting": 1}),
+        ("pb", {"message_bytes": 20}),
+        ("pb", {"elements": 8}),
+        ("pellucid", {"references_imported": 2}),
+        ("pellucid", {"inline_bytes": 10}),
+    ],
+    indirect=["dialect"],
 )
+@pytest.mark.usefixtures("dialect")
 def test_a_broker_may_have_limits_of_its_own_before_and_after_it_is_connected(
     when: str, changes: dict[str, int]
 ) -> None:
@@ -160,6 +178,7 @@ def test_a_broker_may_have_limits_of_its_own_before_and_after_it_is_connected(
     assert link.client.transport.disconnecting or refused(outcome(waiting))
 
 
+@pytest.mark.usefixtures("dialect")
 def test_how_many_methods_run_may_be_said_at_any_time() -> None:
     link = Link(Echoer())
     link.server.limits = replace(link.server.limits, running_calls=1, waiting_calls=1)
@@ -174,6 +193,7 @@ def test_how_many_methods_run_may_be_said_at_any_time() -> None:
     assert not one_more.called
 
 
+@pytest.mark.usefixtures("dialect")
 def test_how_many_answers_a_broker_waits_for_may_be_said_at_any_time() -> None:
     link = Link(Echoer())
     link.root.callRemote("wait")
@@ -190,9 +210,35 @@ def test_what_a_stranger_may_say_first_is_bounded_by_the_limits_of_its_connectio
     assert transport.disconnecting
 
 
+@pytest.mark.usefixtures("dialect")
 def test_limits_that_are_lowered_leave_what_is_held() -> None:
     link = Link(Echoer())
     held = link.call(link.root, "many")
     link.client.limits = replace(link.client.limits, references_imported=1)
     assert len(held) == 3
     assert all(reference.alive for reference in held)
+
+
+@pytest.mark.usefixtures("speaks_native")
+def test_the_limits_of_the_native_dialect_count_from_the_next_message_on() -> None:
+    link = Link(Echoer())
+    root = link.root
+    assert link.call(root, "echo", "x" * 1000) == "x" * 1000
+    link.client.limits = replace(link.client.limits, inline_bytes=100, buffer_bytes=70_000)
+    assert refused(link.call(root, "echo", "x" * 1000))
+    assert refused(link.call(root, "echo", b"x" * 70_001))
+    link.client.limits = replace(link.client.limits, inline_bytes=4096, buffer_bytes=200_000)
+    assert link.call(root, "echo", b"x" * 70_001) == b"x" * 70_001
+    assert link.call(root, "hear", [[]]) is None
+    link.server.limits = replace(link.server.limits, expanded_elements=5)
+    shared: list[Any] = []
+    assert refused(link.call(root, "hear", [shared, shared, shared, shared]))
+
+
+@pytest.mark.usefixtures("speaks_native")
+def test_a_larger_size_limit_lets_a_connection_carry_larger_messages_in_the_native_dialect_too() -> None:
+    link = Link(Echoer())
+    huge = "x" * (Limits().inline_bytes + 1)
+    assert refused(link.call(link.root, "hear", huge))
+    banana.SIZE_LIMIT = len(huge)
+    assert link.call(link.root, "echo", huge) == huge

@@ -9,6 +9,8 @@ import pytest
 from pellucid.twisted import jelly, pb
 from tests.unit.twisted.link import Link, outcome
 
+pytestmark = pytest.mark.usefixtures("speaks_pb")
+
 
 class Keeper(pb.Root):
     def __init__(self) -> None:

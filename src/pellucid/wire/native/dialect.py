@@ -32,6 +32,7 @@ from pellucid.wire.messages import (
     BatchAnswer,
     CallFailed,
     Cancel,
+    Command,
     DropCache,
     Message,
     MethodCall,
@@ -419,18 +420,12 @@ class NativeDialect:
     def _encode_release(self, release: Release) -> bytes:
         return _plain(Kind.RELEASE, [number for receipt in release.receipts for number in receipt])
 
-    def encode_command(self, command: Any) -> bytes:
-        """The bytes of a command of an application's own: an s-expression that starts with its name.
-
-        Raises:
-            InsecureJelly: it holds something else than lists, bytes and numbers.
-            LimitExceeded: it is larger than the peer would take.
-        """
+    def _encode_command(self, command: Command) -> bytes:
         limits = self._ledger.limits
-        flaw = flaw_of(command, limits.nesting)
+        flaw = flaw_of(command.expression, limits.nesting)
         if flaw is not None:
             raise InsecureJelly(f"a command is lists of bytes and numbers: this one {flaw}")
-        body = pack_expression([Kind.COMMAND.value], command, OPTIONS)
+        body = pack_expression([Kind.COMMAND.value], command.expression, OPTIONS)
         if len(body) > limits.inline_bytes:
             raise LimitExceeded("inline_bytes", limits.inline_bytes, len(body))
         return frame(body)
@@ -528,6 +523,7 @@ _WRITERS: dict[type, Callable[[NativeDialect, Any], bytes | Bulk]] = {
     Batch: NativeDialect._encode_batch,
     BatchAnswer: NativeDialect._encode_batch_answer,
     Release: NativeDialect._encode_release,
+    Command: NativeDialect._encode_command,
     ReleaseCache: lambda _, release: _plain(Kind.RELEASE_CACHE, release.cache_id, release.count),
     DropCache: lambda _, drop: _plain(Kind.DROP_CACHE, drop.cache_id),
     Cancel: lambda _, cancel: _plain(Kind.CANCEL, cancel.call_id),

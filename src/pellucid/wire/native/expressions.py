@@ -9,6 +9,7 @@ from typing import Any
 
 from ormsgpack import packb
 
+from pellucid.errors import LimitExceeded
 from pellucid.wire.native.plain import WRITERS
 
 __all__ = ["flaw_of", "pack_expression", "plain_expression"]
@@ -17,14 +18,18 @@ _LEAVES = frozenset({bytes, int, float, bool})
 
 
 def flaw_of(expression: Any, nesting: int) -> str | None:
-    """What is wrong with `expression`, lists of at most so many levels; None where it is an s-expression."""
+    """What is wrong with `expression`; None where it is an s-expression.
+
+    Raises:
+        LimitExceeded: it is nested more than `nesting` levels deep.
+    """
     waiting = [iter((expression,))]
     while waiting:
         for part in waiting[-1]:
             cls = type(part)
             if cls is list or cls is tuple:
                 if len(waiting) > nesting:
-                    return f"is nested more than {nesting} levels deep"
+                    raise LimitExceeded("nesting", nesting)
                 waiting.append(iter(part))
                 break
             if cls not in _LEAVES:

@@ -149,9 +149,12 @@ class Reader(Unjellier):
                 waiting.extend(item)
             else:
                 expression = item[1] if len(item) > 1 else None
-                flaw = flaw_of(expression, self._limits.nesting)
-                if flaw is not None and self._error is None:
-                    self._error = RemoteProtocolError(f"an s-expression {flaw}")
+                try:
+                    flaw = flaw_of(expression, self._limits.nesting)
+                    error = None if flaw is None else RemoteProtocolError(f"an s-expression {flaw}")
+                except LimitExceeded as too_deep:
+                    error = told_without_traceback(too_deep)
+                self._error = self._error or error
                 references, caches = receipts_in(expression)
                 self._came.update(references)
                 self._caches_came.update(caches)
@@ -454,7 +457,7 @@ _ARRAYS: dict[int, Callable[[Reader, list[Any]], Any]] = {
     Mark.FROZENSET: Reader._read_frozenset,
     Mark.SHARED: Reader._read_shared,
     Mark.FAILURE: Reader._read_failure,
-    Mark.JELLY: Reader._read_jelly,
+    Mark.JELLY: lambda reader, value: reader._read_jelly(value),  # a door has its own
 }
 
 

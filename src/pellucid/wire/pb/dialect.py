@@ -21,6 +21,7 @@ from pellucid.wire.messages import (
     BatchAnswer,
     CallFailed,
     Cancel,
+    Command,
     DropCache,
     Message,
     MethodCall,
@@ -214,6 +215,8 @@ class PBDialect:
                 return self._banana([b"uncache", message.cache_id])
             case NotUnderstood() | Unknown():
                 return self._banana([b"didNotUnderstand", _utf8(message.name)])
+            case Command():
+                return self._banana(message.expression)
             case Batch() | BatchAnswer() | Cancel() | Seen() | Ping() | Pong():
                 raise LocalProtocolError(f"PB has no word for a {type(message).__name__}")
 
