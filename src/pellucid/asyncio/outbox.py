@@ -74,7 +74,7 @@ class Outbox:
         self._broker = broker
         self._outgoing = broker.outgoing
         self._books = broker.books
-        self._pending = broker.books.pending
+        self._pending = broker.books.pending.calls
         self._host = host
         self._transport: asyncio.WriteTransport | None = None
         self._limit = broker.limits.queued_bytes

@@ -117,6 +117,7 @@ class Arrivals:
         "_promises",
         "_waiting",
         "_waiting_bytes",
+        "has_held",
         "limits",
         "ready",
         "running",
@@ -130,6 +131,8 @@ class Arrivals:
         """Calls that have waited, and may run now, where there are any."""
         self.watch: Callable[[MethodCall], None] | None = None
         """A door that keeps deadlines puts here what it does about a call that waits and has one; see `give_up`."""
+        self.has_held = False
+        """Whether a call ever waited."""
         self.limits = limits
         self._host = host
         # These are there once a call has waited.
@@ -165,6 +168,7 @@ class Arrivals:
             return
         if self._promises is None:
             self._promises = Promises(self)
+            self.has_held = True
         incoming = Incoming(self._promises, self, call.name, call)
         try:
             args = tuple(self._promise(value, call) for value in call.args)

@@ -159,7 +159,12 @@ class Broker:
                 message = self._dialect.next_message()
                 if message is None:
                     return None
-                event = _TAKERS[type(message)](self, message)
+                if type(message) is MethodCall:  # nearly all are one of these
+                    event = serving.take(message)
+                elif type(message) is Answer:
+                    event = self.calling.answered(message)
+                else:
+                    event = _TAKERS[type(message)](self, message)
             if event is not None:
                 return event
         return None
@@ -186,11 +191,8 @@ class Broker:
 
     # One method for each kind of message.
 
-    def _take_call(self, call: MethodCall) -> MethodCall | None:
-        return self.serving.take(call)
-
-    def _take_answer(self, answer: Answer | CallFailed) -> Event:
-        return self.calling.answered(answer)
+    def _take_failure(self, failed: CallFailed) -> Event:
+        return self.calling.answered(failed)
 
     def _take_batch(self, batch: Batch) -> None:
         self.serving.take_batch(batch)
@@ -391,9 +393,7 @@ class Broker:
 _MUST_NOT_PASS = (Release, ReleaseCache, DropCache, Seen)
 
 _TAKERS: dict[type, Callable[[Broker, Any], Event | None]] = {
-    MethodCall: Broker._take_call,
-    Answer: Broker._take_answer,
-    CallFailed: Broker._take_answer,
+    CallFailed: Broker._take_failure,
     Batch: Broker._take_batch,
     BatchAnswer: Broker._take_batch_answer,
     Cancel: Broker._take_cancel,

@@ -62,13 +62,19 @@ class Call:
         """The answer came. Too late it counts for nothing."""
         if not self._done:
             self._value = value
-            self._end()
+            self._done = True
+            if self._dependants:
+                self.maker.settle(self)
+            self._wake()
 
     def fail(self, error: Exception) -> None:
         """The call ended without a result. Too late that counts for nothing."""
         if not self._done:
             self._error = error
-            self._end()
+            self._done = True
+            if self._dependants:
+                self.maker.settle(self)
+            self._wake()
 
     def cancel(self) -> None:
         """Give the call up: whoever waits for it, or whose call does, gets `CallCancelled`.
@@ -128,12 +134,6 @@ class Call:
         dependants, self._dependants = self._dependants or [], None
         return dependants
 
-    def _end(self) -> None:
-        self._done = True
-        if self._dependants:
-            self.maker.settle(self)
-        self._wake()
-
     def _wake(self) -> None:
         """Let those who await the call run: a door says how."""
 
@@ -172,17 +172,18 @@ class PendingCalls:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._calls: dict[int, Call] = {}
+        self.calls: dict[int, Call] = {}
+        """The calls, by id."""
         self.last_id = 0
         """The id given last; ids count up from 1."""
         self._oldest = 1
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self.calls)
 
     def items(self) -> ItemsView[int, Call]:
         """The calls, by id."""
-        return self._calls.items()
+        return self.calls.items()
 
     def new_id(self) -> int:
         """The id of the next call that wants no answer."""
@@ -191,15 +192,15 @@ class PendingCalls:
 
     def enter(self, call: Call) -> int:
         """Remember `call` until it is answered, and return its id. Raises TooManyCalls where there is no room."""
-        if len(self._calls) >= self.limits.calls_pending:
+        if len(self.calls) >= self.limits.calls_pending:
             raise TooManyCalls("calls_pending", self.limits.calls_pending)
         self.last_id = call_id = self.last_id + 1
-        self._calls[call_id] = call
+        self.calls[call_id] = call
         return call_id
 
     def drop(self, call_id: int) -> None:
         """That call was not made after all."""
-        self._calls.pop(call_id, None)
+        self.calls.pop(call_id, None)
 
     def take(self, call_id: int) -> Call:
         """The call that is answered now.
@@ -207,24 +208,25 @@ class PendingCalls:
         Raises:
             RemoteProtocolError: there is none of that id; it was answered before, or never made.
         """
-        call = self._calls.pop(call_id, None)
+        call = self.calls.pop(call_id, None)
         if call is None:
             raise RemoteProtocolError("the peer answered a call that is not under way")
         return call
 
     def has(self, call_id: int) -> bool:
         """Whether the call of that id is not answered yet."""
-        return call_id in self._calls
+        return call_id in self.calls
 
     def any_up_to(self, call_id: int) -> bool:
         """Whether a call made no later than `call_id` is still unanswered."""
-        while self._oldest <= self.last_id and self._oldest not in self._calls:
+        while self._oldest <= self.last_id and self._oldest not in self.calls:
             self._oldest += 1
         return self._oldest <= call_id
 
     def take_all(self) -> dict[int, Call]:
         """Every unanswered call, in the order made; none is left."""
-        calls, self._calls = self._calls, {}
+        calls = self.calls.copy()
+        self.calls.clear()
         return calls
 
 

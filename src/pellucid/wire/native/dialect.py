@@ -400,7 +400,8 @@ class NativeDialect:
             kind = _UPDATE if call.to_cache else _CALL
         else:
             kind = _NOTIFY if call.to_cache else _SEND
-        expression = [kind, call.call_id, _target(call.target), call.name, [*call.args]]
+        target = call.target if type(call.target) is int else _target(call.target)
+        expression = [kind, call.call_id, target, call.name, [*call.args]]
         if call.kwargs or call.timeout is not None:
             expression.append(call.kwargs or None)
             if call.timeout is not None:
