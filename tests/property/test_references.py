@@ -254,7 +254,7 @@ def on_the_way(wire: Wire, sender: Side) -> Iterator[Any]:
     for message, end in wire.messages():
         if end > wire.delivered:
             yield message
-    yield from read(b"".join(sender.broker._out), "pb")
+    yield from read(b"".join(sender.broker.outgoing.messages), "pb")
 
 
 Holding.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)

@@ -235,7 +235,7 @@ def test_an_id_that_was_released_is_invalid(dialect: str) -> None:
     promise: Any = reference.call("echo", 1)
     pair.flush()
     wire = pair.to_server
-    release = [Kind.RELEASE.value, 1, 1] if dialect == "pellucid" else [b"decref", 1]
+    release = [Kind.RELEASE.value, [1, 1]] if dialect == "pellucid" else [b"decref", 1]
     pair.server.receive(write(release, dialect))  # it comes first
     wire.held = False
     pair.pump()

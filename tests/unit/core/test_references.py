@@ -116,7 +116,7 @@ def test_r2_when_the_last_holder_drops_it_the_owner_forgets_it(dialect: str) -> 
     shelf.pair.settle()
     assert shelf.counts() == {}
     said = [message for message in shelf.pair.to_server.said() if command_of(message) == b"decref"]
-    assert said == ([[Kind.RELEASE, 1, 2]] if dialect == "pellucid" else [[b"decref", 1]] * 2)
+    assert said == ([[Kind.RELEASE, [1, 2]]] if dialect == "pellucid" else [[b"decref", 1]] * 2)
 
 
 def test_an_object_sent_again_after_it_was_forgotten_has_a_new_number() -> None:
