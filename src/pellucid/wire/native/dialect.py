@@ -121,8 +121,11 @@ class NativeDialect:
             if type(expression) is not list or not expression:
                 self._reader.give_back()
                 raise RemoteProtocolError("a message is an array that starts with its kind")
-            if self._maybe_reader is not None and self._maybe_reader.has_jelly:
-                self._maybe_reader.look_through(expression)
+            reader = self._maybe_reader
+            if reader is not None:
+                deframer.buffers = ()  # each is where it belongs: nobody here is to keep them
+                if reader.has_jelly:
+                    reader.look_through(expression)
             if not self.greeted:
                 self._read_hello(expression)
                 continue
@@ -130,9 +133,11 @@ class NativeDialect:
             # A list or a dictionary in its place could not be looked up.
             read = _READERS.get(kind) if type(kind) is int else None
             if read is None:
-                self._reader.give_back()
+                self._reader.leave()
                 return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
             message = read(self, expression)
+            if reader is not None and not reader.is_plain:
+                reader.leave()
             if message is not None:
                 return message
         return None

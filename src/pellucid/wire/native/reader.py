@@ -47,7 +47,7 @@ class _Marked:
 
 
 class Reader(Unjellier):
-    """Reads the values of one message after another, and remembers what the last one took from the ledger."""
+    """Reads the values of one message after another, and remembers what it takes from the ledger until it leaves it."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger, find_decoders(ledger.policy.types), placeholders=False)
@@ -127,6 +127,16 @@ class Reader(Unjellier):
         self._came.subtract(self.references)
         self._caches_came.subtract(self.caches)
         self._ledger.disown(self._came, self._caches_came)
+        self._came.clear()
+        self._caches_came.clear()
+
+    def leave(self) -> None:
+        """The message was read: hold nothing of it, and give back what came where nobody looked for values."""
+        self._buffers = ()
+        if self._came or self._caches_came:
+            self.give_back()
+        if self._walks:
+            self._start()
 
     def begin(self, buffers: Sequence[bytes]) -> None:
         """A message begins; `buffers` came beside it."""
