@@ -14,7 +14,7 @@ pieces = st.lists(st.integers(1, 40), min_size=1)
 
 
 @settings(max_examples=50)
-@given(st.sampled_from(["pb", "none"]), pieces, pieces)
+@given(st.sampled_from(["pellucid", "pb", "none"]), pieces, pieces)
 def test_a_conversation_does_not_depend_on_how_its_bytes_are_cut(
     dialect: str, to_server: list[int], to_client: list[int]
 ) -> None:

@@ -2,23 +2,26 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pellucid.core.references import RemoteReference
-from pellucid.errors import InsecureJelly, LocalProtocolError, RemoteError
+from pellucid.errors import CallCancelled, DeadReferenceError, InsecureJelly, LocalProtocolError, RemoteError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
-from pellucid.wire.messages import Release, ReleaseCache
+from pellucid.wire.dialect import Sharing
+from pellucid.wire.dialects import dialects_named
+from pellucid.wire.messages import ReleaseCache
+from pellucid.wire.native.codes import Kind, Leaf, Mark, number_of
 from pellucid.wire.pb.disowned import receipts_in
-from tests.pair import Desk, Pair, Settings, Side, Wire, read
+from tests.pair import Desk, Extension, Pair, Settings, Side, Wire, read
 
 
 class Thing(Referenceable):
@@ -70,9 +73,12 @@ class Holding(RuleBasedStateMachine):
     that the holder has, or has on its way in either direction; and when everybody lets go, nothing is left.
     """
 
+    dialect: ClassVar[str]
+    sharing: ClassVar[Sharing] = "tree"
+
     def __init__(self) -> None:
         super().__init__()
-        known = Settings(registry=REGISTRY)
+        known = Settings(registry=REGISTRY, dialects=dialects_named([self.dialect]), sharing=self.sharing)
         self.pair = Pair(client_root=Desk(), server=known, client=known)
         self.sides = {"client": self.pair.client, "server": self.pair.server}
         self.to = {"client": self.pair.to_client, "server": self.pair.to_server}
@@ -101,6 +107,24 @@ class Holding(RuleBasedStateMachine):
     @rule(name=sides, method=st.sampled_from(["keep", "echo", "echo_later"]), which=some)
     def send(self, name: str, method: str, which: list[int]) -> None:
         self.call(name, method, [self.owned[name][index] for index in which])
+
+    @precondition(lambda self: self.connected)
+    @rule(name=sides, which=some)
+    def send_beside_a_large_buffer(self, name: str, which: list[int]) -> None:
+        self.call(name, "keep", [self.owned[name][index] for index in which], [bytes(70_000)])
+
+    @precondition(lambda self: self.connected)
+    @rule(name=sides, which=st.integers(0, 9))
+    def send_a_promise(self, name: str, which: int) -> None:
+        echoes = [promise for promise in self.promises if promise.name.startswith("echo")]
+        if echoes:
+            self.call(name, "echo", echoes[which % len(echoes)])
+
+    @precondition(lambda self: self.connected)
+    @rule(which=st.integers(0, 9))
+    def give_up(self, which: int) -> None:
+        if self.promises:
+            self.promises[which % len(self.promises)].cancel()
 
     @precondition(lambda self: self.connected)
     @rule(name=sides, which=some)
@@ -191,20 +215,12 @@ class Holding(RuleBasedStateMachine):
     def receipts(self, holder: Side, there: Wire, back: Wire) -> tuple[Counter[int], Counter[int]]:
         """Receipts that the holder has, that are on the way to it, and that it has given back without a word yet."""
         owner = self.sides["server" if holder is self.pair.client else "client"]
-        carried = [jelly for message in on_the_way(there, owner) for jelly in message[2:] if type(jelly) is list]
-        references, caches = receipts_in([b"list", *carried])
-        for command, number in (message[:2] for message in on_the_way(back, holder)):
-            if command == b"decref":
-                references[number] += 1
-            elif command == b"decache":
-                caches[number] += 1
+        receipts_of = receipts_in_msgpack if self.dialect == "pellucid" else receipts_in_jelly
+        references, caches = receipts_of(on_the_way(there, owner))
+        for given_back in given_back_in(on_the_way(back, holder)), made_out_by(holder):
+            references += given_back[0]
+            caches += given_back[1]
         books = holder.broker.books
-        for release in books._releases:
-            match release:
-                case Release():
-                    references[release.export_id] += release.count
-                case ReleaseCache():
-                    caches[release.cache_id] += release.count
         for held in counted(books.imports):
             references[held.export_id] += held.receipts
         for cached in counted(books.cache_imports):
@@ -233,7 +249,7 @@ class Holding(RuleBasedStateMachine):
         for promise in self.promises:
             assert promise.done
             # There may be nothing to take, or to give; what is sent may be bad, or refer to what was released there.
-            with suppress(InsecureJelly, RemoteError):
+            with suppress(InsecureJelly, RemoteError, CallCancelled, DeadReferenceError):
                 result = promise.result()
                 if promise.name.startswith("echo"):
                     assert all(thing in own or is_reference(thing) or isinstance(thing, RemotePond) for thing in result)
@@ -249,13 +265,88 @@ def counted(imports: Any) -> Iterator[Any]:
     yield from imports._dropped
 
 
+def receipts_in_jelly(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
+    """The receipts of references and of caches in messages of the PB dialects, by number."""
+    return receipts_in([b"list", *(jelly for message in messages for jelly in message[2:] if type(jelly) is list)])
+
+
+def receipts_in_msgpack(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
+    """The receipts of references and of caches in messages of the native dialect, by number."""
+    references, caches = Counter[int](), Counter[int]()
+    waiting = list(messages)
+    for item in waiting:
+        match item:
+            case Extension(code=Leaf.REMOTE):
+                references[number_of(item.body)] += 1
+            case Extension(code=Leaf.CACHED | Mark.CACHE):
+                caches[number_of(item.body)] += 1
+            case list():
+                waiting.extend(item)
+            case dict():
+                waiting.extend(item.values())
+    return references, caches
+
+
+def given_back_in(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
+    """The receipts of references and of caches that messages give back, by number."""
+    references, caches = Counter[int](), Counter[int]()
+    for message in messages:
+        match message:
+            case [b"decref", number]:
+                references[number] += 1
+            case [b"decache", number]:
+                caches[number] += 1
+            case [Kind.RELEASE, *receipts]:
+                for number, count in zip(receipts[::2], receipts[1::2], strict=True):
+                    references[number] += count
+            case [Kind.RELEASE_CACHE, number, count]:
+                caches[number] += count
+    return references, caches
+
+
+def made_out_by(holder: Side) -> tuple[Counter[int], Counter[int]]:
+    """The receipts of references and of caches that it will give back next, by number."""
+    references, caches = Counter[int](), Counter[int]()
+    books = holder.broker.books
+    for number, count in books._receipts:
+        references[number] += count
+    for release in books._releases:
+        assert isinstance(release, ReleaseCache)
+        caches[release.cache_id] += release.count
+    return references, caches
+
+
 def on_the_way(wire: Wire, sender: Side) -> Iterator[Any]:
     """Messages that have not arrived whole, those included that their sender has not handed over yet."""
     for message, end in wire.messages():
         if end > wire.delivered:
             yield message
-    yield from read(b"".join(sender.broker.outgoing.messages), "pb")
+    outgoing = sender.broker.outgoing
+    waiting = (entry for entry, _ in outgoing.lane or ())
+    unsent = [*outgoing.messages, *(entry if isinstance(entry, bytes) else entry._message for entry in waiting)]  # type: ignore[attr-defined]
+    yield from read(b"".join(unsent), sender.broker.dialect)
 
 
-Holding.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
-TestHolding = Holding.TestCase
+class HoldingInPB(Holding):
+    """In the dialect pb."""
+
+    dialect = "pb"
+
+
+class HoldingInNative(Holding):
+    """In the native dialect."""
+
+    dialect = "pellucid"
+
+
+class HoldingGraphs(HoldingInNative):
+    """In the native dialect, in which what is met twice in a message is one object there, too."""
+
+    sharing = "graph"
+
+
+for machine in HoldingInPB, HoldingInNative, HoldingGraphs:
+    machine.TestCase.settings = settings(deadline=None, max_examples=50, stateful_step_count=40)
+TestHoldingInPB = HoldingInPB.TestCase
+TestHoldingInNative = HoldingInNative.TestCase
+TestHoldingGraphs = HoldingGraphs.TestCase
