@@ -18,7 +18,7 @@ __all__ = ["Outgoing"]
 class Outgoing:
     """The messages that wait."""
 
-    __slots__ = ("_barriers", "_held", "_lane_bytes", "bulk_bytes", "lane", "messages", "queued_bytes")
+    __slots__ = ("_barriers", "_held", "_lane_bytes", "bulk_bytes", "in_order", "lane", "messages", "queued_bytes")
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -31,6 +31,8 @@ class Outgoing:
         """Messages with buffers, and those that must not pass them, where there are any; which call each makes."""
         self._held: set[int] | None = None  # the calls in the lane
         self._lane_bytes = 0  # of `queued_bytes`
+        self.in_order = False
+        """Whether nothing passes anything: a door whose programs lean on that says so."""
         self._barriers = 0
 
     def add(self, data: bytes | Bulk, *, may_pass: bool = True, call_id: int | None = None) -> None:
@@ -40,7 +42,7 @@ class Outgoing:
         """
         if isinstance(data, bytes):
             size = len(data)
-            if not self.lane or (may_pass and not self._barriers):
+            if not self.lane or (may_pass and not self._barriers and not self.in_order):
                 self.messages.append(data)
                 self.queued_bytes += size
                 return
