@@ -18,7 +18,6 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named
-from pellucid.wire.messages import ReleaseCache
 from pellucid.wire.native.codes import Kind, Leaf, Mark, number_of
 from pellucid.wire.pb.disowned import receipts_in
 from tests.pair import Desk, Extension, Pair, Settings, Side, Wire, read
@@ -296,7 +295,7 @@ def given_back_in(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
                 references[number] += 1
             case [b"decache", number]:
                 caches[number] += 1
-            case [Kind.RELEASE, *receipts]:
+            case [Kind.RELEASE, receipts]:
                 for number, count in zip(receipts[::2], receipts[1::2], strict=True):
                     references[number] += count
             case [Kind.RELEASE_CACHE, number, count]:
@@ -310,9 +309,8 @@ def made_out_by(holder: Side) -> tuple[Counter[int], Counter[int]]:
     books = holder.broker.books
     for number, count in books._receipts:
         references[number] += count
-    for release in books._releases:
-        assert isinstance(release, ReleaseCache)
-        caches[release.cache_id] += release.count
+    for number, count in books._cache_receipts:
+        caches[number] += count
     return references, caches
 
 
