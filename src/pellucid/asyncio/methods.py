@@ -290,7 +290,7 @@ class Runner:
         if call.deadline is not None:
             self._end_timer(call)
             call.deadline = None  # what the method started, and what goes on after it, has all the time there is
-        self._admission.end()
+        self._admission.running -= 1
         if self._arrivals.ready or self._admission.queue:
             self._start_next()
         if self._drained is not None and not self._admission.running and not self._drained.done():

@@ -144,19 +144,20 @@ class Broker:
             NoCommonDialect: the connection is of no use.
             RemoteProtocolError: the peer broke the protocol; close the connection.
         """
-        if self.state is State.NEGOTIATING:
-            return self._negotiate()
+        dialect = self._dialect
+        if dialect is None:
+            return self._negotiate() if self.state is State.NEGOTIATING else None
         if self._dropped is not None:
             self._drop(self._dropped)
-        serving = self.serving
-        while self.state is State.READY and self._dialect is not None:
-            if serving.arrivals.ready:
-                return serving.arrivals.ready.popleft()
+        serving, arrivals = self.serving, self.arrivals
+        while self.state is State.READY:
+            if arrivals.ready:
+                return arrivals.ready.popleft()
             if serving.more:
                 more = serving.more.popleft()
                 event: Event | None = serving.take(more) if isinstance(more, MethodCall) else more
             else:
-                message = self._dialect.next_message()
+                message = dialect.next_message()
                 if message is None:
                     return None
                 if type(message) is MethodCall:  # nearly all are one of these
@@ -185,7 +186,7 @@ class Broker:
         self._negotiation = None
         self._dialects = {}
         self.state = step(self.state, Input.DIALECT)
-        self.serving.begin(chosen_class, chains=dialect.chains)
+        self.serving.begin(dialect, chosen_class)
         self.calling.begin(dialect)
         return Ready(name)
 

@@ -211,14 +211,20 @@ class Calling:
         call_id = 0
         try:
             call_id = pending.new_id() if one_way else pending.enter(call)
-            message = MethodCall(
-                call_id, target.export_id, call.name, args, kwargs, not one_way, target.to_cache, target.perspective
-            )
-            if call.deadline is not None:
-                message.timeout = max(0.0, call.deadline - self._door.now())
-            if waits:
-                message.waits = True
-            line.send(message)
+            data = None
+            if not (one_way or kwargs or waits or call.deadline is not None or target.to_cache):
+                data = self._dialect.encode_plain_call(call_id, target.export_id, call.name, args)
+            if data is not None:
+                line.outgoing.add(data, call_id=call_id)
+            else:
+                message = MethodCall(call_id, target.export_id, call.name, args, kwargs)
+                message.wants_answer = not one_way
+                message.to_cache = target.to_cache
+                message.perspective = target.perspective
+                message.waits = waits
+                if call.deadline is not None:
+                    message.timeout = max(0.0, call.deadline - self._door.now())
+                line.send(message)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             pending.drop(call_id)
             call.fail(told_without_traceback(error))
@@ -237,9 +243,9 @@ class Calling:
         for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
             if target.perspective is not perspective or has_promises(each.args, each.kwargs):
                 return False
-            calls.append(
-                MethodCall(place, target.export_id, each.name, each.args, each.kwargs, True, False, perspective)
-            )
+            message = MethodCall(place, target.export_id, each.name, each.args, each.kwargs)
+            message.perspective = perspective
+            calls.append(message)
         line = self._line
         if line.books.owes_releases:
             line.send_releases()

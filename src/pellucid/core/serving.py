@@ -10,11 +10,12 @@ from pellucid.core.arrivals import Arrivals, BatchRun
 from pellucid.core.door import Door
 from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
+from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
 from pellucid.errors import Error, NoSuchMethod, told_without_traceback
 from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.limits import Limits
-from pellucid.wire.dialect import DialectClass
+from pellucid.wire.dialect import Dialect, DialectClass
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, ExportId, Message, MethodCall
 
 __all__ = ["Serving"]
@@ -25,6 +26,7 @@ class Line(Protocol):
 
     state: State
     books: Books
+    outgoing: Outgoing
 
     def send(self, message: Message) -> int:
         """Have `message` sent; the number of its bytes."""
@@ -34,7 +36,7 @@ class Line(Protocol):
 class Serving:
     """The peer's calls on one connection, from when they arrive until they are answered."""
 
-    __slots__ = ("_chains", "_dialect", "_door", "_exports", "_line", "_loopback", "arrivals", "more")
+    __slots__ = ("_chains", "_dialect", "_dialect_class", "_door", "_exports", "_line", "_loopback", "arrivals", "more")
 
     def __init__(self, line: Line, door: Door) -> None:
         self.arrivals = Arrivals(line.books.limits, self)
@@ -44,13 +46,15 @@ class Serving:
         self._door = door
         self._exports = line.books.exports
         self._chains = False
-        self._dialect: DialectClass | None = None
+        self._dialect: Dialect | None = None
+        self._dialect_class: DialectClass | None = None
         self._loopback: Loopback | None = None
 
-    def begin(self, dialect: DialectClass, *, chains: bool) -> None:
+    def begin(self, dialect: Dialect, dialect_class: DialectClass) -> None:
         """A dialect is agreed on."""
         self._dialect = dialect
-        self._chains = chains
+        self._dialect_class = dialect_class
+        self._chains = dialect.chains
 
     def bound(self, limits: Limits) -> None:
         """Let these limits count from now on."""
@@ -103,7 +107,12 @@ class Serving:
             self._end_in_batch(call, value)
             return None
         try:
-            size = self._line.send(Answer(call.call_id, value, call.perspective))
+            data = self._dialect.encode_plain_answer(call.call_id, value) if self._dialect is not None else None
+            if data is not None:
+                self._line.outgoing.add(data)
+                size = len(data)
+            else:
+                size = self._line.send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             if isinstance(value, Referenceable):
                 books = self._line.books
@@ -189,6 +198,6 @@ class Serving:
     def brought_back(self, value: Any, perspective: Any) -> Any:
         """What `value`, the result of a call of the peer's, is as an argument of another."""
         if self._loopback is None:
-            assert self._dialect is not None  # there are no such calls without one
-            self._loopback = Loopback(self._line.books, self._dialect)
+            assert self._dialect_class is not None  # there are no such calls without one
+            self._loopback = Loopback(self._line.books, self._dialect_class)
         return self._loopback.bring_back(value, perspective)

@@ -149,6 +149,17 @@ class Dialect(Protocol):
         """
         ...
 
+    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+        """The bytes of a call that wants an answer and has nothing but numbers and short texts for arguments.
+
+        It is `encode` for most calls, in fewer steps. None where it has to be asked after all.
+        """
+        ...
+
+    def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
+        """The bytes of an answer that is a number or a short text; None where `encode` has to be asked."""
+        ...
+
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         ...

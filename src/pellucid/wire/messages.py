@@ -52,16 +52,16 @@ class MethodCall:
     name: str
     args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
-    wants_answer: bool = True
-    to_cache: bool = False
-    """The owner of a cacheable updates a holder's copy: `target` is a cache id."""
-    perspective: Any = None
-    """Through whose eyes the values are seen. On the way in the broker fills it from the target."""
     size: int = 0
     """Bytes that it took on the wire."""
 
     # What is not there as a rule costs nothing as a rule: these are set where they are needed.
 
+    wants_answer: bool = field(default=True, init=False)
+    to_cache: bool = field(default=False, init=False)
+    """The owner of a cacheable updates a holder's copy: `target` is a cache id."""
+    perspective: Any = field(default=None, init=False)
+    """Through whose eyes the values are seen. On the way in the broker fills it from the target."""
     timeout: float | None = field(default=None, init=False)
     """Seconds that the caller waits from now on; None where there is no end to that."""
     waits: bool = field(default=False, init=False)
@@ -123,7 +123,7 @@ class SharedUpdate:
         """What dialects have made of it, each under a key of its own."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Answer:
     """The result of a call."""
 
@@ -135,7 +135,7 @@ class Answer:
     """Bytes that it took on the wire, where the dialect has a use for that."""
     call: Any = None
     """On the way in the broker puts here what the caller waits on."""
-    brings_home: bool = False
+    brings_home: bool = field(default=False, init=False)
     """Whether objects of the receiver's are in it: its sender holds them for as long as it keeps the answer."""
 
 

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any, ClassVar
 
 import ormsgpack
-from ormsgpack import unpackb
+from ormsgpack import packb, unpackb
 
 from pellucid.errors import (
     Error,
@@ -34,6 +34,7 @@ from pellucid.wire.messages import (
     Cancel,
     Command,
     DropCache,
+    ExportId,
     Message,
     MethodCall,
     NotUnderstood,
@@ -49,7 +50,7 @@ from pellucid.wire.messages import (
 from pellucid.wire.native.codes import FEATURES, NAME, REQUIRED, VERSION, Kind, Leaf, with_number
 from pellucid.wire.native.encoder import OPTIONS, Encoder, is_large
 from pellucid.wire.native.expressions import flaw_of, pack_expression
-from pellucid.wire.native.frames import BufferedMessage, Deframer, frame
+from pellucid.wire.native.frames import HEADER, SHORT_HEADERS, BufferedMessage, Deframer, frame
 from pellucid.wire.native.lowering import BUFFER_TYPES, failure_form
 from pellucid.wire.native.reader import Reader
 
@@ -98,7 +99,7 @@ class NativeDialect:
 
     def greeting(self) -> bytes:
         """The version and the features, which both sides send first of all."""
-        return frame(ormsgpack.packb([Kind.HELLO.value, VERSION, list(FEATURES)]))
+        return frame(packb([Kind.HELLO.value, VERSION, list(FEATURES)]))
 
     # Bytes in.
 
@@ -109,7 +110,15 @@ class NativeDialect:
     def next_message(self) -> Message | None:
         """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
         deframer = self._deframer
-        while not deframer.is_drained and (body := deframer.next_body()) is not None:
+        while deframer.bodies or not deframer.is_drained:
+            if deframer.bodies:
+                body = deframer.bodies.pop()
+                deframer.size = HEADER + len(body)
+            else:
+                whole = deframer.next_body()
+                if whole is None:
+                    return None
+                body = whole
             reader = self._maybe_reader
             if reader is not None:
                 reader.begin(deframer.buffers)
@@ -122,10 +131,10 @@ class NativeDialect:
                 self._reader.give_back()
                 raise RemoteProtocolError("a message is an array that starts with its kind")
             reader = self._maybe_reader
-            if reader is not None:
+            if deframer.buffers:
                 deframer.buffers = ()  # each is where it belongs: nobody here is to keep them
-                if reader.has_jelly:
-                    reader.look_through(expression)
+            if reader is not None and reader.has_jelly:
+                reader.look_through(expression)
             if not self.greeted:
                 self._read_hello(expression)
                 continue
@@ -190,8 +199,11 @@ class NativeDialect:
             kwargs = {}
         elif type(kwargs) is not dict:
             raise RemoteProtocolError("the keyword arguments of a call are no map with text for keys")
-        wants_answer = kind == _CALL or kind == _UPDATE
-        return MethodCall(call_id, target, name, args, kwargs, wants_answer, to_cache, None, self._deframer.size)
+        call = MethodCall(call_id, target, name, args, kwargs, self._deframer.size)
+        if kind != _CALL:
+            call.wants_answer = kind == _UPDATE
+            call.to_cache = to_cache
+        return call
 
     def _read_values(self, call: MethodCall) -> None:
         """Complete what is not whole with what the codec made of it."""
@@ -436,6 +448,21 @@ class NativeDialect:
             raise LimitExceeded("inline_bytes", limits.inline_bytes, len(body))
         return frame(body)
 
+    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+        """The bytes of a call with nothing but numbers and short texts; None where `encode` has to be asked."""
+        if not self._encoder.plain_may_cross:
+            return None
+        for value in args:
+            if type(value) not in _SCALARS:
+                return None
+        return _short([_CALL, call_id, target if type(target) is int else _target(target), name, [*args]])
+
+    def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
+        """The bytes of an answer that is a number or a short text; None where `encode` has to be asked."""
+        if type(value) in _SCALARS and self._encoder.plain_may_cross:
+            return _short([_ANSWER, call_id, value])
+        return None
+
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         if not self._encoder.writes_alike(update):
@@ -445,7 +472,7 @@ class NativeDialect:
             try:
                 # No number: nobody asks for an answer.
                 expression = [_NOTIFY, 0, cache_id, update.name, [*update.args], update.kwargs or None]
-                encoded = frame(ormsgpack.packb(expression, None, OPTIONS))
+                encoded = frame(packb(expression, None, OPTIONS))
             except TypeError:
                 encoded = b""
             if len(encoded) > self._ledger.limits.inline_bytes:
@@ -541,6 +568,19 @@ _WRITERS: dict[type, Callable[[NativeDialect, Any], bytes | Bulk]] = {
 }
 
 
+_SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+def _short(expression: list[Any]) -> bytes | None:
+    """The bytes of a message of plain values, where it is short enough that no limit is near and the codec can."""
+    try:
+        body = packb(expression)
+    except TypeError:  # an int beyond 64 bits, or a text that is none
+        return None
+    length = len(body)
+    return SHORT_HEADERS[length] + body if length < len(SHORT_HEADERS) else None
+
+
 def _target(target: Any) -> Any:
     """What stands for the target of a call: a number, a name, or a promise."""
     if type(target) is int:
@@ -549,7 +589,7 @@ def _target(target: Any) -> Any:
 
 
 def _plain(kind: Kind, *operands: int | str | list[int]) -> bytes:
-    return frame(ormsgpack.packb([kind.value, *operands]))
+    return frame(packb([kind.value, *operands]))
 
 
 def _operands(expression: list[Any], count: int) -> list[Any]:

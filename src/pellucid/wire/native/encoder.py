@@ -85,7 +85,7 @@ class Encoder:
         "_encoders",
         "_fast",
         "_ledger",
-        "_may_ask",
+        "plain_may_cross",
         "_shares",
         "_unlooked_at",
         "_work",
@@ -95,9 +95,9 @@ class Encoder:
     def __init__(self, ledger: Ledger, *, shares: bool) -> None:
         self._ledger = ledger
         self._encoders, self._fast = self._tables()
-        # The codec asks nobody about plain types, so where some may not cross it is not asked at all.
-        self._may_ask = ledger.policy.types >= BASIC_TYPES
-        self.writes_plain_values = not shares and self._may_ask
+        self.plain_may_cross = ledger.policy.types >= BASIC_TYPES
+        """Whether all kinds of plain value may cross: the codec asks nobody about them, and is not asked where not."""
+        self.writes_plain_values = not shares and self.plain_may_cross
         """Whether the codec writes what is nothing but plain values, however it hangs together."""
         self._shares = shares
         self.bound(ledger.limits)
@@ -121,7 +121,7 @@ class Encoder:
             LimitExceeded: it is nested too deeply, too long, or would export too much.
             Exception: whatever an application's hook raised.
         """
-        if large or not (self.writes_plain_values or (self._may_ask and is_flat(message[2:]))):
+        if large or not (self.writes_plain_values or (self.plain_may_cross and is_flat(message[2:]))):
             return self._pack_slowly(message, perspective)
         outer = self._work
         exported: list[int] = []
@@ -142,7 +142,7 @@ class Encoder:
 
     def writes_alike(self, update: SharedUpdate) -> bool:
         """Whether what is told of a change, where that is nothing but plain values, is the same for every peer."""
-        return self.writes_plain_values or (self._may_ask and is_flat((*update.args, *update.kwargs.values())))
+        return self.writes_plain_values or (self.plain_may_cross and is_flat((*update.args, *update.kwargs.values())))
 
     def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
         """As `pack`, for the answer of a batch whose results are seen by one of `perspectives` each."""

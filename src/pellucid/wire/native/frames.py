@@ -7,12 +7,13 @@ messages may travel between the chunks; the message itself comes last and takes 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from pellucid.errors import LimitBroken, RemoteProtocolError
 from pellucid.limits import Limits
 
-__all__ = ["CHUNK", "HEADER", "LAST_CHUNK", "MESSAGE_WITH_BUFFERS", "BufferedMessage", "Deframer", "frame", "header"]
+__all__ = ["CHUNK", "HEADER", "LAST_CHUNK", "MESSAGE_WITH_BUFFERS", "SHORT_HEADERS", "BufferedMessage", "Deframer", "frame", "header"]
 
 HEADER = 4
 """Bytes before each body."""
@@ -22,7 +23,10 @@ MESSAGE_WITH_BUFFERS = 1 << 30
 CHUNK = 2 << 30
 LAST_CHUNK = 3 << 30
 
-_SMALL = [length.to_bytes(HEADER, "big") for length in range(1024)]
+SHORT_HEADERS = [length.to_bytes(HEADER, "big") for length in range(1024)]
+"""What goes before messages shorter than this, by their length."""
+
+_unpack_word = struct.Struct(">I").unpack_from
 
 _PIECE_COST = 64
 """Bytes that a piece of a buffer costs to hold, beside its own: pieces are limited by this, apart from their bytes."""
@@ -39,7 +43,7 @@ def header(length: int, flags: int = 0) -> bytes:
 def frame(body: bytes) -> bytes:
     """A message without buffers."""
     length = len(body)
-    return (_SMALL[length] if length < 1024 else length.to_bytes(HEADER, "big")) + body
+    return (SHORT_HEADERS[length] if length < len(SHORT_HEADERS) else length.to_bytes(HEADER, "big")) + body
 
 
 class BufferedMessage:
@@ -88,6 +92,7 @@ class Deframer:
         "_is_last",
         "_missing",
         "_pieces",
+        "bodies",
         "buffers",
         "is_drained",
         "size",
@@ -98,8 +103,10 @@ class Deframer:
         """Those that came with the message which `next_body` gave last."""
         self.size = 0
         """Bytes that the message which `next_body` gave last took, buffers included."""
+        self.bodies: list[bytes] = []
+        """Messages without buffers that came whole, the next one last: take them from here before `next_body`."""
         self.is_drained = True
-        """Whether all that came has been taken."""
+        """Whether nothing has come but those."""
         self.bound(limits)
         self._data: bytes | bytearray = b""
         self._at = 0
@@ -118,13 +125,31 @@ class Deframer:
 
     def receive_data(self, data: bytes) -> None:
         """Take in bytes from the peer."""
-        self.is_drained = False
         if self._at == len(self._data):
-            self._data, self._at = data, 0
+            at = self._split(data) if self._missing is None else 0
+            if at < len(data):
+                self._data, self._at = data, at
+                self.is_drained = False
             return
+        self.is_drained = False
         if type(self._data) is bytes:
             self._data, self._at = bytearray(memoryview(self._data)[self._at :]), 0
         self._data += data
+
+    def _split(self, data: bytes) -> int:
+        """Take the messages at the start of `data` that are as plain as nearly all are; the result is where they end."""
+        at, end_of_data, most = 0, len(data), min(self._inline_most, _LENGTH)
+        bodies: list[bytes] = []
+        while end_of_data - at >= HEADER:
+            (length,) = _unpack_word(data, at)
+            end = at + HEADER + length
+            if length > most or end > end_of_data:
+                break
+            bodies.append(data[at + HEADER : end])
+            at = end
+        bodies.reverse()
+        self.bodies = bodies + self.bodies if self.bodies else bodies
+        return at
 
     def next_body(self) -> bytes | None:
         """The next message that is complete, without its header.

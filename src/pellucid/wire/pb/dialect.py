@@ -23,6 +23,7 @@ from pellucid.wire.messages import (
     Cancel,
     Command,
     DropCache,
+    ExportId,
     Message,
     MethodCall,
     NotUnderstood,
@@ -126,10 +127,10 @@ class PBDialect:
             name.decode(errors="backslashreplace"),
             (),
             {},
-            wants_answer=bool(wants_answer),
-            to_cache=expression[0] == b"cachemessage",
-            size=self._decoder.size,
+            self._decoder.size,
         )
+        call.wants_answer = bool(wants_answer)
+        call.to_cache = expression[0] == b"cachemessage"
         if call.to_cache and not isinstance(target, int):
             raise RemoteProtocolError("a cache has a number, not a name")
         unjellier = self._unjellier(placeholders=False)
@@ -219,6 +220,12 @@ class PBDialect:
                 return self._banana(message.expression)
             case Batch() | BatchAnswer() | Cancel() | Seen() | Ping() | Pong():
                 raise LocalProtocolError(f"PB has no word for a {type(message).__name__}")
+
+    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> None:
+        """In PB plain values have forms of their own."""
+
+    def encode_plain_answer(self, call_id: int, value: Any) -> None:
+        """In PB plain values have forms of their own."""
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> None:
         """In PB each update has a number of its own."""
