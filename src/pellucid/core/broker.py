@@ -84,13 +84,12 @@ class Broker:
         sharing: Sharing = "tree",
     ) -> None:
         self.state = State.NEGOTIATING
-        self.is_crowded = False
-        """Whether so much waits to be sent that the door is asked about each call; the door says so."""
         self.calling = Calling(self, door)
         self.books = Books(registry, policy, limits, sharing=sharing, calling=self.calling, door=door)
         self.serving = Serving(self, door)
         self.arrivals = self.serving.arrivals
         self.outgoing = Outgoing()
+        self._is_crowded = False
         self._door = door
         self._dialects = {dialect.name: dialect for dialect in dialects}
         self._negotiation: Negotiation | None = Negotiation(tuple(self._dialects), limits, listens=listens)
@@ -126,6 +125,16 @@ class Broker:
             self._negotiation.bound(limits)
         if self._dialect is not None:
             self._dialect.bound(limits)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so much waits to be sent that the door is asked about each call; the door says so."""
+        return self._is_crowded
+
+    @is_crowded.setter
+    def is_crowded(self, is_crowded: bool) -> None:
+        self._is_crowded = is_crowded
+        self.calling.promises.is_open = not is_crowded and self.state is not State.CLOSED
 
     # Bytes in, events out.
 
@@ -325,6 +334,7 @@ class Broker:
         When what it returns has been dealt with, `take_notice` has who asked to be told.
         """
         self.state = step(self.state, Input.CLOSE)
+        self.calling.promises.is_open = False
         books, handed_over, outgoing = self.books, self._handed_over, self.outgoing
         calls: list[tuple[Call, Exception]] = [
             (call, PBConnectionLost(reason, sent=call_id <= handed_over and not outgoing.holds(call_id)))

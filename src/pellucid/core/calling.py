@@ -51,6 +51,7 @@ class Line(Protocol):
     books: Books
     outgoing: Outgoing
     is_crowded: bool
+    """Whether the door is asked about each call."""
 
     def send(self, message: Message) -> int:
         """Have `message` sent; the number of its bytes."""
@@ -215,7 +216,12 @@ class Calling:
             if not (one_way or kwargs or waits or call.deadline is not None or target.to_cache):
                 data = self._dialect.encode_plain_call(call_id, target.export_id, call.name, args)
             if data is not None:
-                line.outgoing.add(data, call_id=call_id)
+                outgoing = line.outgoing
+                if outgoing.lane:
+                    outgoing.add(data, call_id=call_id)
+                else:
+                    outgoing.messages.append(data)
+                    outgoing.queued_bytes += len(data)
             else:
                 message = MethodCall(call_id, target.export_id, call.name, args, kwargs)
                 message.wants_answer = not one_way

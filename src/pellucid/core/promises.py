@@ -82,11 +82,13 @@ class Unknown:
 class Promises:
     """The calls of one connection, made by one of its sides."""
 
-    __slots__ = ("_ended", "_host", "_number", "_queues", "chains")
+    __slots__ = ("_ended", "_host", "_number", "_queues", "chains", "is_open")
 
     def __init__(self, host: Host) -> None:
         self.chains = False
         """Whether the dialect has words for what a call results in."""
+        self.is_open = True
+        """Whether nothing is in the way of a call: else its host is asked for each."""
         self._host = host
         self._number = 0
         # By target, calls that know it and can't be sent yet: heaps, in the order made.
@@ -103,7 +105,8 @@ class Promises:
             LocalProtocolError: at once, where the peer has no copy to be told.
             Overloaded: at once, where too much waits to be sent already.
         """
-        self._host.check()
+        if not self.is_open:
+            self._host.check()
         target = right.live_target()
         call = self._host.make(self, name, options)
         is_behind = self._queues is not None and _key(target) in self._queues

@@ -66,7 +66,9 @@ class Serving:
         if self._chains:
             arrivals = self.arrivals
             if call.wants_answer and call.batch is None:
-                arrivals.enter(call.call_id, call)
+                if call.call_id in arrivals.running:
+                    arrivals.enter(call.call_id, call)  # which says what is wrong with that
+                arrivals.running[call.call_id] = call
             if call.timeout is not None:
                 call.deadline = self._door.now() + call.timeout
             if (call.waits or (arrivals.has_held and arrivals.is_queueing)) and call.error is None:
@@ -109,8 +111,13 @@ class Serving:
         try:
             data = self._dialect.encode_plain_answer(call.call_id, value) if self._dialect is not None else None
             if data is not None:
-                self._line.outgoing.add(data)
                 size = len(data)
+                outgoing = self._line.outgoing
+                if outgoing.lane:
+                    outgoing.add(data)
+                else:
+                    outgoing.messages.append(data)
+                    outgoing.queued_bytes += size
             else:
                 size = self._line.send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise

@@ -527,7 +527,9 @@ class Broker(banana.Banana):
             self.flush()
         else:
             self._broken = True
-            log.msg(f"Disconnecting a peer: no sign of life within Limits.silence_seconds={self.limits.silence_seconds}")
+            log.msg(
+                f"Disconnecting a peer: no sign of life within Limits.silence_seconds={self.limits.silence_seconds}"
+            )
             self.transport.abortConnection()
             return
         self._watch_in_time()

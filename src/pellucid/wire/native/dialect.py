@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, ClassVar
 
-import ormsgpack
 from ormsgpack import packb, unpackb
 
 from pellucid.errors import (
@@ -432,7 +431,9 @@ class NativeDialect:
     def _encode_answer(self, answer: Answer) -> bytes | Bulk:
         value = answer.value
         large = type(value) in BUFFER_TYPES and is_large(value)
-        body, buffers, _ = packed = self._encoder.pack([_ANSWER, answer.call_id, value], answer.perspective, large=large)
+        body, buffers, _ = packed = self._encoder.pack(
+            [_ANSWER, answer.call_id, value], answer.perspective, large=large
+        )
         return self._framed(packed, answer) if buffers else frame(body)
 
     def _encode_release(self, release: Release) -> bytes:
@@ -455,13 +456,24 @@ class NativeDialect:
         for value in args:
             if type(value) not in _SCALARS:
                 return None
-        return _short([_CALL, call_id, target if type(target) is int else _target(target), name, [*args]])
+        known_by: Any = target if type(target) is int else str(target, "utf-8", "backslashreplace")  # type: ignore[arg-type]
+        try:
+            body = packb([_CALL, call_id, known_by, name, [*args]])
+        except TypeError:  # an int beyond 64 bits, or a text that is none
+            return None
+        length = len(body)
+        return SHORT_HEADERS[length] + body if length < self._encoder.short else None
 
     def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
         """The bytes of an answer that is a number or a short text; None where `encode` has to be asked."""
-        if type(value) in _SCALARS and self._encoder.plain_may_cross:
-            return _short([_ANSWER, call_id, value])
-        return None
+        if type(value) not in _SCALARS or not self._encoder.plain_may_cross:
+            return None
+        try:
+            body = packb([_ANSWER, call_id, value])
+        except TypeError:  # an int beyond 64 bits, or a text that is none
+            return None
+        length = len(body)
+        return SHORT_HEADERS[length] + body if length < self._encoder.short else None
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
@@ -569,16 +581,6 @@ _WRITERS: dict[type, Callable[[NativeDialect, Any], bytes | Bulk]] = {
 
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
-
-
-def _short(expression: list[Any]) -> bytes | None:
-    """The bytes of a message of plain values, where it is short enough that no limit is near and the codec can."""
-    try:
-        body = packb(expression)
-    except TypeError:  # an int beyond 64 bits, or a text that is none
-        return None
-    length = len(body)
-    return SHORT_HEADERS[length] + body if length < len(SHORT_HEADERS) else None
 
 
 def _target(target: Any) -> Any:

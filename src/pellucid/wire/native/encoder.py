@@ -27,6 +27,7 @@ from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import Promised, SharedUpdate
 from pellucid.wire.native.codes import Leaf, Mark, with_number
 from pellucid.wire.native.expressions import plain_expression
+from pellucid.wire.native.frames import SHORT_HEADERS
 from pellucid.wire.native.lowering import (
     BUFFER_TYPES,
     MARKS,
@@ -85,10 +86,11 @@ class Encoder:
         "_encoders",
         "_fast",
         "_ledger",
-        "plain_may_cross",
         "_shares",
         "_unlooked_at",
         "_work",
+        "plain_may_cross",
+        "short",
         "writes_plain_values",
     )
 
@@ -112,6 +114,8 @@ class Encoder:
         """Let these limits count from now on."""
         # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
         self._unlooked_at = min(_LOOK_FOR_BUFFERS, limits.inline_bytes + 1)
+        self.short = min(len(SHORT_HEADERS), limits.inline_bytes + 1)
+        """Bytes below which a message is far from every limit."""
 
     def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:
         """`message`, seen by `perspective`. It is `large` where a value is known to be a large buffer.

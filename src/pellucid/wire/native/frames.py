@@ -13,7 +13,17 @@ from collections.abc import Sequence
 from pellucid.errors import LimitBroken, RemoteProtocolError
 from pellucid.limits import Limits
 
-__all__ = ["CHUNK", "HEADER", "LAST_CHUNK", "MESSAGE_WITH_BUFFERS", "SHORT_HEADERS", "BufferedMessage", "Deframer", "frame", "header"]
+__all__ = [
+    "CHUNK",
+    "HEADER",
+    "LAST_CHUNK",
+    "MESSAGE_WITH_BUFFERS",
+    "SHORT_HEADERS",
+    "BufferedMessage",
+    "Deframer",
+    "frame",
+    "header",
+]
 
 HEADER = 4
 """Bytes before each body."""
