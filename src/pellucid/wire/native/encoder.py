@@ -17,7 +17,6 @@ from ormsgpack import packb
 
 from pellucid.errors import InsecureJelly, LimitExceeded
 from pellucid.flavors.copyable import Copyable
-from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import BASIC_TYPES, Policy
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.registry import Registry
@@ -34,9 +33,11 @@ from pellucid.wire.native.lowering import (
     OUT_OF_BAND,
     Again,
     Lowering,
+    Supplied,
     find_encoders,
     flavor_encoder,
     held_form,
+    supply,
     written_by,
 )
 from pellucid.wire.native.plain import WRITERS
@@ -67,7 +68,9 @@ Fast = Callable[["Encoder", Any], Any]
 """What stands for an object: an extension, or a list of a mark and of values that are written in turn."""
 
 
-_IDLE: tuple[Any, list[int]] = None, []
+_Work = tuple[Any, list[int], Supplied]
+
+_IDLE: _Work = None, [], {}
 
 Tables = tuple[Encoders, dict[type, Fast | None]]
 """How objects of which types are written: slowly, and fast. What is found out of a class is added."""
@@ -103,8 +106,9 @@ class Encoder:
         """Whether the codec writes what is nothing but plain values, however it hangs together."""
         self._shares = shares
         self.bound(ledger.limits)
-        # Of the message that is being written: who sees it, and what it exports. A hook may send others meanwhile.
-        self._work: tuple[Any, list[int]] = _IDLE
+        # Of the message that is being written: who sees it, what it exports, and what its copyables said of themselves.
+        # A hook may send others meanwhile.
+        self._work: _Work = _IDLE
 
     def _tables(self) -> Tables:
         """How objects of which types are written."""
@@ -129,7 +133,8 @@ class Encoder:
             return self._pack_slowly(message, perspective)
         outer = self._work
         exported: list[int] = []
-        self._work = perspective, exported
+        supplied: Supplied = {}
+        self._work = perspective, exported, supplied
         try:
             body = packb(message, self._default, OPTIONS)
             if len(body) < self._unlooked_at or (len(body) <= self._most and not _has_large(message)):
@@ -142,7 +147,7 @@ class Encoder:
         finally:
             self._work = outer
         self._take_back(exported)
-        return self._pack_slowly(message, perspective)
+        return self._pack_slowly(message, perspective, supplied=supplied)
 
     def writes_alike(self, update: SharedUpdate) -> bool:
         """Whether what is told of a change, where that is nothing but plain values, is the same for every peer."""
@@ -177,14 +182,24 @@ class Encoder:
         for export_id in exported:
             self._ledger.unexport(export_id)
 
-    def _pack_slowly(self, message: list[Any], perspective: Any, perspectives: list[Any] | None = None) -> Packed:
+    def _pack_slowly(
+        self,
+        message: list[Any],
+        perspective: Any,
+        perspectives: list[Any] | None = None,
+        supplied: Supplied | None = None,
+    ) -> Packed:
         lowering = self._lowering(perspective, shares=self._shares)
+        if supplied is not None:
+            lowering.supplied = supplied
         try:
             try:
                 lowered = lowering.message(message, perspectives)
             except Again:
                 lowering.take_back()
+                supplied = lowering.supplied
                 lowering = self._lowering(perspective, shares=True)
+                lowering.supplied = supplied
                 lowered = lowering.message(message, perspectives)
             try:
                 body = packb(lowered, plain_expression, OPTIONS)
@@ -219,9 +234,8 @@ class Encoder:
         return held_form(self._ledger.id_at_home(value))
 
     def _copyable(self, value: Copyable) -> Any:
-        tag = hook(value, "get_type_to_copy_for")(self._work[0])
-        state = hook(value, "get_state_to_copy_for")(self._work[0])
-        return [_COPY, tag if isinstance(tag, str) else tag.decode(errors="backslashreplace"), state]
+        tag, state = supply(self._work[2], value, self._work[0])
+        return [_COPY, tag, state]
 
     def _plain_copy(self, value: object) -> Any:
         copier = self._ledger.registry.copier(type(value))

@@ -32,11 +32,13 @@ __all__ = [
     "OUT_OF_BAND",
     "Again",
     "Lowering",
+    "Supplied",
     "failure_form",
     "find_encoders",
     "flavor_encoder",
     "held_form",
     "report_form",
+    "supply",
     "written_by",
 ]
 
@@ -47,6 +49,11 @@ BUFFER_TYPES = frozenset({bytes, bytearray, memoryview})
 
 MARKS = {mark: Ext(mark, b"") for mark in Mark}
 """The marks that need no number."""
+
+
+Supplied = dict[tuple[int, int], tuple[Copyable, Any, Any, BaseException | None]]
+"""What a message's copyables said of themselves, or raised: by identity, and that of the perspective that they are
+seen by. They are asked once, in whatever ways the message is written."""
 
 
 class Again(Exception):
@@ -65,6 +72,8 @@ class Lowering(Jellier):
         """What travels beside the message."""
         self.shares = shares
         """Whether what is met twice is one object at the other side, too."""
+        self.supplied: Supplied = {}
+        """What copyables of this message have said of themselves already."""
         self._most = ledger.limits.nesting
         self._depth = 0
 
@@ -112,8 +121,10 @@ class Lowering(Jellier):
         results: list[Any] = []
         failed: list[list[Any]] = []
         for place, value in enumerate(values):
-            if perspectives is not None:
+            if perspectives is not None and perspectives[place] is not self.perspective:
                 self.perspective = perspectives[place]
+                # What one has seen is not what another one sees; the numbers that were given stay taken.
+                self._seen, self._numbers = {}, {-number: number for number in self._numbers.values()}
             result, error = self._apart(value, self._jelly)
             results.append(result)
             if error is not None:
@@ -269,10 +280,9 @@ class Lowering(Jellier):
         met = self._inside(value)
         if met is not None:
             return met
-        tag = hook(value, "get_type_to_copy_for")(self.perspective)
-        state = hook(value, "get_state_to_copy_for")(self.perspective)
+        tag, state = supply(self.supplied, value, self.perspective)
         self._in_states += 1
-        form = [MARKS[Mark.COPY], _text(tag), self._jelly(state)]
+        form = [MARKS[Mark.COPY], tag, self._jelly(state)]
         self._in_states -= 1
         return self._whole(value, form)
 
@@ -321,6 +331,25 @@ class Lowering(Jellier):
 
     def _promised(self, value: Promised) -> Any:
         return with_number(Leaf.PROMISE, value.call_id)
+
+
+def supply(supplied: Supplied, value: Copyable, perspective: Any) -> tuple[str, Any]:
+    """The tag and the state of `value`, as `perspective` sees it. Raises whatever its hooks raise."""
+    key = id(value), id(perspective)
+    known = supplied.get(key)
+    if known is None:
+        try:
+            tag = _text(hook(value, "get_type_to_copy_for")(perspective))
+            state = hook(value, "get_state_to_copy_for")(perspective)
+        except BaseException as error:
+            supplied[key] = value, None, None, error
+            raise
+        supplied[key] = value, tag, state, None
+        return tag, state
+    _, tag, state, failed = known
+    if failed is not None:
+        raise failed
+    return tag, state
 
 
 def int_form(value: int) -> Any:
