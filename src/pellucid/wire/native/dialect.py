@@ -136,6 +136,7 @@ class NativeDialect:
                 reader.look_through(expression)
             if not self.greeted:
                 self._read_hello(expression)
+                self._reader.leave()
                 continue
             kind = expression[0]
             # A list or a dictionary in its place could not be looked up.
@@ -479,7 +480,7 @@ class NativeDialect:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         if not self._encoder.writes_alike(update):
             return None
-        encoded = update.encoded.get(cache_id)
+        encoded: bytes | None = update.encoded.get(cache_id)
         if encoded is None:
             try:
                 # No number: nobody asks for an answer.
@@ -487,10 +488,9 @@ class NativeDialect:
                 encoded = frame(packb(expression, None, OPTIONS))
             except TypeError:
                 encoded = b""
-            if len(encoded) > self._ledger.limits.inline_bytes:
-                encoded = b""
             update.encoded[cache_id] = encoded
-        return encoded or None
+        # The others whose copies have this number may have limits of their own.
+        return encoded if HEADER < len(encoded) <= HEADER + self._ledger.limits.inline_bytes else None
 
     def _encode_failure(self, message: CallFailed) -> bytes | Bulk:
         return self._framed(self._encoder.pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)

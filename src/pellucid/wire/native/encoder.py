@@ -59,7 +59,7 @@ OPTIONS = (
 )
 """The codec writes exact plain types by itself, and nothing else."""
 
-Buffers = Sequence[bytes | bytearray | memoryview]
+Buffers = Sequence[bytes]
 
 Packed = tuple[bytes, Buffers, bool]
 """The body of a message, the buffers that travel beside it, and whether what follows may depend on it."""
@@ -207,7 +207,7 @@ class Encoder:
                 raise InsecureJelly(f"the values have no msgpack form: {error}") from None
             if len(body) > self._most:
                 raise LimitExceeded("inline_bytes", self._most, len(body))
-            size = sum(_size(buffer) for buffer in lowering.buffers)
+            size = sum(map(len, lowering.buffers))
             if size > self._ledger.limits.buffer_bytes:
                 raise LimitExceeded("buffer_bytes", self._ledger.limits.buffer_bytes, size)
         except BaseException:

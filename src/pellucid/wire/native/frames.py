@@ -62,14 +62,14 @@ class BufferedMessage:
     def __init__(
         self,
         body: bytes,
-        buffers: Sequence[bytes | bytearray | memoryview],
+        buffers: Sequence[bytes],
         *,
         is_barrier: bool = False,
     ) -> None:
         self.is_barrier = is_barrier
         self.inline_bytes = HEADER + len(body)
         # Whole buffers still to be sent, the next one last.
-        self._buffers = [memoryview(buffer).cast("B") for buffer in reversed(buffers)]
+        self._buffers = [memoryview(buffer) for buffer in reversed(buffers)]
         self.left = sum(map(len, self._buffers))
         self._at = 0
         self._message = header(len(body), MESSAGE_WITH_BUFFERS) + body

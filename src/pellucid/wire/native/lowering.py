@@ -68,7 +68,7 @@ class Lowering(Jellier):
 
     def __init__(self, ledger: Ledger, encoders: Encoders, perspective: Any, *, shares: bool) -> None:
         super().__init__(ledger, encoders, perspective)
-        self.buffers: list[bytes | bytearray | memoryview] = []
+        self.buffers: list[bytes] = []
         """What travels beside the message."""
         self.shares = shares
         """Whether what is met twice is one object at the other side, too."""
@@ -223,11 +223,13 @@ class Lowering(Jellier):
     # Plain values.
 
     def _buffer(self, value: bytes | bytearray | memoryview) -> Any:
-        if type(value) is memoryview and not value.c_contiguous:
-            value = value.tobytes()
-        if (value.nbytes if type(value) is memoryview else len(value)) < OUT_OF_BAND:
+        if type(value) is memoryview:
+            # One of another shape than bytes is sent as its bytes, in order.
+            value = value if value.contiguous and value.format == "B" and value.ndim == 1 else value.tobytes()
+        if len(value) < OUT_OF_BAND:
             return value
-        self.buffers.append(value)
+        # What may change before it is sent is copied now.
+        self.buffers.append(value if type(value) is bytes else bytes(value))
         return with_number(Leaf.BUFFER, len(self.buffers) - 1)
 
     def _int(self, value: int) -> Any:

@@ -72,8 +72,11 @@ def _read_datetime(body: bytes) -> datetime.datetime:
         return value.replace(fold=1)
     offset = value.utcoffset()
     there = value.replace(tzinfo=_zone_named(name))
-    # Of two equal times on the clock, the offset tells which.
-    return there if there.utcoffset() == offset else there.replace(fold=1)
+    if there.utcoffset() != offset:
+        there = there.replace(fold=1)  # of two equal times on the clock, the offset tells which
+        if there.utcoffset() != offset:
+            raise RemoteProtocolError(f"the time zone {name} does not have the offset of the datetime")
+    return there
 
 
 def _write_date(value: datetime.date) -> Ext:

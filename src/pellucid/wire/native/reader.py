@@ -7,6 +7,7 @@ what is nothing but plain values costs nothing here.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -213,7 +214,7 @@ class Reader(Unjellier):
         self._allow(kind)
         try:
             return read(body)
-        except (ValueError, ArithmeticError, OverflowError) as error:
+        except (ValueError, ArithmeticError, struct.error) as error:
             raise RemoteProtocolError(f"the body of a {kind or 'number'} makes no sense: {str(error)[:200]}") from None
 
     def _take_remote(self, code: int, body: bytes) -> Any:
@@ -331,6 +332,8 @@ class Reader(Unjellier):
 
     def _plain_dict(self, value: dict[Any, Any], number: int | None = None) -> dict[Any, Any]:
         self._allow("dictionary")
+        if value and self._checks:
+            self._allow("str")
         self._counted(2 * len(value) + 1)
         self._deeper()
         if number is not None:
@@ -392,6 +395,9 @@ class Reader(Unjellier):
     def _read_cache(self, value: list[Any], number: int | None = None) -> Any:
         if len(value) < 3 or type(value[1]) is not str:
             raise RemoteProtocolError("the copy of a cacheable has a tag and a state")
+        receiver = self._ledger.registry.receiver(value[1])
+        if receiver is not None and not (isinstance(receiver, type) and issubclass(receiver, RemoteCache)):
+            raise RemoteProtocolError(f"{value[1][:200]} is sent as a cacheable, and its copies are no caches here")
         return self._tagged([value[1].encode(), value[0].number, value[2]], number)
 
     def _read_jelly(self, value: list[Any]) -> Any:
