@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from pellucid.core.gathering import gather
 from pellucid.core.references import Caller, CallOptions, RemoteReference, Right
 from pellucid.errors import DeadReferenceError, InsecureJelly, NoSuchMethod, RemoteError
-from pellucid.flavors.referenceable import AvatarReference, Referenceable, Viewable
+from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root, Viewable
 from pellucid.limits import Limits
 from pellucid.wire.native.codes import Kind, Leaf
 from tests.dialects import each_dialect, over
@@ -457,6 +458,35 @@ def test_what_is_sent_through_a_reference_that_an_avatar_was_given_is_seen_throu
     looker.listener.call("hear", Sight())
     pair.pump()
     assert pair.call(listener.heard, "seen_by") == "seen by Alice"
+
+
+def seen_through(listener: Listener, pair: Pair, looker: Looker) -> Any:
+    """Who it is that sees what `looker` sends to `listener`."""
+    looker.listener.call("hear", Sight())
+    pair.pump()
+    return pair.call(listener.heard, "seen_by")
+
+
+def test_it_is_seen_through_its_eyes_in_a_batch_too() -> None:
+    looker, listener = Looker(), Listener()
+    pair = Pair(AvatarReference(looker))
+    batch: Any = gather(pair.root.prepare("listen", listener), pair.root.prepare("listen", listener))
+    pair.pump()
+    assert batch.result() == [None, None]
+    assert seen_through(listener, pair, looker) == "seen by Alice"
+
+
+def test_it_is_seen_through_its_eyes_though_the_avatar_was_a_promise_still() -> None:
+    class Hall(Root):
+        def remote_avatar(self) -> AvatarReference:
+            return AvatarReference(looker)
+
+    looker, listener = Looker(), Listener()
+    pair = Pair(Hall())
+    call: Any = pair.root.call("avatar").call("listen", listener)
+    pair.pump()
+    assert call.result() is None
+    assert seen_through(listener, pair, looker) == "seen by Alice"
 
 
 def test_what_is_sent_through_any_other_reference_is_seen_by_nobody_in_particular() -> None:
