@@ -1,7 +1,7 @@
 """The HOWTO's programs on the Twisted door: they print what the HOWTO prints.
 
 Each pair runs on the door on both sides, then with stock Twisted and with the asyncio door on the other side, both ways
-round. What the HOWTO prints was printed by Python 2; below it says where stock Twisted on Python 3 prints something
+round. Two of pellucid's speak the native dialect; and each pair runs once more where one side knows PB's alone. What the HOWTO prints was printed by Python 2; below it says where stock Twisted on Python 3 prints something
 else, and why.
 """
 
@@ -24,10 +24,12 @@ PROGRAMS = EXAMPLES / "twisted"
 QUOTES = PROGRAMS / "quotes"
 TWISTD = Path(sysconfig.get_path("scripts")) / "twistd"
 ON_STOCK = PEERS / "stock_spread.py"
+IN_PB = PEERS / "pb_only.py"
 
 
 class Sides(NamedTuple):
-    """What the client runs on, and what the server: the ``twisted`` door, ``stock`` Twisted, the ``asyncio`` door."""
+    """What the client runs on, and what the server: the ``twisted`` door, or that speaking ``pb`` alone, ``stock``
+    Twisted, the ``asyncio`` door."""
 
     client: str
     server: str
@@ -41,14 +43,20 @@ on_all_sides = pytest.mark.parametrize(
         Sides("stock", "twisted"),
         Sides("twisted", "asyncio"),
         Sides("asyncio", "twisted"),
+        Sides("pb", "twisted"),
+        Sides("asyncio", "pb"),
     ],
     ids="-to-".join,
 )
 
 
+_RUN_BY = {"stock": ON_STOCK, "pb": IN_PB}
+"""What runs a program on the Twisted door in another way."""
+
+
 def launch(start: Start, on: str, program: str, *args: object) -> Running:
-    if on == "stock":
-        return start(ON_STOCK, PROGRAMS / program, *args)
+    if on in _RUN_BY:
+        return start(_RUN_BY[on], PROGRAMS / program, *args)
     return start((EXAMPLES if on == "asyncio" else PROGRAMS) / program, *args)
 
 
@@ -229,7 +237,7 @@ def test_failures_are_told_apart_and_the_last_call_finds_a_stale_reference(start
 
 def twistd(start: Start, *args: object, on: str = "twisted") -> Running:
     command = (TWISTD, "--nodaemon", "--pidfile=", "qotd", *args)
-    return start(*((ON_STOCK, *command) if on == "stock" else command), path=QUOTES)
+    return start(*((_RUN_BY[on], *command) if on in _RUN_BY else command), path=QUOTES)
 
 
 def ports(server: Running) -> dict[str, int]:
