@@ -81,6 +81,7 @@ class Runner:
         self._core = core
         self._admission = Admission(core.limits)
         self._arrivals = core.arrivals
+        self._arrivals.watch = self._watch
         self._starting = False
         # By id() of the call: why it was cancelled, and what ends it in time.
         self._reasons: dict[int, Exception] = {}
@@ -94,10 +95,8 @@ class Runner:
         except TooManyCalls as refused:
             self._tell(call, refused)
             return
-        clock = self._host.clock
-        if call.deadline is not None and clock is not None:
-            left = max(0.0, call.deadline - self._host.now())
-            self._timers[id(call)] = clock.callLater(left, self._expire, call)
+        if call.deadline is not None:
+            self._watch(call)
         if may_run:
             self._start(call)
 
@@ -113,43 +112,46 @@ class Runner:
         for timer in timers.values():
             timer.cancel()
 
+    def _watch(self, call: MethodCall) -> None:
+        """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
+        clock = self._host.clock
+        if call.deadline is not None and clock is not None and id(call) not in self._timers:
+            left = max(0.0, call.deadline - self._host.now())
+            self._timers[id(call)] = clock.callLater(left, self._expire, call)
+
     def _expire(self, call: MethodCall) -> None:
         """The caller of `call` does not wait any longer."""
-        del self._timers[id(call)]
+        self._timers.pop(id(call), None)
         self._end_early(call, DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it"))
+        self._start_next()  # calls that waited behind it
 
     def _end_early(self, call: MethodCall, reason: Exception) -> None:
         if call.ended:
             return
-        if call.handle is None:  # it has not begun
-            self._tell(call, reason)
-            call.ended = True
-            self._end_timer(call)
+        if call.handle is not None:
+            self._reasons[id(call)] = reason
+            call.handle.cancel()
             return
-        self._reasons[id(call)] = reason
-        call.handle.cancel()
+        if not self._arrivals.give_up(call, reason):
+            self._tell(call, reason)
+        call.ended = True
+        self._end_timer(call)
+        self._host.flush()
 
     def _start(self, call: MethodCall) -> None:
-        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
-        args, kwargs = call.args, call.kwargs
-        call.args, call.kwargs = (), {}
+        if call.deadline is not None and call.deadline <= self._host.now() and self._host.clock is not None:
+            self._expire(call)
+            self._ended(None, call)
+            return
+        token = running_call.set((self._host, call))
         try:
-            if call.method is None:
-                raise call.error or RemoteProtocolError("nothing to run")
-            token = running_call.set((self._host, call))
-            try:
-                result = call.method(*args, **kwargs)
-                if iscoroutine(result):
-                    result = defer.Deferred.fromCoroutine(result)
-            finally:
-                running_call.reset(token)
+            result = self._run(call)
         except BaseException:  # noqa: BLE001 - whatever the method raises, a Failure included, is its answer
             self._fail(Failure(), call, raised=True)
             self._ended(None, call)
             return
         finally:
-            call.error = None  # its traceback may hold the call
-            del args, kwargs
+            running_call.reset(token)
         if isinstance(result, defer.Deferred):
             call.handle = result
             result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
@@ -158,25 +160,44 @@ class Runner:
             self._answer(result, call)
             self._ended(None, call)
 
+    def _run(self, call: MethodCall) -> Any:
+        """What the method returns: of a coroutine, the Deferred."""
+        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
+        args, kwargs = call.args, call.kwargs
+        call.args, call.kwargs = (), {}
+        try:
+            if call.method is None:
+                raise call.error or RemoteProtocolError("nothing to run")
+            result = call.method(*args, **kwargs)
+            return defer.Deferred.fromCoroutine(result) if iscoroutine(result) else result
+        finally:
+            call.error = None  # its traceback may hold the call
+            del args, kwargs
+
     def _ended(self, result: Any, call: MethodCall) -> Any:
         call.handle = None
         if self._timers or self._reasons:
             self._reasons.pop(id(call), None)
             self._end_timer(call)
+        call.deadline = None  # what the method started, and what goes on after it, has all the time there is
         self._admission.end()
-        if not self._starting:  # else a method ended that was started below: the loop there goes on
-            self._starting = True
-            try:
-                while True:
-                    if self._arrivals.ready:
-                        self.arrive(self._arrivals.ready.popleft())
-                    elif (waiting := self._admission.next()) is not None:
-                        self._start(waiting)
-                    else:
-                        break
-            finally:
-                self._starting = False
+        self._start_next()
         return result
+
+    def _start_next(self) -> None:
+        if self._starting:
+            return  # a method ended that was started below: the loop there goes on
+        self._starting = True
+        try:
+            while True:
+                if self._arrivals.ready:
+                    self.arrive(self._arrivals.ready.popleft())
+                elif (waiting := self._admission.next()) is not None:
+                    self._start(waiting)
+                else:
+                    break
+        finally:
+            self._starting = False
 
     def _end_timer(self, call: MethodCall) -> None:
         timer = self._timers.pop(id(call), None)
