@@ -1,8 +1,8 @@
 """The HOWTO's programs on the Twisted door: they print what the HOWTO prints.
 
 Each pair runs on the door on both sides, then with stock Twisted and with the asyncio door on the other side, both ways
-round. Two of pellucid's speak the native dialect; and each pair runs once more where one side knows PB's alone. What the HOWTO prints was printed by Python 2; below it says where stock Twisted on Python 3 prints something
-else, and why.
+round. Two of pellucid's speak the native dialect, and run once more where one side knows PB's alone. What the HOWTO
+prints was printed by Python 2; below it says where stock Twisted on Python 3 prints something else, and why.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ def allows_tags(taster: Taster, tags: frozenset[bytes]) -> bool:
 
 
 def allows_by_name(taster: Taster) -> bool:
-    """Whether a name with a dot in it may always cross, as that of every type, as far as that is for `taster` to say."""
+    """Whether names with a dot in them, as those of all types, may cross by `isTypeAllowed` of `taster`."""
     return type(taster).isTypeAllowed in (SecurityOptions.isTypeAllowed, DummySecurityOptions.isTypeAllowed)
 
 

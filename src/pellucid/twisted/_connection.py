@@ -1,10 +1,10 @@
 """pb.Broker: one connection of PB as a protocol of Twisted's, on the sans-I/O broker of the core.
 
 What is to be sent leaves at once, or at the end of the `dataReceived` that caused it, and never by a timer: programs
-pump brokers by hand, without a reactor. Where the transport is a reactor's, that tells the time: it ends calls that have
-so long and no longer, and asks a silent peer for a sign of life, in the native dialect. Large buffers, which travel
-beside their message there, are handed to it piece by piece, when it has sent what it had. All the same everything leaves
-in the order made: programs written for PB count on that.
+pump brokers by hand, without a reactor. Where the transport is a reactor's, that tells the time: it ends calls whose
+time is up, and asks a silent peer for a sign of life, in the native dialect. Large buffers, which travel beside their
+message there, are handed to it piece by piece, when it has sent what it had. All the same everything leaves in the
+order made: programs written for PB count on that.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Broker(banana.Banana):
     reference_class = RemoteReference
     observer_class = RemoteCacheObserver
 
-    knownDialects: ClassVar[list[bytes]] = [name for name in _DIALECTS]
+    knownDialects: ClassVar[list[bytes]] = list(_DIALECTS)
     """What a server offers, best first, and of which a client takes the first that is offered.
 
     The first one is pellucid's own: stock peers pass it over.
@@ -527,9 +527,8 @@ class Broker(banana.Banana):
             self.flush()
         else:
             self._broken = True
-            log.msg(
-                f"Disconnecting a peer: no sign of life within Limits.silence_seconds={self.limits.silence_seconds}"
-            )
+            seconds = self.limits.silence_seconds
+            log.msg(f"Disconnecting a peer: no sign of life within Limits.silence_seconds={seconds}")
             self.transport.abortConnection()
             return
         self._watch_in_time()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import iscoroutine
 from contextvars import ContextVar
+from inspect import iscoroutine
 from typing import Any, Protocol
 
 from twisted.internet import defer
@@ -67,10 +67,10 @@ running_call: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_twisted
 def remaining_time() -> float | None:
     """Seconds that the call which runs the method we are in has left; None where there is no end to that."""
     running = running_call.get(None)
-    if running is None or running[1].deadline is None:
+    if running is None:
         return None
     host, call = running
-    return max(0.0, running[1].deadline - host.now())
+    return None if call.deadline is None else max(0.0, call.deadline - host.now())
 
 
 class Runner:

@@ -1,4 +1,4 @@
-"""Values in the native dialect as PB's programs know them: by their security options, and objects that write themselves.
+"""Values in the native dialect as PB's programs know them: with security options, and objects that write themselves.
 
 Plain values and the flavors have the forms that they have between any two pellucid peers. An object whose class has a
 ``jellyFor`` of its own, and what PB alone knows, are s-expressions within the message: what is met inside one and

@@ -471,9 +471,9 @@ _ARRAYS: dict[int, Callable[[Reader, list[Any]], Any]] = {
     **_FILLED_LATER,  # type: ignore[dict-item]
     Mark.TUPLE: Reader._read_tuple,
     Mark.FROZENSET: Reader._read_frozenset,
-    Mark.SHARED: Reader._read_shared,
+    Mark.SHARED: lambda reader, value: reader._read_shared(value),  # a door has its own
     Mark.FAILURE: Reader._read_failure,
-    Mark.JELLY: lambda reader, value: reader._read_jelly(value),  # a door has its own
+    Mark.JELLY: lambda reader, value: reader._read_jelly(value),  # and of this
 }
 
 
