@@ -8,7 +8,6 @@ from inspect import iscoroutine
 from typing import Any, Protocol
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -85,7 +84,7 @@ class Runner:
         self._starting = False
         # By id() of the call: why it was cancelled, and what ends it in time.
         self._reasons: dict[int, Exception] = {}
-        self._timers: dict[int, IDelayedCall] = {}
+        self._timers: dict[int, Any] = {}
 
     def arrive(self, call: MethodCall) -> None:
         """The peer made `call`: run it now, or when it is its turn, or refuse it."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python import log
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -35,7 +34,7 @@ class Call(calls.Call, defer.Deferred[Any]):
     """
 
     _named = False
-    _timer: IDelayedCall | None = None
+    _timer: Any = None
 
     def __init__(self, maker: calls.Maker, name: str) -> None:
         calls.Call.__init__(self, maker, name)
@@ -53,8 +52,8 @@ class Call(calls.Call, defer.Deferred[Any]):
         defer.Deferred.cancel(self)
         self.give_up()
 
-    def end_in(self, seconds: float, clock: IReactorTime, why: str) -> None:
-        """End the call in DeadlineExceeded after so many `seconds` by that `clock`."""
+    def end_in(self, seconds: float, clock: Any, why: str) -> None:
+        """End the call in DeadlineExceeded after so many `seconds` by that `clock`, an IReactorTime."""
         self.deadline = clock.seconds() + seconds
         self._timer = clock.callLater(seconds, self._expire, why)
 

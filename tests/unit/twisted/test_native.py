@@ -338,7 +338,8 @@ def test_where_a_reactor_asks_it_leaves_piece_by_piece_and_nothing_passes_it() -
     root.callRemote("keep", b"small")
     assert link.to_server.streaming is False
     assert link.to_server.value() == b""
-    link.to_server.producer.resumeProducing()
+    producer: Any = link.to_server.producer
+    producer.resumeProducing()
     assert 0 < len(link.to_server.value()) < len(LARGE)
     for _ in range(ROUNDS):
         if link.to_server.producer is None:
@@ -432,6 +433,7 @@ def test_without_a_clock_there_is_no_timer() -> None:
 
 def test_a_command_is_an_expression() -> None:
     link = Link(Desk())
+    wrong: Any
     for wrong in ["text"], [None], {}:
         with pytest.raises(banana.BananaError):
             link.client.sendCall(b"shout", wrong)

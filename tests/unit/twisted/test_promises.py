@@ -104,11 +104,10 @@ def test_the_error_of_a_call_is_that_of_every_call_that_depends_on_it(link: Link
     dependants = [failing.call("three", 1), link.root.callRemote("echo", failing)]
     dependants.append(dependants[0].call("more"))
     link.pump()
-    for each in dependants:
-        failure = outcome(each)
-        assert failure.check(Oops)
-        assert isinstance(failure, pb.CopiedFailure)
-    del failing, dependants, each
+    failures = list(map(outcome, dependants))
+    assert all(failure.check(Oops) for failure in failures)
+    assert {type(failure) for failure in failures} == {pb.CopiedFailure}
+    del failing, dependants
     link.settle()
     assert logged == []  # nobody has to look at the first one as well
 
@@ -264,7 +263,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> task.Clock:
 
 def timers(clock: task.Clock) -> int:
     """How many calls are to be ended in time."""
-    return sum(call.func.__name__ == "_expire" for call in clock.getDelayedCalls())
+    calls: list[Any] = list(clock.getDelayedCalls())
+    return sum(call.func.__name__ == "_expire" for call in calls)
 
 
 def test_a_call_with_a_timeout_ends_in_time_here_and_in_the_native_dialect_there(

@@ -162,10 +162,10 @@ class Reader(Unjellier):
                 expression = item[1] if len(item) > 1 else None
                 try:
                     flaw = flaw_of(expression, self._limits.nesting)
-                    error = None if flaw is None else RemoteProtocolError(f"an s-expression {flaw}")
-                except LimitExceeded as too_deep:
-                    error = told_without_traceback(too_deep)
-                self._error = self._error or error
+                    if flaw is not None:
+                        raise RemoteProtocolError(f"an s-expression {flaw}")
+                except (RemoteProtocolError, LimitExceeded) as error:
+                    self._error = self._error or told_without_traceback(error)
                 references, caches = receipts_in(expression)
                 self._came.update(references)
                 self._caches_came.update(caches)
@@ -197,7 +197,7 @@ class Reader(Unjellier):
     def take(self, code: int, body: bytes) -> Any:
         """What an extension stands for, or what is to be looked at once the whole message is there."""
         self._is_fresh = False
-        take = self.takers.get(code, Reader._take_unknown)
+        take: Taker = self.takers.get(code, Reader._take_unknown)
         try:
             return take(self, code, body)
         except Exception as error:  # noqa: BLE001 - the codec would swallow it
@@ -270,21 +270,21 @@ class Reader(Unjellier):
 
     # What is looked at afterwards.
 
-    def _unjelly(self, value: Any) -> Any:
+    def _unjelly(self, expression: Any) -> Any:
         if self._reads_jelly:
-            return super()._unjelly(value)
-        cls = type(value)
+            return super()._unjelly(expression)
+        cls = type(expression)
         if cls is list:
-            if value and type(value[0]) is _Marked:
-                return self._array_of(value[0], value)
-            return self._plain_list(value)
+            if expression and type(expression[0]) is _Marked:
+                return self._array_of(expression[0], expression)
+            return self._plain_list(expression)
         if cls is dict:
-            return self._plain_dict(value)
+            return self._plain_dict(expression)
         if cls is _Marked:
-            return self._single(value)
+            return self._single(expression)
         if self._checks and cls in _KINDS:
             self._allow(_KINDS[cls])
-        return value
+        return expression
 
     def _allow(self, kind: str) -> None:
         if self._checks and kind and kind not in self._types:

@@ -131,7 +131,8 @@ class Jellier:
             whole = self._seen[key]
             if whole is not None:
                 self._give_number(whole, number)  # it stands in its place without one
-        return self._again(number)
+        again: list[Any] = self._again(number)
+        return again
 
     def _give_number(self, whole: list[Any], number: int) -> None:
         """Let what is met again be known by `number` in its place, where `whole` stands."""
