@@ -155,6 +155,7 @@ class Runner:
             may_run = self._admission.arrive(call)
         except TooManyCalls as error:
             self._refuse(call, error)
+            self._host.schedule_flush()
             return
         if call.deadline is not None:
             self._watch(call)
@@ -282,6 +283,8 @@ class Runner:
             self._due -= 1
             if isinstance(result, CoroutineType):
                 result.close()
+            elif hasattr(result, "cancel"):
+                result.cancel()  # a future, or a call of ours
             self._tell(call, self._why_cancelled(call))
             self._host.schedule_flush()
         self._end(call)

@@ -151,10 +151,15 @@ class Arrivals:
             raise RemoteProtocolError("the peer used the number of a call that is under way")
         self.running[call_id] = call
 
-    @property
-    def is_queueing(self) -> bool:
-        """Whether calls wait that know their target: others of that target must not overtake them."""
-        return self._promises is not None and self._promises.is_queueing
+    def is_behind(self, call: MethodCall) -> bool:
+        """Whether calls of the target of `call`, which is no promise, wait: it must not overtake them."""
+        promises = self._promises
+        if promises is None or not promises.is_queueing:
+            return False
+        try:
+            return promises.is_queueing_for(self._aim(call)[1])
+        except Error:
+            return False  # there is no such target
 
     def hold(self, call: MethodCall) -> None:
         """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""
@@ -173,7 +178,10 @@ class Arrivals:
         try:
             args = tuple(self._promise(value, call) for value in call.args)
             kwargs = {name: self._promise(value, call) for name, value in call.kwargs.items()}
-            aim = self._promise(call.target, call) if isinstance(call.target, Promised) else self._aim(call, incoming)
+            if isinstance(call.target, Promised):
+                aim = self._promise(call.target, call)
+            else:
+                incoming.obj, aim = self._aim(call)
         except Error as error:
             self._host.fail(call, error)
             return
@@ -288,13 +296,14 @@ class Arrivals:
         assert self._promises is not None  # it is there once a call has waited
         return self._promises
 
-    def _aim(self, call: MethodCall, incoming: Incoming) -> Right:
+    def _aim(self, call: MethodCall) -> tuple[Any, _Local]:
+        """What `call` calls, and what stands for that. Raises Error where there is no such thing."""
         assert not isinstance(call.target, Promised)  # its target is known
         if call.to_cache:
             assert isinstance(call.target, int)  # caches have no names: the dialect saw to it
-            return _Local(None, call.target)
-        incoming.obj = self._host.exported(call.target)
-        return _Local(incoming.obj)
+            return None, _Local(None, call.target)
+        obj = self._host.exported(call.target)
+        return obj, _Local(obj)
 
     def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""

@@ -29,6 +29,8 @@ class Call:
     """The calls whose results it gathers, where they are calls of their own."""
     gathers: int | None = None
     """How many results it gathers in one message; None where it does not."""
+    given_up = False
+    """Whether it was cancelled here."""
     takes_errors = False
     """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
     _done = False
@@ -84,11 +86,12 @@ class Call:
         """
         self.give_up()
 
-    def give_up(self) -> None:
-        """As `cancel`, whatever a door has that do besides."""
+    def give_up(self, error: Exception | None = None) -> None:
+        """As `cancel`, whatever a door has that do besides; it ends in `error`, where that is given."""
         self._noticed = True
         if not self._done:
-            self.fail(CallCancelled(f"the call of {self.name!r} was cancelled here"))
+            self.given_up = True
+            self.fail(error or CallCancelled(f"the call of {self.name!r} was cancelled here"))
             self.maker.gave_up(self)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:

@@ -21,7 +21,6 @@ from typing import Any, Protocol, TypeGuard, cast
 from pellucid.core.calls import Call, Maker
 from pellucid.core.references import NO_OPTIONS, CallOptions, Right, Target
 from pellucid.errors import (
-    CallCancelled,
     DeadReferenceError,
     LocalProtocolError,
     Overloaded,
@@ -109,7 +108,7 @@ class Promises:
             self._host.check()
         target = right.live_target()
         call = self._host.make(self, name, options)
-        is_behind = self._queues is not None and _key(target) in self._queues
+        is_behind = self._queues is not None and self.is_queueing_for(target)
         if is_behind or has_promises(args, kwargs):
             if is_behind or not self._send_chained(call, target, args, kwargs, options):
                 self.wait(call, right, args, kwargs, options)
@@ -157,6 +156,10 @@ class Promises:
     def is_queueing(self) -> bool:
         """Whether calls wait that know their target."""
         return bool(self._queues)
+
+    def is_queueing_for(self, target: Target) -> bool:
+        """Whether calls of `target` wait."""
+        return self._queues is not None and _key(target) in self._queues
 
     def _send_chained(
         self, call: Call, target: Target, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
@@ -359,9 +362,11 @@ class _Chained:
     def go_on(self, promise: Call) -> None:
         """`promise`, which this call waits for, has ended."""
         error = promise.error
-        if isinstance(error, CallCancelled):
-            self.call.give_up()
-        elif error is not None:
+        if error is None:
+            return
+        if promise.given_up:
+            self.call.give_up(error)
+        else:
             self.call.fail(error)
 
 

@@ -71,7 +71,7 @@ class Serving:
                 arrivals.running[call.call_id] = call
             if call.timeout is not None:
                 call.deadline = self._door.now() + call.timeout
-            if (call.waits or (arrivals.has_held and arrivals.is_queueing)) and call.error is None:
+            if (call.waits or (arrivals.has_held and arrivals.is_behind(call))) and call.error is None:
                 arrivals.hold(call)
                 return None
         if call.error is None:

@@ -676,6 +676,18 @@ def test_calls_that_wait_are_bounded_in_number_and_in_bytes() -> None:
         assert sorted(replies) == [5, 6, 7, 8, 9]
 
 
+def test_calls_that_need_not_wait_are_run_however_many_others_wait() -> None:
+    scene = Scene(limits=Limits(waiting_calls=2))
+    fresh = scene.root.call("fresh")
+    scene.round_trip()
+    later = scene.later()
+    waits = [scene.root.call("note", later) for _ in range(3)]
+    other = fresh.outcome().call("note", 1)
+    scene.round_trip()
+    assert [call.done for call in waits] == [False, False, True]
+    assert other.outcome() == 1
+
+
 def test_what_was_never_answered_can_be_seen_and_given_up_without_harm() -> None:
     peer = stranger()
     peer.say([Kind.SEEN.value, [1, 2, 3]], [Kind.CANCEL.value, 7], call_of(1, "echo", 1))
