@@ -15,7 +15,7 @@ from typing import Any
 from pellucid.core.calls import Call
 from pellucid.core.parting import Parting
 from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper
-from pellucid.errors import Error, LocalProtocolError, Overloaded, ProtocolError, RemoteProtocolError
+from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
 from pellucid.wire.messages import SharedUpdate
@@ -76,15 +76,15 @@ def update_all(
     """Run ``observe_name`` on the copies of many peers: as `update` on each, but what is sent is made only once.
 
     One that can't be told does not keep the others from it. Returns those that could not, and why: their connection
-    has ended or the copy was dropped, of which the cacheable is told by `stopped_observing`; or the peer reads too
-    slowly, `Overloaded`, and its copy is wrong from now on, so end its connection.
+    has ended or the copy was dropped, of which the cacheable is told by `stopped_observing`; the peer reads too
+    slowly, `Overloaded`, or an argument may not cross to it, and its copy is wrong from now on, so end its connection.
     """
     shared = SharedUpdate(name, args, kwargs)
     failed: dict[CacheObserver, Exception] = {}
     for observer in list(observers):
         try:
             observer.keeper.calling.update(observer, shared)
-        except (ProtocolError, Overloaded) as error:
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             failed[observer] = error
     return failed
 

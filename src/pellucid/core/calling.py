@@ -124,7 +124,10 @@ class Calling:
             cache_id: Any = target.export_id  # caches have no names
             data = self._dialect.encode_shared(cache_id, shared)
         if data is None:
-            observer.update(shared.name, *shared.args, **shared.kwargs)
+            call = observer.update(shared.name, *shared.args, **shared.kwargs)
+            call.notice()
+            if call.error is not None:
+                raise call.error
             return
         if line.books.owes_releases:
             line.send_releases()

@@ -39,7 +39,7 @@ def packed(message: Any) -> bytes:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Let the loop turn until that is so: a test's own limit of time bounds it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - nothing tells of what it waits for
         await asyncio.sleep(0)
 
 

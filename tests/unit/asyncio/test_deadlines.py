@@ -54,8 +54,8 @@ class Timed(Things):
         self.ran.append(name)
         return name
 
-    async def remote_ask(self, whom: pb.RemoteReference, name: str, *args: Any, timeout: float | None = None) -> Any:
-        return await whom.call_with(timeout=timeout).call(name, *args)
+    async def remote_ask(self, whom: pb.RemoteReference, name: str, *args: Any, within: float | None = None) -> Any:
+        return await whom.call_with(timeout=within).call(name, *args)
 
     async def remote_ask_and_tell(self, whom: pb.RemoteReference, name: str) -> Any:
         return type(await outcome(whom.call(name))).__name__
@@ -74,7 +74,7 @@ async def test_the_time_limit_travels_and_runs_on() -> None:
 async def test_a_call_that_takes_too_long_ends_on_both_sides_and_its_method_finally_runs() -> None:
     timed = Timed()
     async with pair(timed) as both:
-        with pytest.raises(DeadlineExceeded, match="'hang' within 0.01 s"):
+        with pytest.raises(DeadlineExceeded, match=r"'hang' within 0\.01 s"):
             await both.client.root.call_with(timeout=SHORT).call("hang")
         assert await timed.ended.get() == "it"
         assert timed.ran == ["it cancelled"]
@@ -99,16 +99,16 @@ async def test_a_method_inherits_the_time_limit_of_its_call_for_those_it_makes()
         middle.noted.append(beyond.client.root)
 
         class Relay(Timed):
-            async def remote_relay(self, name: str, timeout: float | None = None) -> Any:
-                return await beyond.client.root.call_with(timeout=timeout).call(name)
+            async def remote_relay(self, name: str, within: float | None = None) -> Any:
+                return await beyond.client.root.call_with(timeout=within).call(name)
 
         async with pair(Relay()) as both:
             limited = both.client.root.call_with(timeout=LONG)
             assert LONG - 60 < await limited.call("relay", "remaining") < LONG + 1
-            assert await limited.call("relay", "remaining", timeout=100.0) < 101
-            assert LONG - 60 < await limited.call("relay", "remaining", timeout=2 * LONG) < LONG + 1
+            assert await limited.call("relay", "remaining", within=100.0) < 101
+            assert LONG - 60 < await limited.call("relay", "remaining", within=2 * LONG) < LONG + 1
             assert await both.client.root.call("relay", "remaining") is None
-            assert await both.client.root.call("relay", "remaining", timeout=100.0) < 101
+            assert await both.client.root.call("relay", "remaining", within=100.0) < 101
             with pytest.raises(DeadlineExceeded):
                 await both.client.root.call_with(timeout=SHORT).call("relay", "hang")
             assert await far.ended.get() == "it"
@@ -124,7 +124,7 @@ async def test_calls_back_to_the_caller_inherit_the_time_limit_too() -> None:
     async with pair(Timed()) as both:
         limited = both.client.root.call_with(timeout=LONG)
         assert LONG - 60 < await limited.call("ask", Caller(), "remaining") < LONG + 1
-        assert await limited.call("ask", Caller(), "remaining", timeout=5.0) < 6
+        assert await limited.call("ask", Caller(), "remaining", within=5.0) < 6
 
 
 @on_each_loop
@@ -308,24 +308,24 @@ async def test_the_connection_ends_before_the_time_is_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "timeout",
+    "seconds",
     [math.nan, math.inf, -math.inf, 1e308, 2**63, 10**400, True, None, "1", [], {}],
     ids=["nan", "inf", "-inf", "huge", "int", "huge int", "bool", "none", "text", "list", "map"],
 )
 @on_each_loop
-async def test_a_time_limit_that_makes_no_sense_is_none(timeout: Any) -> None:
+async def test_a_time_limit_that_makes_no_sense_is_none(seconds: Any) -> None:
     timed = Timed()
     async with pb.serve(timed, "pb://127.0.0.1:0") as server, NativePeer.connect(server.urls[0]) as peer:
-        peer.say([*call_of(1, "run", "it"), None, {"timeout": timeout}])
+        peer.say([*call_of(1, "run", "it"), None, {"timeout": seconds}])
         assert await peer.answer(1) == "it"
 
 
-@pytest.mark.parametrize("timeout", [-1.0, -1e308, 0, 0.0, 5e-324])
+@pytest.mark.parametrize("seconds", [-1.0, -1e308, 0, 0.0, 5e-324])
 @on_each_loop
-async def test_a_time_limit_that_is_over_already_has_the_call_not_run(timeout: Any) -> None:
+async def test_a_time_limit_that_is_over_already_has_the_call_not_run(seconds: Any) -> None:
     timed = Timed()
     async with pb.serve(timed, "pb://127.0.0.1:0") as server, NativePeer.connect(server.urls[0]) as peer:
-        peer.say([*call_of(1, "run", "it"), None, {"timeout": timeout}])
+        peer.say([*call_of(1, "run", "it"), None, {"timeout": seconds}])
         assert "DeadlineExceeded" in (await peer.failure(1))[0]
         assert timed.ran == []
 

@@ -22,7 +22,6 @@ from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.referenceable import Referenceable, Root, Viewable
 from pellucid.limits import Limits
 from pellucid.wire.native.codes import Kind
-
 from tests.pair import Desk, Pair, Settings
 from tests.unit.core.native import Broken, Hall, Notes, Scene, is_clean, promise, stranger
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pellucid.core.calls import PendingCalls
-from pellucid.core.references import RemoteReference
 from pellucid.core.parting import Parting
+from pellucid.core.references import RemoteReference
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import Error, RemoteProtocolError
 from pellucid.flavors.referenceable import Referenceable, Root

@@ -60,6 +60,9 @@ NO_FEATURES: frozenset[str] = frozenset()
 _TIMEOUT = "timeout"
 """The option of a call that says for how many seconds its caller still waits."""
 
+_ARRAY_OF_SIX = b"\x96"
+"""How msgpack begins an array of so many elements."""
+
 _LONGEST = 1 << 62
 """Seconds that are as good as any longer time: an int from a peer may be too long for a float."""
 
@@ -480,17 +483,19 @@ class NativeDialect:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         if not self._encoder.writes_alike(update):
             return None
-        encoded: bytes | None = update.encoded.get(cache_id)
-        if encoded is None:
+        values = update.encoded.get(NAME)
+        if values is None:
+            parts = (update.name, [*update.args], update.kwargs or None)
             try:
-                # No number: nobody asks for an answer.
-                expression = [_NOTIFY, 0, cache_id, update.name, [*update.args], update.kwargs or None]
-                encoded = frame(packb(expression, None, OPTIONS))
+                values = b"".join([packb(part, None, OPTIONS) for part in parts])
             except TypeError:
-                encoded = b""
-            update.encoded[cache_id] = encoded
-        # The others whose copies have this number may have limits of their own.
-        return encoded if HEADER < len(encoded) <= HEADER + self._ledger.limits.inline_bytes else None
+                values = b""
+            update.encoded[NAME] = values
+        # No number: nobody asks for an answer. All but the number of the copy is the same for each.
+        start = _ARRAY_OF_SIX + packb(_NOTIFY) + packb(0) + packb(cache_id)
+        if not values or len(start) + len(values) > self._ledger.limits.inline_bytes:
+            return None
+        return frame(start + values)
 
     def _encode_failure(self, message: CallFailed) -> bytes | Bulk:
         return self._framed(self._encoder.pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)
