@@ -321,6 +321,8 @@ class Connection(asyncio.Protocol):
 
     def look_for_life(self) -> None:
         """Ask a peer that has been silent since the last look for a sign of life; at the next one it is dead."""
+        if self.is_closed:
+            return  # closing has a limit of its own
         if self._heard:
             self._heard, self._asked = False, False
         elif not self._asked:

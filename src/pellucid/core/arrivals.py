@@ -101,6 +101,10 @@ class Host(Protocol):
         """Answer `call` with `error`."""
         ...
 
+    def refuse(self, call: MethodCall, error: Exception) -> None:
+        """Answer `call`, which came just now, with `error`. Raises LimitBroken where the peer does not read."""
+        ...
+
     def brought_back(self, value: Any, perspective: Any) -> Any:
         """What `value`, the result of a call, is as an argument of another."""
         ...
@@ -165,11 +169,11 @@ class Arrivals:
         """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""
         limits = self.limits
         if len(self._waiting) >= limits.waiting_calls:
-            self._host.fail(call, TooManyCalls("waiting_calls", limits.waiting_calls))
+            self._host.refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls))
             return
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             asked = self._waiting_bytes + call.size
-            self._host.fail(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
+            self._host.refuse(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
             return
         if self._promises is None:
             self._promises = Promises(self)
@@ -183,7 +187,7 @@ class Arrivals:
             else:
                 incoming.obj, aim = self._aim(call)
         except Error as error:
-            self._host.fail(call, error)
+            self._host.refuse(call, error)
             return
         call.args, call.kwargs = (), {}
         self._waiting[id(call)] = incoming

@@ -28,7 +28,7 @@ from pellucid.core.outgoing import Outgoing
 from pellucid.core.references import RemoteReference
 from pellucid.core.serving import Serving
 from pellucid.core.states import Input, State, step
-from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, PBConnectionLost
+from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, Overloaded, PBConnectionLost
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
@@ -233,6 +233,7 @@ class Broker:
         self.books.cache_imports.forget(drop.cache_id)
 
     def _take_ping(self, ping: Ping) -> None:
+        self.check_reader()
         self.send(Pong(ping.number))
 
     def _take_pong(self, pong: Pong) -> None:
@@ -365,6 +366,18 @@ class Broker:
             self.send(Ping(self._pings))
 
     # What the calls of either side need.
+
+    def check_reader(self) -> None:
+        """Something is to be replied at once, which nothing else bounds.
+
+        Raises:
+            LimitBroken: the peer asks on, and does not read what it is told.
+        """
+        if self.is_crowded:
+            try:
+                self._door.check_room()
+            except Overloaded:
+                raise LimitBroken("queued_bytes", self.limits.queued_bytes) from None
 
     def send_releases(self) -> None:
         """Have the peer given back what it is owed."""

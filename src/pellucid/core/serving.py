@@ -32,6 +32,10 @@ class Line(Protocol):
         """Have `message` sent; the number of its bytes."""
         ...
 
+    def check_reader(self) -> None:
+        """Raise LimitBroken where the peer asks on and does not read."""
+        ...
+
 
 class Serving:
     """The peer's calls on one connection, from when they arrive until they are answered."""
@@ -89,6 +93,7 @@ class Serving:
                     call.timeout = batch.timeout
             self._add(batch.calls)
             return
+        self._line.check_reader()
         del self.arrivals.running[batch.call_id]
         failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
         self._line.send(failed or BatchAnswer(batch.call_id, [], []))
@@ -194,6 +199,11 @@ class Serving:
                 call.perspective = target.perspective
         except Exception as error:  # noqa: BLE001 - also whatever an overridden method_for raises
             call.error = told_without_traceback(error)
+
+    def refuse(self, call: MethodCall, error: Exception) -> None:
+        """Answer `call`, which came just now, with `error`. Raises LimitBroken where the peer does not read."""
+        self._line.check_reader()
+        self.fail(call, error)
 
     def find_late(self, call: MethodCall, obj: Referenceable | None) -> None:
         """As `find_method`, for a call that has waited: what came with it is seen through whoever is called now."""

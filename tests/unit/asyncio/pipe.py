@@ -1,0 +1,119 @@
+"""A connection whose transport a test plays: what it holds, what the peer reads of it, and what the peer says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+import pellucid as pb
+from pellucid.asyncio.connection import Settings
+from pellucid.wire.dialects import dialects_named
+from pellucid.wire.native.codes import VERSION, Kind
+from tests.pair import read_with_ends
+from tests.unit.asyncio.door import encoded
+from tests.unit.asyncio.raw import packed
+
+__all__ = ["Pipe", "piped"]
+
+
+class Pipe(asyncio.Transport):
+    """Holds what is written until it is read; tells its protocol of it by asyncio's rules."""
+
+    def __init__(self, connection: pb.Connection) -> None:
+        super().__init__()
+        self.held = bytearray()
+        self.most = 0
+        """The most bytes that it ever held."""
+        self.aborted = False
+        self.ended = False
+        self._connection = connection
+        self._high = self._low = 0
+        self._paused = False
+
+    # What a connection asks of it.
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        assert high is not None
+        self._high, self._low = high, high // 4
+        self._note()
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.held)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.ended
+        self.held += data
+        self.most = max(self.most, len(self.held))
+        self._note()
+
+    def abort(self) -> None:
+        if not self.aborted:
+            self.aborted = True
+            self._connection.connection_lost(None)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def is_closing(self) -> bool:
+        return self.ended or self.aborted
+
+    def close(self) -> None:
+        self.abort()
+
+    # What the peer does.
+
+    def read(self, size: int | None = None) -> bytes:
+        """The peer reads so many bytes, or all that there is."""
+        data = bytes(self.held[:size])
+        del self.held[: len(data)]
+        if self._paused and len(self.held) <= self._low:
+            self._paused = False
+            self._connection.resume_writing()
+        return data
+
+    def messages(self) -> list[Any]:
+        """The peer reads all that there is, and that is these messages; chunks of buffers are their bytes."""
+        messages: list[Any] = []
+        rest = b""
+        while data := self.read():
+            rest += data
+            end = 0
+            for message, end in read_with_ends(rest, "pellucid"):
+                messages.append(message)
+            rest = rest[end:]
+        assert not rest
+        return messages
+
+    def say(self, *messages: Any) -> None:
+        """The peer says these."""
+        self.send(b"".join(map(packed, messages)))
+
+    def send(self, data: bytes) -> None:
+        """The peer sends bytes of any kind."""
+        if not self.aborted:
+            self._connection.data_received(data)
+
+    def end(self) -> None:
+        """The test is over."""
+        self._connection.abort("for the test", level=logging.DEBUG)
+
+    def _note(self) -> None:
+        if len(self.held) > self._high and not self._paused:
+            self._paused = True
+            self._connection.pause_writing()
+
+
+def piped(root: pb.Root, **options: Any) -> tuple[pb.Connection, Pipe]:
+    """A server's connection, in the native dialect, whose peer has greeted it."""
+    settings = replace(Settings(dialects=dialects_named(["pellucid"])), **options)
+    connection = pb.Connection(settings, listens=True, root_for=lambda _: root)
+    pipe = Pipe(connection)
+    connection.connection_made(pipe)
+    pipe.send(encoded(b"pellucid") + packed([Kind.HELLO.value, VERSION, []]))
+    pipe.held.clear()
+    return connection, pipe
