@@ -34,8 +34,7 @@ class Limits:
 
     nesting: int = 256
     """Levels of list inside list in one message. Deeper input would spend our stack, not theirs. In the native dialect
-    it counts what is not read and written by the codec alone: that stops at 1,024 levels of plain lists and
-    dictionaries."""
+    it counts what is more than plain lists and dictionaries; of any it sends 255 levels at most, and takes 1,000."""
 
     elements: int = 1_000_000
     """Wire elements in one message. An empty list is one byte on the wire and 56 in memory."""

@@ -59,6 +59,9 @@ OPTIONS = (
 )
 """The codec writes exact plain types by itself, and nothing else."""
 
+_LEVELS = 255
+"""How deep the codec writes arrays and maps inside each other, the message and its arguments included."""
+
 Buffers = Sequence[bytes]
 
 Packed = tuple[bytes, Buffers, bool]
@@ -204,6 +207,8 @@ class Encoder:
             try:
                 body = packb(lowered, plain_expression, OPTIONS)
             except TypeError as error:
+                if "ecursion" in str(error):
+                    raise LimitExceeded("nesting", min(_LEVELS, self._ledger.limits.nesting)) from None
                 raise InsecureJelly(f"the values have no msgpack form: {error}") from None
             if len(body) > self._most:
                 raise LimitExceeded("inline_bytes", self._most, len(body))
