@@ -26,8 +26,8 @@ FORMS: list[tuple[Any, int, bytes]] = [
     (Decimal("12E+5"), Leaf.DECIMAL, b"1.2E+6"),
     (Decimal("-0.00"), Leaf.DECIMAL, b"-0.00"),
     (Decimal("-Infinity"), Leaf.DECIMAL, b"-Infinity"),
-    (datetime(2024, 2, 29, 23, 59, 58, 999999), Leaf.DATETIME, b"2024-02-29T23:59:58.999999"),  # noqa: DTZ001
-    (datetime(1, 1, 1), Leaf.DATETIME, b"0001-01-01T00:00:00"),  # noqa: DTZ001
+    (datetime(2024, 2, 29, 23, 59, 58, 999999), Leaf.DATETIME, b"2024-02-29T23:59:58.999999"),
+    (datetime(1, 1, 1), Leaf.DATETIME, b"0001-01-01T00:00:00"),
     (datetime(2024, 1, 1, tzinfo=timezone.utc), Leaf.DATETIME, b"2024-01-01T00:00:00+00:00"),  # noqa: UP017
     (datetime(2024, 1, 1, tzinfo=timezone(-timedelta(hours=3.5))), Leaf.DATETIME, b"2024-01-01T00:00:00-03:30"),
     (datetime(2024, 1, 1, tzinfo=timezone(timedelta(seconds=7))), Leaf.DATETIME, b"2024-01-01T00:00:00+00:00:07"),
@@ -83,7 +83,7 @@ def test_of_two_equal_times_on_the_clock_the_one_meant_arrives() -> None:
     for fold, offset in (0, 2), (1, 1):
         there = speech.across(datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold))
         assert (there.fold, there.utcoffset(), there.tzinfo) == (fold, timedelta(hours=offset), BERLIN)
-        naive = speech.across(datetime(2024, 10, 27, 2, 30, fold=fold))  # noqa: DTZ001
+        naive = speech.across(datetime(2024, 10, 27, 2, 30, fold=fold))
         assert (naive.fold, naive.tzinfo) == (fold, None)
         fixed = speech.across(datetime(2024, 10, 27, 2, 30, fold=fold, tzinfo=timezone.utc))  # noqa: UP017
         assert (fixed.fold, fixed.utcoffset()) == (fold, timedelta(0))
