@@ -163,6 +163,16 @@ def test_the_server_calls_the_client_s_object(start: Start) -> None:
     assert server.interrupt() == Ended(0, "received a Two called <RemoteReference 1 alive>\ntelling it to print(12)\n")
 
 
+def test_a_chain_of_calls_is_run_in_order_and_fails_as_one(start: Start) -> None:
+    server = start(EXAMPLES / "chains/server.py", *ANY_PORT)
+
+    assert run(EXAMPLES / "chains/client.py", "--port", server.port()) == Ended(
+        0,
+        "a parcel with tea and milk, sent to Alice\n3 baskets\nnot sent: __main__.SoldOut: moon\n",
+    )
+    assert server.interrupt() == Ended(0, "packing tea milk\n")
+
+
 def test_an_expected_exception_reaches_the_client_and_the_server_keeps_quiet(start: Start) -> None:
     server = start(EXAMPLES / "exceptions/server.py", *ANY_PORT)
 
