@@ -36,7 +36,8 @@ def connect(
     `registry`, `policy` and `limits` say what may cross; `dialects` are the names of wire languages to speak, all of
     them by default. `sharing` is for the native dialect: with "tree", what is met twice in one message arrives as two
     copies; with "graph" as one object, as it always does over the PB dialects, and that costs time. `tls` is for
-    ``pbs://`` URLs; the default one checks the server's certificate and name. With `unsafe_tracebacks` the peer is shown the traceback of what fails here.
+    ``pbs://`` URLs; the default one checks the server's certificate and name. With `unsafe_tracebacks` the peer is
+    shown the traceback of what fails here.
 
     Raises:
         ValueError: `url` is none, or `dialects` has an unknown name.

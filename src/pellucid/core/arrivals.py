@@ -145,7 +145,7 @@ class Arrivals:
         self._promised: dict[int, Incoming] = {}
         self._waiting: dict[int, Incoming] = {}  # by id() of the call
         self._waiting_bytes = 0
-        # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes that it took, and of which method.
+        # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes it took, and of which method.
         self._kept: dict[int, tuple[Any, Any, int, str]] = {}
         self._kept_bytes = 0
 

@@ -1,7 +1,7 @@
 """What a broker tells its door.
 
-A `MethodCall`, an `Answer`, a `CallFailed` and a `Cancel` are events themselves, completed by the broker with what it found in its
-tables. The others are here.
+A `MethodCall`, an `Answer`, a `CallFailed` and a `Cancel` are events themselves, completed by the broker with what it
+found in its tables. The others are here.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class Promises:
         kwargs: dict[str, Any],
         options: CallOptions = NO_OPTIONS,
     ) -> None:
-        """Send `call` when all is known that it needs and it is its turn: `aim` is what it calls, or the promise of it."""
+        """Send `call` when all is known that it needs and it is its turn; `aim` is its target, or a promise of that."""
         if isinstance(aim, Call):
             _Waiting(self, call, args, kwargs, options, aim).start()
             return

@@ -147,7 +147,7 @@ class Deframer:
         self._data += data
 
     def _split(self, data: bytes) -> int:
-        """Take the messages at the start of `data` that are as plain as nearly all are; the result is where they end."""
+        """Take the whole messages without buffers at the start of `data`; the result is where they end."""
         at, end_of_data, most = 0, len(data), min(self._inline_most, _LENGTH)
         bodies: list[bytes] = []
         while end_of_data - at >= HEADER:

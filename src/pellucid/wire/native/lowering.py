@@ -102,14 +102,6 @@ class Lowering(Jellier):
         except RecursionError:
             raise LimitExceeded("nesting", self._most) from None
 
-    def _outcomes(self, values: list[Any], failed: list[Any], perspectives: list[Any] | None) -> list[Any]:
-        """The results in the answer of a batch, and the errors by place: there is no result there."""
-        places = {index for index, _ in failed}
-        lowered = self._each([0 if place in places else value for place, value in enumerate(values)], None, perspectives)
-        for place in places:
-            lowered[place] = None
-        return [lowered, [[index, self._told(failure)] for index, failure in failed]]
-
     def _told(self, failure: Any) -> Any:
         """An error as it is told: by a `failure_form`, which crosses whatever the policy says, or as a copyable."""
         return failure if type(failure) is list else self._jelly(failure)

@@ -412,10 +412,7 @@ class Reader(Unjellier):
             raise RemoteProtocolError("an object that is met again has a number and no value")
         inner = value[1]
         mark = inner[0] if type(inner) is list and inner else None
-        if type(mark) is _Marked:
-            later = _FILLED_LATER.get(mark.code)
-        else:
-            later = _PLAIN_FILLED_LATER.get(type(inner))
+        later = _FILLED_LATER.get(mark.code) if type(mark) is _Marked else _PLAIN_FILLED_LATER.get(type(inner))
         return self._define(value[0].number, inner, later)
 
     def _read_failure(self, value: list[Any]) -> Any:
