@@ -6,20 +6,28 @@ import asyncio
 import logging
 from collections.abc import Callable
 from inspect import isawaitable
-from typing import Any
+from typing import Any, Protocol
 
 __all__ = ["Callbacks"]
 
 log = logging.getLogger("pellucid")
 
 
+class Host(Protocol):
+    """Whose callbacks they are."""
+
+    def fields(self, event: str, /) -> dict[str, str]:
+        """What the log says of it beside the text."""
+        ...
+
+
 class Callbacks:
     """Runs callbacks, plain and async ones; what one raises is logged and stops no other."""
 
-    __slots__ = ("_fields", "_running")
+    __slots__ = ("_host", "_running")
 
-    def __init__(self, fields: Callable[[str], dict[str, str]]) -> None:
-        self._fields = fields
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._running: set[asyncio.Future[Any]] | None = None
 
     def run(self, callback: Callable[[], object]) -> None:
@@ -49,4 +57,4 @@ class Callbacks:
             self._log(error)
 
     def _log(self, error: BaseException) -> None:
-        log.error("a callback raised %r", error, exc_info=error, extra=self._fields("callback.failed"))
+        log.error("a callback raised %r", error, exc_info=error, extra=self._host.fields("callback.failed"))

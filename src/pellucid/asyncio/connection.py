@@ -56,6 +56,41 @@ class Connection(asyncio.Protocol):
     Get one from `pellucid.connect`; a server's root factory is given one.
     """
 
+    # A server may have many thousands: without these, each would take a kilobyte more. Applications may add their own.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_asked",
+        "_books",
+        "_callbacks",
+        "_disconnected",
+        "_ended",
+        "_ending",
+        "_giving_up",
+        "_heard",
+        "_hurry",
+        "_is_ready",
+        "_listens",
+        "_notices_given",
+        "_number",
+        "_on_lost",
+        "_on_made",
+        "_outbox",
+        "_ready",
+        "_root",
+        "_root_for",
+        "_round",
+        "_runner",
+        "_settings",
+        "_transport",
+        "broker",
+        "call_was_made",
+        "loop",
+        "peer",
+        "schedule_flush",
+        "unsafe_tracebacks",
+    )
+
     def __init__(
         self,
         settings: Settings,
@@ -79,7 +114,6 @@ class Connection(asyncio.Protocol):
             dialects=settings.dialects,
             sharing=settings.sharing,
         )
-        self.now = self.loop.time
         self._is_ready = False
         self._ready: asyncio.Future[None] | None = None
         self._hurry: asyncio.TimerHandle | None = None
@@ -94,7 +128,7 @@ class Connection(asyncio.Protocol):
         self.call_was_made, self.schedule_flush = outbox.call_was_made, outbox.schedule
         self._books = self.broker.books
         self._runner = Runner(self)
-        self._callbacks = Callbacks(self._fields)
+        self._callbacks = Callbacks(self)
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._round: Round | None = None
@@ -210,7 +244,7 @@ class Connection(asyncio.Protocol):
     def abort(self, reason: str, *, level: int = logging.WARNING) -> None:
         """End the connection now; what waits to be sent is lost."""
         if not self.is_closed:
-            fields = self._fields("connection.aborted")
+            fields = self.fields("connection.aborted")
             log.log(level, "connection with %s aborted: %s", self.peer, reason, extra=fields)
         self._lose(reason)
         if self._transport is not None:
@@ -224,7 +258,7 @@ class Connection(asyncio.Protocol):
         _keep_alive(transport, self._settings.limits.silence_seconds)
         self._outbox.attach(self._transport)
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("connected", extra=self._fields("connection.made"))
+            log.debug("connected", extra=self.fields("connection.made"))
         if self._listens:
             seconds = self._settings.limits.handshake_seconds
             why = f"no dialect was agreed on within Limits.handshake_seconds={seconds}"
@@ -261,7 +295,7 @@ class Connection(asyncio.Protocol):
         self._disconnected = True
         self._note_end()
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("disconnected", extra=self._fields("connection.lost"))
+            log.debug("disconnected", extra=self.fields("connection.lost"))
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -290,14 +324,14 @@ class Connection(asyncio.Protocol):
             case Ready():
                 self._become_ready()
             case _:
-                log.warning("the peer did not understand %r", event.name, extra=self._fields("peer.confused"))
+                log.warning("the peer did not understand %r", event.name, extra=self.fields("peer.confused"))
 
     def _become_ready(self) -> None:
         if self._root_for is not None:
             try:
                 self.broker.publish(self._root_for(self))
             except Exception as error:
-                log.error("no root object for a new connection", exc_info=error, extra=self._fields("root.failed"))
+                log.error("no root object for a new connection", exc_info=error, extra=self.fields("root.failed"))
                 raise ProtocolError("the application has no root object for this connection") from error
         self._is_ready = True
         if self._hurry is not None:
@@ -359,6 +393,10 @@ class Connection(asyncio.Protocol):
     def drowning(self) -> bool:
         """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
         return self._outbox.drowning()
+
+    def now(self) -> float:
+        """The time in seconds, by the loop's clock."""
+        return self.loop.time()
 
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
@@ -424,7 +462,8 @@ class Connection(asyncio.Protocol):
         if self._notices_given and self._disconnected and self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _fields(self, event: str) -> dict[str, str]:
+    def fields(self, event: str) -> dict[str, str]:
+        """What the log says of this connection beside the text."""
         return {"event": event, "connection": self.number, "peer": self.peer}
 
 

@@ -72,6 +72,24 @@ class Broker:
     `listens` tells the side that offers dialects from the one that chooses.
     """
 
+    __slots__ = (
+        "_dialect",
+        "_dialects",
+        "_door",
+        "_dropped",
+        "_handed_over",
+        "_is_crowded",
+        "_negotiation",
+        "_pings",
+        "_unknown",
+        "arrivals",
+        "books",
+        "calling",
+        "outgoing",
+        "serving",
+        "state",
+    )
+
     def __init__(
         self,
         *,
@@ -91,8 +109,9 @@ class Broker:
         self.outgoing = Outgoing()
         self._is_crowded = False
         self._door = door
-        self._dialects = {dialect.name: dialect for dialect in dialects}
-        self._negotiation: Negotiation | None = Negotiation(tuple(self._dialects), limits, listens=listens)
+        self._dialects = tuple(dialects)
+        names = [dialect.name for dialect in dialects]
+        self._negotiation: Negotiation | None = Negotiation(names, limits, listens=listens)
         self._dialect: Dialect | None = None
         self.outgoing.add(self._negotiation.greeting())
         self._handed_over = 0
@@ -186,14 +205,14 @@ class Broker:
         if chosen is None:
             return None
         name, reply = chosen
-        chosen_class = self._dialects[name]
+        chosen_class = next(dialect for dialect in self._dialects if dialect.name == name)
         dialect = self._dialect = chosen_class(self.books)
         self.outgoing.add(reply + dialect.greeting())
         rest = negotiation.take_rest()
         if rest:
             dialect.receive_data(rest)
         self._negotiation = None
-        self._dialects = {}
+        self._dialects = ()
         self.state = step(self.state, Input.DIALECT)
         self.serving.begin(dialect, chosen_class)
         self.calling.begin(dialect)

@@ -173,6 +173,8 @@ class Maker(Protocol):
 class PendingCalls:
     """Calls that the peer has not answered, by id."""
 
+    __slots__ = ("_oldest", "calls", "last_id", "limits")
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.calls: dict[int, Call] = {}

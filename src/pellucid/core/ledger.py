@@ -30,6 +30,31 @@ class Books(Ledger):
     It is the `pellucid.wire.dialect.Ledger` of its broker, and what references know of their connection.
     """
 
+    __slots__ = (
+        "_cache_exports",
+        "_cache_imports",
+        "_cache_receipts",
+        "_knocked",
+        "_last_id",
+        "_receipts",
+        "caller",
+        "calling",
+        "closed",
+        "door",
+        "exports",
+        "imports",
+        "limits",
+        "notices",
+        "owes_releases",
+        "parting",
+        "pending",
+        "policy",
+        "registry",
+        "sharing",
+        "unsent_caches",
+        "unsent_cleanups",
+    )
+
     def __init__(
         self, registry: Registry, policy: Policy, limits: Limits, *, sharing: Sharing, calling: CallMaker, door: Door
     ) -> None:

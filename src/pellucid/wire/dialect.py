@@ -40,6 +40,8 @@ class Ledger(Protocol):
     What a dialect enters while it encodes a message that then fails, it takes back: nothing was sent.
     """
 
+    __slots__ = ()
+
     registry: Registry
     policy: Policy
     limits: Limits
