@@ -62,7 +62,6 @@ class Connection(asyncio.Protocol):
         "__weakref__",
         "_asked",
         "_books",
-        "_callbacks",
         "_disconnected",
         "_ended",
         "_ending",
@@ -71,11 +70,11 @@ class Connection(asyncio.Protocol):
         "_hurry",
         "_is_ready",
         "_listens",
+        "_made_callbacks",
         "_notices_given",
         "_number",
         "_on_lost",
         "_on_made",
-        "_outbox",
         "_ready",
         "_root",
         "_root_for",
@@ -86,8 +85,8 @@ class Connection(asyncio.Protocol):
         "broker",
         "call_was_made",
         "loop",
+        "outbox",
         "peer",
-        "schedule_flush",
         "unsafe_tracebacks",
     )
 
@@ -123,12 +122,12 @@ class Connection(asyncio.Protocol):
         self._on_made = on_made
         self._on_lost = on_lost
         self._root: RemoteReference | None = None
-        self._outbox = outbox = Outbox(self.loop, self.broker, self)
-        # What its broker and the runner of the peer's calls ask of the outbox for each call.
-        self.call_was_made, self.schedule_flush = outbox.call_was_made, outbox.schedule
+        self.outbox = Outbox(self.loop, self.broker, self)
+        """Where what there is to send is waiting."""
+        self.call_was_made = self.outbox.call_was_made  # its broker asks for it for each call
         self._books = self.broker.books
         self._runner = Runner(self)
-        self._callbacks = Callbacks(self)
+        self._made_callbacks: Callbacks | None = None
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._round: Round | None = None
@@ -222,7 +221,8 @@ class Connection(asyncio.Protocol):
             if self._ended is None:
                 self._ended = self.loop.create_future()
             await asyncio.shield(self._ended)
-        await self._callbacks.wait()
+        if self._made_callbacks is not None:
+            await self._made_callbacks.wait()
 
     # For servers and clients of this package.
 
@@ -255,8 +255,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
         self.peer = _address(transport)
-        _keep_alive(transport, self._settings.limits.silence_seconds)
-        self._outbox.attach(self._transport)
+        self.outbox.attach(self._transport)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("connected", extra=self.fields("connection.made"))
         if self._listens:
@@ -265,12 +264,12 @@ class Connection(asyncio.Protocol):
             self._hurry = self.loop.call_later(seconds, self.abort, why)
         if self._on_made is not None:
             self._on_made(self)
-        self._outbox.flush()
+        self.outbox.flush()
 
     def data_received(self, data: bytes) -> None:
         if self._books.closed:
             return
-        self._outbox.held_back = self._heard = True
+        self.outbox.held_back = self._heard = True
         broker = self.broker
         try:
             broker.receive_data(data)
@@ -280,8 +279,8 @@ class Connection(asyncio.Protocol):
             self._ending = error
             self.abort(str(error))
         finally:
-            self._outbox.held_back = False
-        self._outbox.flush()
+            self.outbox.held_back = False
+        self.outbox.flush()
 
     def eof_received(self) -> None:
         self._shut("the peer closed the connection", peer_has_ended=True)
@@ -298,11 +297,11 @@ class Connection(asyncio.Protocol):
             log.debug("disconnected", extra=self.fields("connection.lost"))
 
     def pause_writing(self) -> None:
-        self._outbox.pause()
+        self.outbox.pause()
 
     def resume_writing(self) -> None:
         self._heard = True  # the peer reads, and says nothing only because it has nothing to say
-        self._outbox.resume()
+        self.outbox.resume()
 
     # Events.
 
@@ -339,7 +338,9 @@ class Connection(asyncio.Protocol):
             self._hurry = None
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
-        if self.broker.pings:
+        if not self.broker.pings and self._transport is not None:
+            _keep_alive(self._transport, self._settings.limits.silence_seconds)
+        elif self.broker.pings:
             self._round = watch(self.loop, self, self._settings.limits.silence_seconds / LOOKS)
 
     def _tell_stopped(self, event: StoppedObserving) -> None:
@@ -362,7 +363,7 @@ class Connection(asyncio.Protocol):
         elif not self._asked:
             self._asked = True
             self.broker.ping()
-            self._outbox.flush()
+            self.outbox.flush()
         else:
             self.abort(f"no sign of life within Limits.silence_seconds={self._settings.limits.silence_seconds}")
 
@@ -384,15 +385,15 @@ class Connection(asyncio.Protocol):
 
     def check_room(self) -> None:
         """Raise Overloaded where so much waits to be sent that no call can be made."""
-        self._outbox.check_room()
+        self.outbox.check_room()
 
     def knock(self) -> None:
         """There are releases to send."""
-        self._outbox.knock()
+        self.outbox.knock()
 
     def drowning(self) -> bool:
         """Whether the peer reads so little of what it is sent that it can't even be refused any more."""
-        return self._outbox.drowning()
+        return self.outbox.drowning()
 
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""
@@ -411,7 +412,7 @@ class Connection(asyncio.Protocol):
 
     def _shut(self, reason: str, *, peer_has_ended: bool = False) -> None:
         """Send what waits to be sent, and end the connection, however little the peer reads."""
-        self._outbox.flush_all()
+        self.outbox.flush_all()
         self._lose(reason)
         transport = self._transport
         if transport is None or self._disconnected:
@@ -434,7 +435,7 @@ class Connection(asyncio.Protocol):
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:
             call.fail(error)
-        self._outbox.lose(reason)
+        self.outbox.lose(reason)
         if self._hurry is not None:
             self._hurry.cancel()
             self._hurry = None
@@ -443,6 +444,12 @@ class Connection(asyncio.Protocol):
             if self._ready is not None and not self._ready.done():
                 self._fail_ready(self._ready)
         self.loop.call_soon(self._give_notices, lost)
+
+    @property
+    def _callbacks(self) -> Callbacks:
+        if self._made_callbacks is None:
+            self._made_callbacks = Callbacks(self)
+        return self._made_callbacks
 
     def _fail_ready(self, ready: asyncio.Future[None]) -> None:
         ready.set_exception(self._ending or ConnectFailed("the connection has ended"))

@@ -12,6 +12,7 @@ from inspect import iscoroutinefunction
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from pellucid.asyncio.outbox import Outbox
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
 from pellucid.errors import (
@@ -46,8 +47,9 @@ class Host(Protocol):
         """Stands for the connection in the log."""
         ...
 
-    def schedule_flush(self) -> None:
-        """There is something to send."""
+    @property
+    def outbox(self) -> Outbox:
+        """Where what there is to send is waiting."""
         ...
 
     def drowning(self) -> bool:
@@ -125,6 +127,7 @@ class Runner:
         "_due",
         "_gone",
         "_host",
+        "_outbox",
         "_overdue",
         "_serving",
         "_starting",
@@ -138,7 +141,8 @@ class Runner:
         self._admission = Admission(host.broker.limits)
         self._serving = host.broker.serving
         self._arrivals = host.broker.arrivals
-        self._arrivals.watch = self._watch
+        self._outbox = host.outbox
+        self._arrivals.watcher = self
         # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
         self._tasks: set[asyncio.Task[None]] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
@@ -155,10 +159,10 @@ class Runner:
             may_run = self._admission.arrive(call)
         except TooManyCalls as error:
             self._refuse(call, error)
-            self._host.schedule_flush()
+            self._outbox.schedule()
             return
         if call.deadline is not None:
-            self._watch(call)
+            self.watch(call)
         if not may_run:
             return
         if self._due:
@@ -170,7 +174,7 @@ class Runner:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
         if not self._stop(call):
             self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
-            self._host.schedule_flush()
+            self._outbox.schedule()
             self._end_timer(call)
 
     def hold(self) -> None:
@@ -230,7 +234,7 @@ class Runner:
                 self._refuse(call, error)
             else:
                 self._fail(call, error)
-            self._host.schedule_flush()
+            self._outbox.schedule()
             self._end(call)
             return
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
@@ -256,7 +260,7 @@ class Runner:
         finally:
             running_call.reset(token)
             del args, kwargs
-        self._host.schedule_flush()
+        self._outbox.schedule()
         self._end(call)
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
@@ -273,7 +277,7 @@ class Runner:
             self._answer(call, value)
             del value
         finally:
-            self._host.schedule_flush()
+            self._outbox.schedule()
 
     def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
         if self._tasks is not None:
@@ -286,7 +290,7 @@ class Runner:
             elif hasattr(result, "cancel"):
                 result.cancel()  # a future, or a call of ours
             self._tell(call, self._why_cancelled(call))
-            self._host.schedule_flush()
+            self._outbox.schedule()
         self._end(call)
 
     def _end(self, call: MethodCall) -> None:
@@ -324,7 +328,7 @@ class Runner:
         task.cancel()
         return True
 
-    def _watch(self, call: MethodCall) -> None:
+    def watch(self, call: MethodCall) -> None:
         """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
         if self._timers is None:
             self._timers, self._overdue = {}, set()
@@ -345,7 +349,7 @@ class Runner:
         self._overdue.discard(id(call))
         if not self._arrivals.give_up(call, why):
             self._tell(call, why)
-        self._host.schedule_flush()
+        self._outbox.schedule()
         if self._arrivals.ready:
             self._start_next()  # calls that waited behind it
 

@@ -9,7 +9,6 @@ holds, and waits by the same rules (`pellucid.core.promises`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from pellucid.core.calls import Call, Maker
@@ -110,6 +109,18 @@ class Host(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """What has calls end in time."""
+
+    def watch(self, call: MethodCall) -> None:
+        """Have `call`, which has a deadline and waits, end by it."""
+        ...
+
+
+_NONE: dict[int, Incoming] = {}
+"""Stands for tables that nothing was entered in: most connections never need them."""
+
+
 class Arrivals:
     """Calls of the peer's by number, those that wait, and the outcomes that are kept."""
 
@@ -125,7 +136,7 @@ class Arrivals:
         "limits",
         "ready",
         "running",
-        "watch",
+        "watcher",
     )
 
     def __init__(self, limits: Limits, host: Host) -> None:
@@ -133,7 +144,7 @@ class Arrivals:
         """Calls that are not answered, by number."""
         self.ready: deque[MethodCall] | None = None
         """Calls that have waited, and may run now, where there are any."""
-        self.watch: Callable[[MethodCall], None] | None = None
+        self.watcher: Watcher | None = None
         """A door that keeps deadlines puts here what it does about a call that waits and has one; see `give_up`."""
         self.has_held = False
         """Whether a call ever waited."""
@@ -142,8 +153,8 @@ class Arrivals:
         # These are there once a call has waited.
         self._promises: Promises | None = None
         # Promises of calls that are not answered, where another call waits for them or they wait themselves.
-        self._promised: dict[int, Incoming] = {}
-        self._waiting: dict[int, Incoming] = {}  # by id() of the call
+        self._promised: dict[int, Incoming] = _NONE
+        self._waiting: dict[int, Incoming] = _NONE  # by id() of the call
         self._waiting_bytes = 0
         # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes it took, and of which method.
         self._kept: dict[int, tuple[Any, Any, int, str]] = {}
@@ -177,6 +188,7 @@ class Arrivals:
             return
         if self._promises is None:
             self._promises = Promises(self)
+            self._promised, self._waiting = {}, {}
             self.has_held = True
         incoming = Incoming(self._promises, self, call.name, call)
         try:
@@ -195,8 +207,8 @@ class Arrivals:
         if call.wants_answer and call.batch is None:
             self._promised[call.call_id] = incoming
         self._promises.wait(incoming, aim, args, kwargs)
-        if call.deadline is not None and self.watch is not None and id(call) in self._waiting:
-            self.watch(call)
+        if call.deadline is not None and self.watcher is not None and id(call) in self._waiting:
+            self.watcher.watch(call)
 
     def answered(self, call: MethodCall, outcome: Any, size: int) -> None:
         """`call` was answered with `outcome`, a result or `CallFailed`, in a message of so many bytes."""
@@ -252,8 +264,9 @@ class Arrivals:
 
     def clear(self) -> None:
         """The connection has ended."""
-        for table in (self.running, self._promised, self._waiting, self._kept):
-            table.clear()
+        self.running.clear()
+        self._kept.clear()
+        self._promised = self._waiting = _NONE
         self.ready = self._promises = None
         self._waiting_bytes = self._kept_bytes = 0
 
@@ -262,10 +275,6 @@ class Arrivals:
         return self._host.brought_back(value, perspective)
 
     # What waiting needs: see `pellucid.core.promises.Host`.
-
-    def make(self, maker: Maker, name: str, options: CallOptions, /) -> Call:
-        """Calls that arrive are not made here."""
-        raise NotImplementedError
 
     def check(self) -> None:
         """What waits here is told of the end in another way."""

@@ -15,6 +15,7 @@ from typing import Any
 from pellucid.core.calls import Call
 from pellucid.core.parting import Parting
 from pellucid.core.references import NO_OPTIONS, CallOptions, Keeper
+from pellucid.core.tables import Knocking
 from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
@@ -46,11 +47,11 @@ class CacheObserver:
             DeadReferenceError: the connection has ended.
             LocalProtocolError: the peer does not have the copy yet, or not any more.
         """
-        return self.keeper.caller(self, name, args, kwargs, NO_OPTIONS)
+        return self.keeper.promises.call(self, name, args, kwargs, NO_OPTIONS)
 
     def update(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `call`, but no answer is wanted: the cheaper way to tell of a change."""
-        return self.keeper.caller(self, name, args, kwargs, _ONE_WAY)
+        return self.keeper.promises.call(self, name, args, kwargs, _ONE_WAY)
 
     to_cache = True
 
@@ -193,10 +194,10 @@ class _CacheImport(weakref.ref[RemoteCache]):
 class CacheImports:
     """Copies that we hold of the peer's cacheables: one object for each, for as long as somebody here holds it."""
 
-    __slots__ = ("_by_id", "_dropped", "_ids", "_knock")
+    __slots__ = ("_books", "_by_id", "_dropped", "_ids")
 
-    def __init__(self, knock: Callable[[], None]) -> None:
-        self._knock = knock
+    def __init__(self, books: Knocking) -> None:
+        self._books = books
         self._by_id: dict[int, _CacheImport] = {}
         self._ids: dict[int, int] = {}  # by id() of the copy that the application holds
         self._dropped: list[_CacheImport] = []
@@ -291,4 +292,4 @@ class CacheImports:
     def _note(self, entry: weakref.ref[RemoteCache]) -> None:
         assert isinstance(entry, _CacheImport)
         self._dropped.append(entry)
-        self._knock()
+        self._books.knock()

@@ -65,11 +65,10 @@ class Line(Protocol):
 class Calling:
     """The calls of ours on one connection, from when they are made until they are answered."""
 
-    __slots__ = ("_chains", "_dialect", "_door", "_early", "_line", "_unseen", "_unseen_bytes", "make", "promises")
+    __slots__ = ("_chains", "_dialect", "_door", "_early", "_line", "_unseen", "_unseen_bytes", "promises")
 
     def __init__(self, line: Line, door: Door) -> None:
-        self.promises = Promises(self)
-        self.make = door.make_call
+        self.promises = Promises(self, door)
         self._line = line
         self._door = door
         self._dialect: Dialect | None = None
@@ -108,7 +107,7 @@ class Calling:
         targets = [each.reference.live_target() for each in prepared]
         if any(each.reference.keeper is not self._line.books for each in prepared):
             raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
-        call = self.make(self.promises, "gather", options)
+        call = self._door.make_call(self.promises, "gather", options)
         call.takes_errors = takes_errors
         if not self._send_batch(call, prepared, targets):
             call.parts = parts = [self.promises.call(*each.parts, options) for each in prepared]

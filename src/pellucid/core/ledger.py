@@ -9,6 +9,7 @@ from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheO
 from pellucid.core.calls import PendingCalls
 from pellucid.core.door import Door
 from pellucid.core.parting import Parting
+from pellucid.core.promises import Promises
 from pellucid.core.references import CallMaker, RemoteReference
 from pellucid.core.tables import Exports, Imports
 from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
@@ -37,7 +38,6 @@ class Books(Ledger):
         "_knocked",
         "_last_id",
         "_receipts",
-        "caller",
         "calling",
         "closed",
         "door",
@@ -49,6 +49,7 @@ class Books(Ledger):
         "parting",
         "pending",
         "policy",
+        "promises",
         "registry",
         "sharing",
         "unsent_caches",
@@ -63,18 +64,18 @@ class Books(Ledger):
         self.limits = limits
         self.sharing = sharing
         self.calling = calling
-        self.caller = calling.promises.call
+        self.promises: Promises = calling.promises
         self.door = door
         self.closed = False
         self.pending = PendingCalls(limits)
         self.parting: Parting[object] = Parting(self.pending)
         """Objects that the peer has just released, and may yet bring home."""
         self.exports = Exports(self.parting)
-        self.imports = Imports(self._noted)
+        self.imports = Imports(self)
         # Few connections have any.
         self._cache_exports: CacheExports | None = None
         self._cache_imports: CacheImports | None = None
-        self.notices: dict[object, Callable[[], object]] = {}
+        self.notices: dict[object, Callable[[], object]] | None = None
         """What to run when the connection ends, in the order asked for."""
         self.unsent_caches: list[CacheExport] = []
         """Cacheables that were given an observer and then not sent after all."""
@@ -99,7 +100,7 @@ class Books(Ledger):
     def cache_imports(self) -> CacheImports:
         """Copies that we hold of the peer's cacheables."""
         if self._cache_imports is None:
-            self._cache_imports = CacheImports(self._noted)
+            self._cache_imports = CacheImports(self)
         return self._cache_imports
 
     # What a dialect does while it encodes: see Ledger.
@@ -189,16 +190,19 @@ class Books(Ledger):
             return True  # published under a name: not counted
         self._receipts.append((export_id, 1))
         left = self.imports.release(export_id)
-        self._noted()
+        self.knock()
         return left
 
     def notify_on_disconnect(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Run `callback` when the connection ends; the result cancels that."""
         key = object()
+        if self.notices is None:
+            self.notices = {}
         self.notices[key] = callback
 
         def take_back() -> None:
-            self.notices.pop(key, None)
+            if self.notices is not None:
+                self.notices.pop(key, None)
 
         return take_back
 
@@ -253,7 +257,8 @@ class Books(Ledger):
         caches = len(self._cache_imports) if self._cache_imports is not None else 0
         return len(self.imports) + caches >= self.limits.references_imported
 
-    def _noted(self) -> None:
+    def knock(self) -> None:
+        """There are receipts to give back. Called in any thread, in the middle of anything."""
         # Any thread, in the middle of anything: once a batch is enough.
         if not self._knocked and not self.closed:
             self._knocked = self.owes_releases = True

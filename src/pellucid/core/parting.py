@@ -26,23 +26,23 @@ class Parting(Generic[T]):
 
     def __init__(self, pending: PendingCalls) -> None:
         self._pending = pending
-        self._objects: dict[int, T] = {}
+        self._objects: dict[int, T] | None = None
         self.kept: deque[tuple[int, int]] | None = None
         """The last call made before each release, and what was released, where there was any."""
 
     def add(self, number: int, obj: T) -> None:
         """The peer has released `obj`, which it knew by `number`."""
         if len(self._pending):
+            if self.kept is None or self._objects is None:
+                self.kept, self._objects = deque(), {}
             self._objects[number] = obj
-            if self.kept is None:
-                self.kept = deque()
             self.kept.append((self._pending.last_id, number))
             if len(self.kept) > MOST:
                 self._drop_first(self.kept)
 
     def get(self, number: int) -> T | None:
         """The object of that number, where it has only just gone."""
-        return self._objects.get(number)
+        return self._objects.get(number) if self._objects is not None else None
 
     def call_answered(self) -> None:
         """A call of ours was answered, and its answer read: forget what only it could bring home."""
@@ -51,8 +51,9 @@ class Parting(Generic[T]):
 
     def clear(self) -> None:
         """The connection has ended: forget everything."""
-        self._objects.clear()
-        self.kept = None
+        self._objects = self.kept = None
 
     def _drop_first(self, kept: deque[tuple[int, int]]) -> None:
-        self._objects.pop(kept.popleft()[1], None)
+        number = kept.popleft()[1]
+        if self._objects is not None:
+            self._objects.pop(number, None)

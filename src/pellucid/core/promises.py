@@ -35,10 +35,6 @@ __all__ = ["Gathering", "Promises", "has_promises"]
 class Host(Protocol):
     """Whose calls they are."""
 
-    def make(self, maker: Maker, name: str, options: CallOptions, /) -> Call:
-        """The promise of a call that begins now."""
-        ...
-
     def check(self) -> None:
         """Raise DeadReferenceError or Overloaded where no call can be made now."""
         ...
@@ -69,6 +65,14 @@ class Host(Protocol):
         ...
 
 
+class Door(Protocol):
+    """What says how calls are awaited."""
+
+    def make_call(self, maker: Maker, name: str, options: CallOptions, /) -> Call:
+        """The promise of a call that begins now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A target that is not known yet, though the peer knows what stands for it."""
@@ -81,14 +85,15 @@ class Unknown:
 class Promises:
     """The calls of one connection, made by one of its sides."""
 
-    __slots__ = ("_ended", "_host", "_number", "_queues", "chains", "is_open")
+    __slots__ = ("_door", "_ended", "_host", "_number", "_queues", "chains", "is_open")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, door: Door | None = None) -> None:
         self.chains = False
         """Whether the dialect has words for what a call results in."""
         self.is_open = True
         """Whether nothing is in the way of a call: else its host is asked for each."""
         self._host = host
+        self._door = cast(Door, door)  # where there is none, no calls are made
         self._number = 0
         # By target, calls that know it and can't be sent yet: heaps, in the order made.
         self._queues: dict[_Key, list[tuple[int, _Waiting]]] | None = None
@@ -107,7 +112,7 @@ class Promises:
         if not self.is_open:
             self._host.check()
         target = right.live_target()
-        call = self._host.make(self, name, options)
+        call = self._door.make_call(self, name, options)
         is_behind = self._queues is not None and self.is_queueing_for(target)
         if is_behind or has_promises(args, kwargs):
             if is_behind or not self._send_chained(call, target, args, kwargs, options):
@@ -124,14 +129,14 @@ class Promises:
         """
         if self._can_name(promise) and not promise.is_blocked:
             self._host.check()
-            call = self._host.make(self, name, NO_OPTIONS)
+            call = self._door.make_call(self, name, NO_OPTIONS)
             target = Unknown(_named(promise))
             if self._send_chained(call, target, args, kwargs, NO_OPTIONS):
                 promise.notice()
                 promise.add_dependant(_Chained(call))
                 return call
         else:
-            call = self._host.make(self, name, NO_OPTIONS)
+            call = self._door.make_call(self, name, NO_OPTIONS)
         promise.is_blocked = not promise.is_known  # those that come after this one wait behind it
         self.wait(call, promise, args, kwargs)
         return call

@@ -74,7 +74,7 @@ class Right(Protocol):
 class Caller(Protocol):
     """How calls are made."""
 
-    def __call__(
+    def call(
         self, right: Right, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
     ) -> Call: ...
 
@@ -119,11 +119,19 @@ class CallMaker(Protocol):
 class Keeper(Protocol):
     """What a reference needs of its connection: the books that count it, and the door's way to call."""
 
-    calling: CallMaker
-    caller: Caller
     door: Any
     closed: bool
     limits: Limits
+
+    @property
+    def calling(self) -> CallMaker:
+        """What makes calls together."""
+        ...
+
+    @property
+    def promises(self) -> Caller:
+        """What makes calls one by one."""
+        ...
 
     def release(self, reference: RemoteReference) -> bool:
         """Give back one receipt; False where none is left."""
@@ -174,7 +182,7 @@ class RemoteReference(Held):
             RemoteError: the method raised an exception of a class unknown here; a known class arrives as itself.
             The error of a call that is an argument.
         """
-        return self.keeper.caller(self, name, args, kwargs, NO_OPTIONS)
+        return self.keeper.promises.call(self, name, args, kwargs, NO_OPTIONS)
 
     def prepare(self, name: str, /, *args: Any, **kwargs: Any) -> Prepared:
         """The call that `call` would make, for `pellucid.gather` to make it together with others."""
@@ -245,4 +253,4 @@ class Configured:
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `RemoteReference.call`, with the options."""
-        return self._reference.keeper.caller(self._reference, name, args, kwargs, self._options)
+        return self._reference.keeper.promises.call(self._reference, name, args, kwargs, self._options)

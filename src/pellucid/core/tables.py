@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, ItemsView, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pellucid.core.parting import Parting
 from pellucid.core.references import RemoteReference
@@ -18,7 +18,7 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.serializable import identity
 from pellucid.wire.messages import ExportId
 
-__all__ = ["Exports", "Imports"]
+__all__ = ["Exports", "Imports", "Knocking"]
 
 
 @dataclass(slots=True)
@@ -34,13 +34,15 @@ class Export:
 class Exports:
     """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
 
-    __slots__ = ("_by_id", "_cleanups", "_ids", "_named", "_parting")
+    __slots__ = ("_by_id", "_cleanups", "_ids", "_others", "_parting", "_root")
 
     def __init__(self, parting: Parting[object]) -> None:
         self._parting = parting  # objects just released: see `original`
         self._by_id: dict[int, Export] = {}
         self._ids: dict[Hashable, int] = {}
-        self._named: dict[bytes, Referenceable] = {}
+        # What is published: nearly always one object.
+        self._root: tuple[bytes, Referenceable] | None = None
+        self._others: dict[bytes, Referenceable] | None = None
         # What to run once the peer holds an object no more; the object is kept so that its identity stays its own.
         self._cleanups: dict[Hashable, list[tuple[Referenceable, Callable[[], object]]]] | None = None
 
@@ -54,11 +56,14 @@ class Exports:
     @property
     def named(self) -> Mapping[bytes, Referenceable]:
         """What is published, by name."""
-        return self._named
+        return {**dict((self._root,) if self._root is not None else ()), **(self._others or {})}
 
     def publish(self, name: bytes, obj: Referenceable) -> None:
         """Let the peer call `obj` by `name`, uncounted."""
-        self._named[name] = obj
+        if self._root is None or self._root[0] == name:
+            self._root = name, obj
+        else:
+            self._others = {**(self._others or {}), name: obj}
 
     def find(self, obj: Referenceable) -> int | None:
         """The number of `obj`, where the peer holds it already."""
@@ -100,7 +105,7 @@ class Exports:
     def target(self, export_id: ExportId) -> Referenceable:
         """What the peer calls. Raises Error where it may call no such thing, and does not say what exists."""
         if isinstance(export_id, bytes):
-            named = self._named.get(export_id)
+            named = self._published(export_id)
             if named is not None:
                 return named
         else:
@@ -112,7 +117,7 @@ class Exports:
     def perspective_of(self, export_id: ExportId | None) -> Any:
         """Through whose eyes the peer sees when it calls that object; None where that is nobody in particular."""
         if isinstance(export_id, bytes):
-            obj = self._named.get(export_id)
+            obj = self._published(export_id)
         else:
             export = self._by_id.get(export_id) if export_id is not None else None
             obj = export.obj if export is not None else None
@@ -135,9 +140,14 @@ class Exports:
 
     def clear(self) -> None:
         """The connection has ended: forget everything."""
-        for table in (self._by_id, self._ids, self._named, self._parting):
+        for table in (self._by_id, self._ids, self._parting):
             table.clear()
-        self._cleanups = None
+        self._root = self._others = self._cleanups = None
+
+    def _published(self, name: bytes) -> Referenceable | None:
+        if self._root is not None and self._root[0] == name:
+            return self._root[1]
+        return self._others.get(name) if self._others is not None else None
 
     def _cleanups_of(self, key: Hashable) -> list[Callable[[], object]]:
         return [cleanup for _, cleanup in self._cleanups.pop(key, ())] if self._cleanups else []
@@ -156,6 +166,14 @@ class _Import(weakref.ref[RemoteReference]):
     receipts: int
 
 
+class Knocking(Protocol):
+    """Whose tables they are."""
+
+    def knock(self) -> None:
+        """There are receipts to give back. Called in any thread, in the middle of anything."""
+        ...
+
+
 class Imports:
     """The peer's objects that we hold: one reference for each, for as long as somebody here holds it.
 
@@ -163,10 +181,10 @@ class Imports:
     releases are made out by `take_dropped`, when the door asks.
     """
 
-    __slots__ = ("_by_id", "_dropped", "_knock")
+    __slots__ = ("_books", "_by_id", "_dropped")
 
-    def __init__(self, knock: Callable[[], None]) -> None:
-        self._knock = knock
+    def __init__(self, books: Knocking) -> None:
+        self._books = books
         self._by_id: dict[int, _Import] = {}
         self._dropped: list[_Import] = []
 
@@ -223,4 +241,4 @@ class Imports:
     def _note(self, held: weakref.ref[RemoteReference]) -> None:
         assert isinstance(held, _Import)
         self._dropped.append(held)
-        self._knock()
+        self._books.knock()

@@ -242,7 +242,7 @@ class Broker(banana.Banana):
     @property
     def disconnects(self) -> list[Callable[[], object]]:
         """What is run when the connection ends, in that order."""
-        return list(self.books.notices.values())
+        return list((self.books.notices or {}).values())
 
     def notifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
         """Run `notifier` when the connection ends. Raises DeadReferenceError where it has."""
@@ -251,7 +251,7 @@ class Broker(banana.Banana):
 
     def dontNotifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
         """Do not run it after all."""
-        notices = self.books.notices
+        notices = self.books.notices or {}
         for key, known in notices.items():
             if known == notifier:
                 del notices[key]

@@ -80,7 +80,7 @@ class Runner:
         self._core = core
         self._admission = Admission(core.limits)
         self._arrivals = core.arrivals
-        self._arrivals.watch = self._watch
+        self._arrivals.watcher = self
         self._starting = False
         # By id() of the call: why it was cancelled, and what ends it in time.
         self._reasons: dict[int, Exception] = {}
@@ -95,7 +95,7 @@ class Runner:
             self._tell(call, refused)
             return
         if call.deadline is not None:
-            self._watch(call)
+            self.watch(call)
         if may_run:
             self._start(call)
 
@@ -111,7 +111,7 @@ class Runner:
         for timer in timers.values():
             timer.cancel()
 
-    def _watch(self, call: MethodCall) -> None:
+    def watch(self, call: MethodCall) -> None:
         """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
         clock = self._host.clock
         if call.deadline is not None and clock is not None and id(call) not in self._timers:

@@ -217,7 +217,7 @@ class RemoteReference(_Caller, references.RemoteReference):
         return hash(self.luid)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> calls.Call:
-        return self.keeper.caller(self, name, args, kwargs, options)
+        return self.keeper.promises.call(self, name, args, kwargs, options)
 
     def _disconnected(self) -> None:
         callbacks, self.disconnectCallbacks = self.disconnectCallbacks, []
@@ -242,7 +242,7 @@ class RemoteCacheObserver(_Caller, caches.CacheObserver):
         return RemoteCacheMethod(self, key)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions) -> calls.Call:
-        return self.keeper.caller(self, name, args, kwargs, options)
+        return self.keeper.promises.call(self, name, args, kwargs, options)
 
 
 class RemoteMethod:
