@@ -15,7 +15,7 @@ from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 from tests.interop import twin
 from tests.interop.harness import Client, Connect, run
 
-OFFER = [b"pb", b"none"]
+OFFER = [b"pellucid", b"pb", b"none"]
 VERSION = [b"version", 6]
 LIMITS = pb.Limits(message_bytes=200_000, handshake_seconds=0.2)
 
