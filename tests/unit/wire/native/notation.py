@@ -454,6 +454,8 @@ def message_of(notation: Json, ledger: EchoLedger) -> messages.Message:  # noqa:
             return messages.Pong(said["number"])
         case Kind.NOT_UNDERSTOOD:
             return messages.NotUnderstood(said["what"])
+        case Kind.COMMAND:
+            return messages.Command(build(said["expression"]))
         case _:
             raise AssertionError(f"no {kind.name} is sent by itself")
 
@@ -520,6 +522,8 @@ def meaning_of(message: messages.Message, ledger: EchoLedger) -> Json:  # noqa: 
             return {"message": "NOT_UNDERSTOOD", "what": message.name}
         case messages.Unknown():
             return {"message": message.name}
+        case messages.Command():
+            raise AssertionError("what is read of a command is its name")
 
 
 def _told_call(call: messages.MethodCall, teller: _Teller) -> dict[str, Json]:

@@ -1,7 +1,8 @@
 """Every example of docs/reference/protocol-native.md is what it claims to be, and its numbers are the code's.
 
 What stands behind ```` ```native ```` says what the lines of a block are: nothing for messages in frames, ``value`` and
-``graph`` for values by themselves, ``frames`` for a stream, ``banana`` for the negotiation.
+``graph`` for values by themselves, ``jelly`` for values that are only read here, ``frames`` for a stream, ``banana``
+for the negotiation.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tests.unit.wire.native.notation import EchoLedger, bytes_of, start_dialect
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "protocol-native.md"
 
 CHUNK, LAST_CHUNK, WITH_BUFFERS = 2 << 30, 3 << 30, 1 << 30
+VALUES = ("value", "graph", "jelly")
 
 
 # The notation of the page, as msgpack writes it that is not ours.
@@ -90,7 +92,7 @@ def written(kind: str, notation: str) -> bytes:
     if kind == "banana":
         names = shown.encode() if isinstance(shown, str) else [name.encode() for name in shown]
         return banana.encode(names, Limits(), None)
-    if kind in ("value", "graph"):
+    if kind in VALUES:
         return msgpack.packb(shown)
     if not isinstance(shown, Frame):
         shown = Frame(0, msgpack.packb(shown))
@@ -98,6 +100,8 @@ def written(kind: str, notation: str) -> bytes:
 
 
 # The examples.
+
+COMMAND = [b"join", 3, [b"\x00\xff"]]
 
 
 @dataclass
@@ -110,7 +114,7 @@ class Example:
     @property
     def stream(self) -> bytes:
         """It, in a message of its own where it is a value."""
-        if self.kind not in ("value", "graph"):
+        if self.kind not in VALUES:
             return self.data
         body = b"\x93\x05\x01" + self.data
         return len(body).to_bytes(4, "big") + body
@@ -149,7 +153,7 @@ def decode(data: bytes, ledger: EchoLedger, *, greeted: bool = True) -> list[Mes
 
 
 def test_the_page_has_examples_of_every_kind() -> None:
-    assert {example.kind for example in EXAMPLES} == {"", "value", "graph", "frames", "banana"}
+    assert {example.kind for example in EXAMPLES} == {"", *VALUES, "frames", "banana"}
     assert len(EXAMPLES) > 80
 
 
@@ -169,8 +173,19 @@ def test_an_example_is_read_and_written_again_as_it_is(example: Example) -> None
     (message,) = decode(example.stream, ledger)
     if isinstance(message, messages.Answer) and isinstance(message.value, Unpersistable):
         message.value.reason = message.value.reason.removeprefix("Unpersistable data: ")  # which reading puts there
+    if example.notation.startswith("[COMMAND"):
+        message = messages.Command(COMMAND)  # what is read of it is only its name
 
     assert bytes_of(dialect.encode(message)).hex(" ") == example.stream.hex(" ")
+
+
+def test_jelly_is_read() -> None:
+    (example,) = (example for example in EXAMPLES if example.kind == "jelly")
+
+    (answer,) = decode(example.stream, EchoLedger())
+
+    assert isinstance(answer, messages.Answer)
+    assert answer.value == [1, "hi"]
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block[0].kind == "frames"])
