@@ -219,7 +219,7 @@ def test_a_message_that_is_sent_while_another_is_written_does_not_mix_with_it() 
             inner.append(promise)
             return {"bad": bad}
 
-    for bad in object(), Refusing(LookupError("inside")):
+    for bad in object(), Refusing(LookupError("inside")):  # noqa: B007 - the hook uses it
         with pytest.raises((InsecureJelly, LookupError)):
             pair.call(pair.root, "echo", Referenceable(), Calling())
     assert len(inner) == 2  # the hook ran once a message
