@@ -312,3 +312,62 @@ def test_every_option_passes_values_on_to_us() -> None:
     assert not OPTIONS & ormsgpack.OPT_NON_STR_KEYS  # it flattens keys that it does not know
     assert set(Encoder(Speech().books, shares=False)._fast) >= {tuple, set, frozenset, int}
     assert Lowering is not Encoder
+
+
+def test_each_result_of_a_batch_is_seen_by_its_own_perspective() -> None:
+    class Report(Copyable):
+        def get_state_to_copy_for(self, perspective: Any) -> Any:
+            return {"for": perspective}
+
+    speech, report = Speech(), Report()
+    encoder = Encoder(speech.books, shares=False)
+    body, buffers, _ = encoder.pack_for_each([16, 1, [report, report], []], ["Alice", "Bob"])
+    states = [form[2] for form in ormsgpack.unpackb(body, ext_hook=Extension)[2]]
+    assert (states, buffers) == ([{"for": "Alice"}, {"for": "Bob"}], [])
+
+
+def test_more_bytes_in_large_buffers_than_the_limit_says_are_refused_and_nothing_stays_entered() -> None:
+    speech = Speech(Settings(limits=Limits(buffer_bytes=200_000)))
+    assert speech.say(Answer(1, [bytes(100_000), {1: bytes(100_000)}]))
+    with pytest.raises(LimitExceeded, match=r"over Limits.buffer_bytes=200000: 200001 asked"):
+        speech.write([Referenceable(), bytes(100_000), {1: bytes(100_001)}])
+    assert speech.side.is_empty()
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda inside: [inside], lambda inside: (inside,), lambda inside: {"x": inside}], ids="[({"
+)
+def test_what_the_codec_can_not_nest_is_too_deep(wrap: Any) -> None:
+    speech = Speech()
+    value: Any = 1
+    for _ in range(254):
+        value = wrap(value)
+    for deeper in range(3):
+        with pytest.raises(LimitExceeded, match=r"over Limits.nesting=25[56]"):
+            speech.write([Referenceable(), value])
+        value = wrap(value)
+        assert speech.side.is_empty(), deeper
+
+
+def test_what_the_codec_can_not_write_for_another_reason_is_refused_with_words() -> None:
+    registry = Registry()
+    registry.register_factory(lambda state: state, "\udc80")
+
+    class Odd(Copyable):
+        def get_type_to_copy(self) -> str:
+            return "\udc80"
+
+    with pytest.raises(InsecureJelly, match="the values have no msgpack form"):
+        Speech().write([Referenceable(), Odd()])
+
+
+def test_what_the_codec_itself_runs_out_of_is_told_and_nothing_stays_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(message: Any, default: Any, options: int) -> bytes:
+        default(thing)
+        raise MemoryError
+
+    speech, thing = Speech(), Referenceable()
+    monkeypatch.setattr("pellucid.wire.native.encoder.packb", without_memory)
+    with pytest.raises(MemoryError):
+        speech.write([thing])
+    assert speech.side.is_empty()
