@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from pellucid.wire import dialects
+from pellucid.wire.dialect import DialectClass
 
 __all__ = ["EACH", "dialect", "each_dialect", "over", "preferring"]
 
@@ -27,7 +28,7 @@ def over(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("dialect", names, indirect=True)
 
 
-def preferring(name: str) -> tuple[dialects.DialectClass, ...]:
+def preferring(name: str) -> tuple[DialectClass, ...]:
     """All dialects, that one first: two sides that offer them take it."""
     (first,) = dialects.dialects_named([name])
     return first, *(other for other in dialects.DIALECTS if other is not first)

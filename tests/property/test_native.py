@@ -18,6 +18,7 @@ from pellucid.flavors.copyable import RemoteCopy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
+from pellucid.wire.dialect import Sharing
 from pellucid.wire.messages import (
     Answer,
     Batch,
@@ -101,8 +102,9 @@ def shape(value: Any) -> Any:
 
 @given(trees)
 def test_every_value_arrives_with_equal_contents_and_exact_types(value: Any) -> None:
-    for sharing in "tree", "graph":
-        assert shape(Speech(Settings(sharing=sharing)).across(value)) == shape(value)  # type: ignore[arg-type]
+    forms: tuple[Sharing, ...] = "tree", "graph"
+    for sharing in forms:
+        assert shape(Speech(Settings(sharing=sharing)).across(value)) == shape(value)
 
 
 @given(graphs())

@@ -32,8 +32,8 @@ from tests.unit.wire import test_limits_on_the_wire
 pytestmark = each_dialect
 
 
-def limited(*, sharing: Sharing = "tree", **limits: Any) -> Settings:
-    return Settings(limits=Limits(**limits), sharing=sharing)
+def limited(**limits: Any) -> Settings:
+    return Settings(limits=Limits(**limits))
 
 
 def test_a_limit_is_changed_in_a_copy() -> None:
@@ -88,7 +88,7 @@ def test_a_value_over_a_limit_of_its_receiver_fails_that_call_alone(
     limits: dict[str, int], make: Callable[[int], object], most: int
 ) -> None:
     ((name, value),) = limits.items()
-    pair = Pair(server=limited(**limits), client=limited(sharing=how_shared(make)))
+    pair = Pair(server=limited(**limits), client=Settings(sharing=how_shared(make)))
     assert len(pair.call(pair.root, "echo", make(most))) == most
     pair.settle()
     with pytest.raises(LimitExceeded, match=f"over Limits.{name}={value}"):
@@ -103,7 +103,7 @@ def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
     limits: dict[str, int], make: Callable[[int], object], most: int
 ) -> None:
     ((name, value),) = limits.items()
-    pair = Pair(client=limited(**limits), server=limited(sharing=how_shared(make)))
+    pair = Pair(client=limited(**limits), server=Settings(sharing=how_shared(make)))
     desk: Any = pair.server.published
     desk.kept = [make(most + 1), make(most)]
     assert len(pair.call(pair.root, "take")) == most

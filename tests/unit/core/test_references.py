@@ -372,6 +372,7 @@ class Recorder:
         self.caller: Caller = self.note
         self.closed = False
         self.door: Any = None
+        self.broker: Any = None
         self.limits = Limits()
 
     def note(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:

@@ -14,7 +14,6 @@ from pellucid.errors import (
     LimitBroken,
     LimitExceeded,
     NoSuchMethod,
-    RemoteError,
     RemoteProtocolError,
     TooManyCalls,
 )
@@ -355,7 +354,7 @@ def test_a_number_can_not_be_used_for_two_calls_under_way() -> None:
 
 
 class Rich(Error, Copyable):
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: Any) -> None:
         super().__init__("rich")
         self.code = code
 
@@ -482,7 +481,7 @@ def test_a_batch_may_have_as_many_calls_as_may_run_and_wait() -> None:
     assert isinstance(read, Batch)
     assert (read.calls, type(read.error)) == ([], TooManyCalls)
     del read
-    assert sum(count for release in speech.books.take_releases() for _, count in release.receipts) == 11  # type: ignore[union-attr]
+    assert speech.books.take_releases() == [Release([(1, 11)])]
 
 
 def test_the_answer_of_a_batch_has_this_form_and_is_read_back() -> None:
@@ -505,7 +504,7 @@ def test_the_answer_of_a_batch_has_this_form_and_is_read_back() -> None:
 def test_what_may_depend_on_a_message_with_buffers_does_not_overtake_it() -> None:
     large = bytes(100_000)
     encode = Speech().dialect.encode
-    for message, call_id, is_barrier in (
+    cases: list[tuple[Any, int | None, bool]] = [
         (call(9, args=(large,)), 9, False),
         (call(9, args=(Referenceable(), large)), 9, True),
         (call(9, args=(Referenceable(), [large] * 3)), 9, True),
@@ -513,11 +512,12 @@ def test_what_may_depend_on_a_message_with_buffers_does_not_overtake_it() -> Non
         (call(9, 5, args=(large,), to_cache=True), 9, True),
         (Answer(9, large), None, False),
         (Answer(9, [Referenceable(), [large] * 3]), None, True),
-        (CallFailed(9, Rich(large)), None, False),  # type: ignore[arg-type]
+        (CallFailed(9, Rich(large)), None, False),
         (Batch(9, [call(0, args=([large] * 3,))]), 9, False),
         (BatchAnswer(9, [[large] * 3], [None]), None, False),
-    ):
-        bulk = encode(message)  # type: ignore[arg-type]
+    ]
+    for message, call_id, is_barrier in cases:
+        bulk = encode(message)
         if isinstance(message, CallFailed):
             assert isinstance(bulk, bytes)  # it is not looked for in a copyable that is short
             continue
@@ -572,7 +572,7 @@ def test_an_update_of_many_copies_is_encoded_once_for_those_of_one_number() -> N
     (read,) = Speech().hear([Kind.NOTIFY.value, 0, 7, "ducks", [5], {"x": 1}])
     speech.dialect.receive_data(data)
     assert speech.heard() == [read]
-    assert (update.encoded, speech.dialect.encode_shared(8, update)) != (data, data)
+    assert speech.dialect.encode_shared(8, update) != data
 
 
 @pytest.mark.parametrize(
@@ -612,4 +612,3 @@ def test_the_limits_of_messages_end_the_connection_or_fail_the_call() -> None:
     assert isinstance(stranger.side.ended_by, LimitBroken)
     with pytest.raises(LimitExceeded):
         Speech(Settings(limits=Limits(inline_bytes=100))).say(Answer(1, bytes(101)))
-    assert RemoteError is not Error

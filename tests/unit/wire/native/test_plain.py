@@ -98,6 +98,11 @@ class OfItsOwn(tzinfo):
     def utcoffset(self, _: datetime | None) -> timedelta:
         return timedelta(hours=1)
 
+    def dst(self, _: datetime | None) -> None: ...
+
+    def tzname(self, _: datetime | None) -> str:
+        return "its own"
+
 
 NAMELESS = BytesIO(b"TZif" + bytes(16) + struct.pack(">6i", 0, 0, 0, 0, 1, 4) + struct.pack(">iBB", 0, 0, 0) + b"UTC\0")
 """A file that says what the zone UTC is."""

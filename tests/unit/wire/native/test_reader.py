@@ -21,7 +21,7 @@ from pellucid.errors import (
     TooManyReferences,
 )
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
-from pellucid.flavors.copyable import Copyable, RemoteCopy
+from pellucid.flavors.copyable import RemoteCopy
 from pellucid.flavors.policy import BASIC_TYPES, Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
@@ -100,7 +100,8 @@ def test_each_form_stands_for_this(form: Any, value: Any) -> None:
 
 
 def test_what_is_shared_is_one_object() -> None:
-    for form in [1], {}, [MAP, 1, 2], [SET], [COPY, "duck", {}]:
+    forms: list[Any] = [[1], {}, [MAP, 1, 2], [SET], [COPY, "duck", {}]]
+    for form in forms:
         first, second, third = Speech(KNOWN).read([shared(1, form), again(1), {"x": again(1)}])
         assert first is second is third["x"]
     immutable = Speech().read(
@@ -571,4 +572,3 @@ def test_objects_that_come_home_are_the_originals() -> None:
     (number,), (cache_number,) = speech.side.exports(), speech.side.cache_exports()
     home = [Extension(Leaf.LOCAL, bytes([number])), Extension(Leaf.LOCAL_CACHE, bytes([cache_number]))]
     assert speech.read([*home, [MAP, home[0], home[1]]]) == [thing, pond, {thing: pond}]
-    assert Copyable  # is what neither of them is
