@@ -13,7 +13,7 @@ from pellucid.errors import ConnectFailed, RemoteProtocolError
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
-from pellucid.urls import UnixURL, parse_url
+from pellucid.urls import TCPURL, UnixURL, parse_url
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named, sharing_named
 
@@ -57,14 +57,14 @@ def connect(
     where = parse_url(url)
     if tls is not None and (isinstance(where, UnixURL) or not where.tls):
         raise ValueError(f"tls= is for pbs:// URLs, and {url!r} is none")
-    return Connecting(url, settings, tls)
+    return Connecting(where, settings, tls)
 
 
 class Connecting:
     """A connection about to be made: await it, or enter it with ``async with``, which closes it at the end."""
 
-    def __init__(self, url: str, settings: Settings, tls: ssl.SSLContext | None) -> None:
-        self._url = url
+    def __init__(self, where: TCPURL | UnixURL, settings: Settings, tls: ssl.SSLContext | None) -> None:
+        self._where = where
         self._settings = settings
         self._tls = tls
         self._connection: Connection | None = None
@@ -82,7 +82,7 @@ class Connecting:
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        where = parse_url(self._url)
+        where = self._where
         connection = Connection(self._settings, listens=False)
         seconds = self._settings.limits.connect_seconds
         try:
@@ -95,11 +95,11 @@ class Connecting:
                 await connection.ready
         except TimeoutError as error:
             connection.abort("connecting took too long", level=logging.DEBUG)
-            raise ConnectFailed(f"no connection to {self._url} within {seconds} s (Limits.connect_seconds)") from error
+            raise ConnectFailed(f"no connection to {where} within {seconds} s (Limits.connect_seconds)") from error
         except RemoteProtocolError as error:
-            raise ConnectFailed(f"what answers at {self._url} does not speak PB: {error}") from error
+            raise ConnectFailed(f"what answers at {where} does not speak PB: {error}") from error
         except OSError as error:
-            raise ConnectFailed(f"no connection to {self._url}: {error}") from error
+            raise ConnectFailed(f"no connection to {where}: {error}") from error
         except BaseException:
             connection.abort("connecting was given up", level=logging.DEBUG)
             raise

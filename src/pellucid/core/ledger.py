@@ -106,12 +106,7 @@ class Books(Ledger):
     # What a dialect does while it encodes: see Ledger.
 
     def export(self, obj: Referenceable) -> int:
-        export_id = self.exports.find(obj)
-        if export_id is None:
-            export_id = self._new_id()
-            self.exports.add(obj, export_id)
-        self.exports.count_up(export_id)
-        return export_id
+        return self.exports.enter(obj, self._new_id)
 
     def unexport(self, export_id: int) -> None:
         self.exports.take_back(export_id)
@@ -148,9 +143,11 @@ class Books(Ledger):
     ) -> RemoteReference:
         reference = self.imports.receive(export_id)
         if reference is None:
-            self._check_imports()
+            if self._imports_are_full():
+                self._check_imports()
             made_as = cls if cls is not None and issubclass(cls, RemoteReference) else self.door.reference_class
-            reference = made_as.made(self, export_id, self.exports.perspective_of(target))
+            perspective = None if target is None else self.exports.perspective_of(target)
+            reference = made_as.made(self, export_id, perspective)
             self.imports.add(export_id, reference)
         return reference
 

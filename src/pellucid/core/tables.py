@@ -69,15 +69,16 @@ class Exports:
         """The number of `obj`, where the peer holds it already."""
         return self._ids.get(identity(obj))
 
-    def add(self, obj: Referenceable, export_id: int) -> None:
-        """Enter `obj` under a new number, with no receipt so far."""
+    def enter(self, obj: Referenceable, new_id: Callable[[], int]) -> int:
+        """Count one more receipt of `obj`, under a new number where the peer does not hold it; the number."""
         key = identity(obj)
-        self._by_id[export_id] = Export(obj, key)
-        self._ids[key] = export_id
-
-    def count_up(self, export_id: int) -> None:
-        """One more receipt is sent."""
-        self._by_id[export_id].count += 1
+        export_id = self._ids.get(key)
+        if export_id is None:
+            export_id = self._ids[key] = new_id()
+            self._by_id[export_id] = Export(obj, key, 1)
+        else:
+            self._by_id[export_id].count += 1
+        return export_id
 
     def release(self, export_id: int, count: int) -> list[Callable[[], object]]:
         """The peer gives back `count` receipts. Returns what to run where those were the last.
@@ -181,12 +182,14 @@ class Imports:
     releases are made out by `take_dropped`, when the door asks.
     """
 
-    __slots__ = ("_books", "_by_id", "_dropped")
+    __slots__ = ("_books", "_by_id", "_dropped", "_when_dropped")
 
     def __init__(self, books: Knocking) -> None:
         self._books = books
         self._by_id: dict[int, _Import] = {}
         self._dropped: list[_Import] = []
+        # Bound once, when there is a reference: each has it.
+        self._when_dropped: Callable[[weakref.ref[RemoteReference]], None] | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -201,7 +204,9 @@ class Imports:
 
     def add(self, export_id: int, reference: RemoteReference) -> None:
         """Enter a reference made for an object received for the first time, or again after it was dropped."""
-        held = _Import(reference, self._note)
+        if self._when_dropped is None:
+            self._when_dropped = self._note
+        held = _Import(reference, self._when_dropped)
         held.export_id = export_id
         held.receipts = 1
         self._by_id[export_id] = held
@@ -237,6 +242,7 @@ class Imports:
         """The connection has ended: forget everything."""
         self._by_id.clear()
         self._dropped.clear()
+        self._when_dropped = None
 
     def _note(self, held: weakref.ref[RemoteReference]) -> None:
         assert isinstance(held, _Import)

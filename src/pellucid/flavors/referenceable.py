@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from pellucid.errors import NoSuchMethod
+from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.dispatch import DECODED, Translator, built_in, dispatched, is_dynamic, method_by, receive
 from pellucid.flavors.hooks import nearest
 from pellucid.flavors.serializable import Serializable, find_method
@@ -126,19 +127,21 @@ class AvatarReference(AsReferenceable):
 
 
 @lru_cache(maxsize=4096)
-def _has_only_remote_methods(cls: Any) -> bool:
-    """Whether calls of a `cls` run its ``remote_*`` methods, since no class of its ancestry says anything else."""
-    return (
-        issubclass(cls, Referenceable)
-        and cls.method_for is Referenceable.method_for
-        and nearest(cls, "method_for", "remoteMessageReceived") == "method_for"
-    )
+def _prefix_of(cls: Any) -> str | None:
+    """What leads in the methods of a `cls` that a peer may call, where no class of its ancestry says anything else."""
+    for flavor, prefix in (Referenceable, "remote_"), (RemoteCache, "observe_"):
+        if issubclass(cls, flavor):
+            is_built_in = cls.method_for is flavor.method_for
+            return (
+                prefix if is_built_in and nearest(cls, "method_for", "remoteMessageReceived") == "method_for" else None
+            )
+    return None
 
 
 @lru_cache(maxsize=4096)
-def _remote_method(cls: Any, name: str) -> str:
+def _method_name(cls: Any, prefix: str, name: str) -> str:
     """The attribute that a call of `name` on a `cls` runs, which has it. Raises NoSuchMethod, which is not cached."""
-    full_name = "remote_" + name
+    full_name = prefix + name
     if callable(getattr(cls, full_name, None)):
         return full_name
     raise NoSuchMethod(f"No such method: {full_name[:200]}")
@@ -151,16 +154,16 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
         NoSuchMethod: the peer may call nothing of that name.
     """
     cls: Any = type(obj)
-    if _has_only_remote_methods(cls):
+    prefix = _prefix_of(cls)
+    if prefix is not None:
         try:
-            method = getattr(obj, _remote_method(cls, name))
+            method = getattr(obj, _method_name(cls, prefix, name))
         except AttributeError:
             method = None
         if callable(method):
             return method  # type: ignore[no-any-return]  # callable() narrows Any to a Callable of unknown type
-    prefix, received = "remote_", "remoteMessageReceived"
+    kind = "remote"
     if isinstance(obj, AsReferenceable):
-        prefix, received = f"{obj.message_type}_", f"{obj.message_type}MessageReceived"
-        obj = obj.object
-    found = dispatched(obj, name, translator, received)
-    return found if found is not None else find_method(obj, prefix, name, dynamic=is_dynamic(translator))
+        kind, obj = obj.message_type, obj.object
+    found = dispatched(obj, name, translator, f"{kind}MessageReceived")
+    return found if found is not None else find_method(obj, f"{kind}_", name, dynamic=is_dynamic(translator))

@@ -219,8 +219,8 @@ class Reader(Unjellier):
 
     def _take_remote(self, code: int, body: bytes) -> Any:
         number = number_of(body)
-        self.is_plain = False
-        self._came[number] += 1
+        came = self._came
+        came[number] = came.get(number, 0) + 1
         return self.reference(number)
 
     def _take_local(self, code: int, body: bytes) -> Any:

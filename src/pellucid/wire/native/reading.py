@@ -78,7 +78,8 @@ class MessageReader:
         call = self._call(call_id, target, name, args, kwargs, kind)
         if len(expression) > 6:
             self._read_options(call, expression[6])
-        if not (self._maybe_reader is None or self._maybe_reader.is_plain):
+        reader = self._maybe_reader
+        if reader is not None and (reader.references or not reader.is_plain):
             self._read_values(call)
         return call
 
@@ -171,7 +172,8 @@ class MessageReader:
         batch = Batch(call_id, calls, self._deframer.size)
         if len(expression) > 3:
             self._read_options(batch, expression[3])
-        if not (self._maybe_reader is None or self._maybe_reader.is_plain):
+        reader = self._maybe_reader
+        if reader is not None and (reader.references or not reader.is_plain):
             self._read_batch_values(batch)
         return batch
 
