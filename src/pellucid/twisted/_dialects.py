@@ -13,7 +13,7 @@ from pellucid.twisted._failures import CopyableFailure, FailedWith, failure2Copy
 from pellucid.twisted._native import Encoder, Reader, restricts
 from pellucid.twisted._policy import TasterPolicy
 from pellucid.wire.dialect import Bulk, DialectClass, Ledger
-from pellucid.wire.messages import CallFailed, Message
+from pellucid.wire.messages import CallFailed, ExportId, Message
 from pellucid.wire.native import dialect as dialect_native
 from pellucid.wire.native.lowering import report_form
 from pellucid.wire.pb import dialect
@@ -26,6 +26,8 @@ __all__ = ["DIALECTS", "NativeDialect", "NoneDialect", "PBDialect"]
 
 class PBDialect(dialect.PBDialect):
     """Banana with PB's vocabulary. The policy of its connection is a `TasterPolicy`, the registry a `TagRegistry`."""
+
+    may_take_short_cuts = False  # the security options are asked about each value
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger)
@@ -89,6 +91,12 @@ class NativeDialect(dialect_native.NativeDialect):
         """As in the core, by the limits of now."""
         self._broker.renew_limits()
         return super().encode(message)
+
+    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> None:
+        """The security options are asked about each value."""
+
+    def encode_plain_answer(self, call_id: int, value: Any) -> None:
+        """The security options are asked about each value."""
 
     def _read_own(self, command: list[Any]) -> Message | None:
         return None if _obeys(self._broker, command) else super()._read_own(command)

@@ -40,9 +40,12 @@ from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
+from pellucid.wire.pb.short import read_plain, write_plain
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
 __all__ = ["VERSION", "NoneDialect", "PBDialect"]
+
+_NO_KEYWORDS = [b"dictionary"]
 
 VERSION = 6
 """The version of PB that Twisted has spoken since 2.0."""
@@ -53,6 +56,8 @@ class PBDialect:
 
     name: ClassVar[str] = "pb"
     chains: ClassVar[bool] = False
+    may_take_short_cuts: ClassVar[bool] = True
+    """Whether numbers and texts are what they are in PB, whoever is asked."""
     _words: Mapping[int, bytes] | None = WORDS
     _tokens: Mapping[bytes, int] | None = TOKENS
 
@@ -63,6 +68,7 @@ class PBDialect:
         self._encoders = find_encoders(ledger.policy.types)
         self._decoders = find_decoders(ledger.policy.types)
         self._failure_decoders = find_decoders(BASIC_TYPES)  # an error must get through whatever may not
+        self._takes_short_cuts = self.may_take_short_cuts and ledger.policy.types >= BASIC_TYPES
 
     def bound(self, limits: Limits) -> None:
         """Let these limits count from now on."""
@@ -133,6 +139,11 @@ class PBDialect:
         call.to_cache = expression[0] == b"cachemessage"
         if call.to_cache and not isinstance(target, int):
             raise RemoteProtocolError("a cache has a number, not a name")
+        if self._takes_short_cuts and kwargs == _NO_KEYWORDS and args and args[0] == b"tuple":
+            plain = read_plain(args, 1)
+            if plain is not None:
+                call.args = plain
+                return call
         unjellier = self._unjellier(placeholders=False)
         if not call.to_cache:
             unjellier.target = target
@@ -146,6 +157,10 @@ class PBDialect:
 
     def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
         call_id, jelly = _operands(expression, int, (list, bytes, int, float))
+        if self._takes_short_cuts:
+            plain = read_plain(expression, 2)
+            if plain is not None:
+                return Answer(call_id, *plain)
         unjellier = self._unjellier(placeholders=True)
         try:
             return Answer(call_id, unjellier.read(jelly))
@@ -221,11 +236,17 @@ class PBDialect:
             case Batch() | BatchAnswer() | Cancel() | Seen() | Ping() | Pong():
                 raise LocalProtocolError(f"PB has no word for a {type(message).__name__}")
 
-    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> None:
-        """In PB plain values have forms of their own."""
+    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+        """The bytes of a call with nothing but numbers and texts; None where `encode` has to be asked."""
+        plain = write_plain(args) if self._takes_short_cuts else None
+        if plain is None:
+            return None
+        return self._banana([b"message", call_id, target, name.encode(), 1, [b"tuple", *plain], _NO_KEYWORDS])
 
-    def encode_plain_answer(self, call_id: int, value: Any) -> None:
-        """In PB plain values have forms of their own."""
+    def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
+        """The bytes of an answer that is a number or a text; None where `encode` has to be asked."""
+        plain = write_plain((value,)) if self._takes_short_cuts else None
+        return None if plain is None else self._banana([b"answer", call_id, *plain])
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> None:
         """In PB each update has a number of its own."""
