@@ -131,7 +131,7 @@ def test_the_page_on_logging_lists_every_event() -> None:
     listed = {row[0] for row in rows(ROOT / "docs" / "how-to" / "logging.md") if "." in row[0]}
 
     sources = "".join(file.read_text(encoding="utf-8") for file in SOURCES.glob("pellucid/asyncio/*.py"))
-    assert listed == set(re.findall(r'(?:"event": |_fields\()"([a-z.]+)"', sources))
+    assert listed == set(re.findall(r'(?:"event": |fields\()"([a-z.]+)"', sources))
 
 
 def test_the_stock_client_of_the_readme_talks_to_the_echo_example(tmp_path: Path) -> None:

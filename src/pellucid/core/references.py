@@ -76,7 +76,9 @@ class Caller(Protocol):
 
     def call(
         self, right: Right, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions, /
-    ) -> Call: ...
+    ) -> Call:
+        """Make a call: see `RemoteReference.call`."""
+        ...
 
 
 class Prepared:
