@@ -154,7 +154,7 @@ class Client:
 
     async def during_large(self) -> Latencies:
         """Make small calls, one after the other, for as long as a large argument passes."""
-        echo, took, done = self.method("echo"), 0.0, False
+        echo, took, done = await self.bystander(), 0.0, False
         latencies: list[float] = []
 
         async def large() -> None:
@@ -176,6 +176,10 @@ class Client:
 
         await self.gather([large(), small()])
         return latencies, took
+
+    async def bystander(self) -> Method:
+        """An echo that need not wait for a large argument to another method."""
+        return self.method("echo")
 
     async def swallow(self, data: bytes) -> int:
         """Give the server bytes; the result is how many there came."""

@@ -164,6 +164,9 @@ class Client(AsyncioClient):
         self._copies = [await root.call("board") for root in roots]
         return sightings
 
+    async def bystander(self) -> Method:
+        return partial((await self._root.call("make")).call, "echo")  # calls of one object keep their order
+
     async def swallow(self, data: bytes) -> int:
         if self._native:
             return await super().swallow(data)

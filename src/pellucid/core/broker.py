@@ -24,7 +24,7 @@ from pellucid.core.calls import Call
 from pellucid.core.door import Door
 from pellucid.core.events import Event, Lost, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
-from pellucid.core.outgoing import Outgoing
+from pellucid.core.outgoing import Aim, Outgoing
 from pellucid.core.references import RemoteReference
 from pellucid.core.serving import Serving
 from pellucid.core.states import Input, State, step
@@ -420,8 +420,13 @@ class Broker:
             size = len(data)
             outgoing.queued_bytes += size
             return size
-        call_id = message.call_id if isinstance(message, MethodCall | Batch) else None
-        outgoing.add(data, may_pass=self._may_pass(message), call_id=call_id)
+        call_id: int | None = None
+        aims: list[Aim] = []
+        if isinstance(message, MethodCall | Batch):
+            call_id = message.call_id
+            calls = message.calls if isinstance(message, Batch) else [message]
+            aims = [(call.to_cache, call.target) for call in calls]
+        outgoing.add(data, may_pass=self._may_pass(message), call_id=call_id, aims=aims)
         return len(data) if isinstance(data, bytes) else data.inline_bytes + data.left
 
     def _may_pass(self, message: Message) -> bool:

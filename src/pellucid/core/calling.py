@@ -215,15 +215,12 @@ class Calling:
         try:
             call_id = pending.new_id() if one_way else pending.enter(call)
             data = None
-            if not (one_way or kwargs or waits or call.deadline is not None or target.to_cache):
+            outgoing = line.outgoing
+            if not (one_way or kwargs or waits or call.deadline is not None or target.to_cache or outgoing.lane):
                 data = self._dialect.encode_plain_call(call_id, target.export_id, call.name, args)
             if data is not None:
-                outgoing = line.outgoing
-                if outgoing.lane:
-                    outgoing.add(data, call_id=call_id)
-                else:
-                    outgoing.messages.append(data)
-                    outgoing.queued_bytes += len(data)
+                outgoing.messages.append(data)
+                outgoing.queued_bytes += len(data)
             else:
                 message = MethodCall(call_id, target.export_id, call.name, args, kwargs)
                 message.wants_answer = not one_way

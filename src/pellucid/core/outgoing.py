@@ -1,24 +1,43 @@
 """What waits to be sent to one peer, in which order.
 
 Messages leave in the order made, but for those with large buffers: these stand in a lane of their own and leave piece
-by piece, while other messages pass them. What must not pass stands in that lane too: a release, since the object might
-be needed by what waits there; word of answers that are seen, since what waits there might name one; a call that may
-refer to one that waits there; and everything, while something waits that enters objects in the peer's tables.
+by piece, while other messages pass them. What must not pass stands in that lane too: a call of an object that another
+call in it is aimed at, since calls of one object keep their order; a release, since the object might be needed by what
+waits there; word of answers that are seen, since what waits there might name one; a call that may refer to one that
+waits there; and everything, while something waits that enters objects in the peer's tables.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from pellucid.wire.dialect import Bulk
+from pellucid.wire.messages import ExportId, Promised
 
-__all__ = ["Outgoing"]
+__all__ = ["Aim", "Outgoing"]
+
+
+Aim = tuple[bool, ExportId | Promised]
+"""What a call is aimed at: whether that is a copy of a cacheable, and its number or name."""
+
+_Entry = tuple[bytes | Bulk, int | None, Sequence[Aim]]
 
 
 class Outgoing:
     """The messages that wait."""
 
-    __slots__ = ("_barriers", "_held", "_lane_bytes", "bulk_bytes", "in_order", "lane", "messages", "queued_bytes")
+    __slots__ = (
+        "_aims",
+        "_barriers",
+        "_held",
+        "_lane_bytes",
+        "bulk_bytes",
+        "in_order",
+        "lane",
+        "messages",
+        "queued_bytes",
+    )
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -27,22 +46,27 @@ class Outgoing:
         """Bytes that wait, large buffers aside."""
         self.bulk_bytes = 0
         """Bytes of the large buffers that wait."""
-        self.lane: deque[tuple[bytes | Bulk, int | None]] | None = None
-        """Messages with buffers, and those that must not pass them, where there are any; which call each makes."""
-        self._held: set[int] | None = None  # the calls in the lane
+        self.lane: deque[_Entry] | None = None
+        """Messages with buffers, and those that must not pass them, where there are any."""
+        # The calls in the lane; and what they are aimed at, how often.
+        self._held: set[int] | None = None
+        self._aims: dict[Aim, int] | None = None
         self._lane_bytes = 0  # of `queued_bytes`
         self.in_order = False
         """Whether nothing passes anything: a door whose programs lean on that says so."""
         self._barriers = 0
 
-    def add(self, data: bytes | Bulk, *, may_pass: bool = True, call_id: int | None = None) -> None:
-        """Put `data`, which makes that call, where it belongs.
+    def add(
+        self, data: bytes | Bulk, *, may_pass: bool = True, call_id: int | None = None, aims: Sequence[Aim] = ()
+    ) -> None:
+        """Put `data` where it belongs: a message that makes the call `call_id`, if any, or a batch, aimed at `aims`.
 
-        `may_pass` says whether it can leave before what stands in the lane.
+        `may_pass` says whether it can leave before what stands in the lane, calls of its aims aside.
         """
         if isinstance(data, bytes):
             size = len(data)
-            if not self.lane or (may_pass and not self._barriers and not self.in_order):
+            is_free = may_pass and not self._barriers and not self.in_order and not any(map(self._is_aimed_at, aims))
+            if not self.lane or is_free:
                 self.messages.append(data)
                 self.queued_bytes += size
                 return
@@ -52,11 +76,13 @@ class Outgoing:
             self.bulk_bytes += data.left
         if self.lane is None:
             self.lane = deque()
-        self.lane.append((data, call_id))
+        self.lane.append((data, call_id, aims))
         if call_id is not None:
-            if self._held is None:
-                self._held = set()
+            if self._held is None or self._aims is None:
+                self._held, self._aims = set(), {}
             self._held.add(call_id)
+            for aim in aims:
+                self._aims[aim] = self._aims.get(aim, 0) + 1
         self._lane_bytes += size
         self.queued_bytes += size
 
@@ -91,13 +117,20 @@ class Outgoing:
     def clear(self) -> None:
         """The connection has ended."""
         self.messages.clear()
-        self.lane = self._held = None
+        self.lane = self._held = self._aims = None
         self.queued_bytes = self.bulk_bytes = self._lane_bytes = self._barriers = 0
 
     def _leave(self, size: int) -> None:
         """What stood first in the lane, of so many bytes, has left."""
         assert self.lane is not None  # something stood there
-        call_id = self.lane.popleft()[1]
+        _, call_id, aims = self.lane.popleft()
         self._lane_bytes -= size
-        if call_id is not None and self._held is not None:
+        if call_id is not None and self._held is not None and self._aims is not None:
             self._held.discard(call_id)
+            for aim in aims:
+                self._aims[aim] -= 1
+                if not self._aims[aim]:
+                    del self._aims[aim]
+
+    def _is_aimed_at(self, aim: Aim) -> bool:
+        return self._aims is not None and aim in self._aims

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pellucid.core.gathering import gather
 from pellucid.core.references import RemoteReference
 from pellucid.errors import CallCancelled, LimitExceeded, PBConnectionLost
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
@@ -118,15 +119,14 @@ def test_several_buffers_as_arguments_and_keyword_arguments_arrive_in_their_plac
     assert call.outcome() == [one, "small", two, {"named": three}]
 
 
-def test_a_buffer_is_not_copied_to_be_sent() -> None:
+def test_a_buffer_that_can_not_change_is_not_copied_to_be_sent() -> None:
     scene = Scene(Taker())
     scene.finish()
-    buffer = bytearray(LARGE)
-    scene.root.call("size", buffer)
+    scene.root.call("size", LARGE)
     scene.client.broker.data_to_send()
-    pieces = scene.client.broker.next_piece(len(buffer))
+    pieces = scene.client.broker.next_piece(len(LARGE))
     assert isinstance(pieces[1], memoryview)
-    assert pieces[1].obj is buffer
+    assert pieces[1].obj is LARGE
 
 
 def test_a_buffer_with_gaps_is_sent_as_its_bytes() -> None:
@@ -150,16 +150,59 @@ def test_a_buffer_at_the_limit_arrives_and_one_past_it_is_not_sent() -> None:
 # Order.
 
 
-def test_small_calls_overtake_a_large_one() -> None:
+def other_object(scene: Scene) -> RemoteReference:
+    notes = scene.root.call("notes")
+    scene.finish()
+    reference = notes.outcome()
+    assert isinstance(reference, RemoteReference)
+    return reference
+
+
+def test_small_calls_of_other_objects_overtake_a_large_one() -> None:
     scene = Scene(Taker())
+    notes = other_object(scene)
     scene.root.call("size", LARGE)
     scene.server.receive(scene.client.broker.data_to_send())
     for number in range(3):
         scene.server.receive(b"".join(scene.client.broker.next_piece(PIECE)))
-        scene.root.call("note", number)
+        notes.call("note", number)
         scene.server.receive(scene.client.broker.data_to_send())
     interleaved(scene)
     assert scene.noted == [0, 1, 2, len(LARGE)]
+
+
+@pytest.mark.parametrize("options", [{}, {"named": "argument"}], ids=["plain", "with names"])
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_calls_of_one_object_keep_their_order(pieces: int, options: dict[str, str]) -> None:
+    scene = Scene(Taker())
+    notes = other_object(scene)
+    scene.root.call("size", LARGE)
+    for _ in range(pieces):
+        scene.server.receive(b"".join(scene.client.broker.next_piece(PIECE)))
+    for number in range(2):
+        scene.root.call("note", number, **options)
+        notes.call("note", "other")
+    interleaved(scene)
+    expected = [options or number for number in range(2)]
+    assert scene.noted == ["other", "other", len(LARGE), *expected]
+    scene.root.call("note", "after")
+    scene.server.receive(scene.client.broker.data_to_send())
+    assert scene.noted[-1] == "after"
+
+
+def test_a_batch_keeps_the_order_of_every_object_that_it_calls() -> None:
+    scene = Scene(Taker())
+    notes = other_object(scene)
+    other = scene.root.call("fresh")
+    scene.finish()
+    scene.root.call("size", LARGE)
+    gather(notes.prepare("note", "batch"), scene.root.prepare("note", "root"))
+    gather(notes.prepare("note", "behind it"), other.outcome().prepare("note", "elsewhere"))
+    notes.call("note", "behind both")
+    scene.server.receive(scene.client.broker.data_to_send())
+    assert scene.noted == []
+    interleaved(scene)
+    assert scene.noted == [len(LARGE), "batch", "root", "behind it", "behind both"]
 
 
 def test_small_answers_overtake_a_large_one() -> None:
@@ -203,9 +246,10 @@ def test_a_release_does_not_overtake_a_large_call_that_sends_the_object_home() -
     scene.round_trip()
     notes = fresh.outcome()
     number = notes.export_id
+    between = other_object(scene)
     call = scene.root.call("size", LARGE, notes)
     notes.release()
-    scene.root.call("note", "between")
+    between.call("note", "between")
     progress = interleaved(scene)
     assert progress[0] == ["between"]
     interleaved(scene, to_server=False)
@@ -256,9 +300,10 @@ def test_a_call_of_the_result_of_one_that_stands_in_the_lane_waits_behind_it() -
             return self.notes
 
     scene = Scene(Lender())
+    small = other_object(scene)
     lent = scene.root.call("lend", LARGE)
     calls = [lent.call("note", "result"), scene.root.call("note", scene.root.call("size", LARGE))]
-    scene.root.call("note", "small")
+    small.call("note", "small")
     interleaved(scene)
     interleaved(scene, to_server=False)
     assert scene.noted == ["small", "result", len(LARGE), len(LARGE)]
@@ -309,11 +354,12 @@ def test_giving_up_another_call_does_not_wait_for_the_lane() -> None:
 @pytest.mark.parametrize("pieces", [0, 1, 3])
 def test_a_large_call_not_handed_over_as_a_whole_was_not_sent(pieces: int) -> None:
     scene = Scene(Taker())
+    other = other_object(scene)
     before = scene.root.call("echo")
     scene.client.broker.data_to_send()
     large = scene.root.call("size", LARGE)
     behind = large.call("note")
-    small = scene.root.call("echo")
+    small = other.call("note")
     scene.client.broker.data_to_send()
     for _ in range(pieces):
         scene.client.broker.next_piece(PIECE)

@@ -39,8 +39,8 @@ from pellucid.wire.names import FAILURE, NO_TRACEBACK, names_of
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
-from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.short import read_plain, write_plain
+from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
 __all__ = ["VERSION", "NoneDialect", "PBDialect"]
