@@ -120,7 +120,11 @@ class Lowering(Jellier):
         """The results in the answer of a batch, and the errors with their places: what can't be sent fails alone."""
         results: list[Any] = []
         failed: list[list[Any]] = []
+        without_result = {place for place, _ in failures}
         for place, value in enumerate(values):
+            if place in without_result:
+                results.append(None)
+                continue
             if perspectives is not None and perspectives[place] is not self.perspective:
                 self.perspective = perspectives[place]
                 # What one has seen is not what another one sees; the numbers that were given stay taken.
