@@ -122,8 +122,10 @@ class NativeDialect(MessageReader, MessageWriter):
         if type(expression) is not list or not expression:
             self._reader.give_back()
             raise RemoteProtocolError("a message is an array that starts with its kind")
-        if buffers:
-            self._deframer.buffers = ()  # each is where it belongs: nobody here is to keep them
+        if buffers:  # each is where it belongs: nobody here is to keep them
+            self._deframer.buffers = ()
+            if self._maybe_reader is not None:
+                self._maybe_reader.buffers = ()
         if self._maybe_reader is not None and self._maybe_reader.has_jelly:
             self._maybe_reader.look_through(expression)
         return expression

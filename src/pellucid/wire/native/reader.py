@@ -61,7 +61,8 @@ class Reader(Unjellier):
         self._checks = self._restricts()
         self.is_plain = True
         """Whether the values of the message are what the codec made of them, each and all."""
-        self._buffers: Sequence[bytes] = ()
+        self.buffers: Sequence[bytes] = ()
+        """Those that came with the message."""
         self.has_jelly = False
         """Whether s-expressions are among the values."""
         self._reads_jelly = False
@@ -133,7 +134,7 @@ class Reader(Unjellier):
 
     def leave(self) -> None:
         """The message was read: hold nothing of it, and give back what came where nobody looked for values."""
-        self._buffers = ()
+        self.buffers = ()
         if self._came or self._caches_came:
             self.give_back()
         if self._walks:
@@ -141,7 +142,7 @@ class Reader(Unjellier):
 
     def begin(self, buffers: Sequence[bytes]) -> None:
         """A message begins; `buffers` came beside it."""
-        self._buffers = buffers
+        self.buffers = buffers
         self._checks = self._restricts()
         if not self._is_fresh:
             self._forget()
@@ -241,9 +242,9 @@ class Reader(Unjellier):
 
     def _take_buffer(self, code: int, body: bytes) -> Any:
         index = number_of(body)
-        if index >= len(self._buffers):
+        if index >= len(self.buffers):
             raise RemoteProtocolError("a buffer did not come with the message")
-        return self._buffers[index]
+        return self.buffers[index]
 
     def _take_named(self, code: int, body: bytes) -> Any:
         kind, _, name = body.decode(errors="backslashreplace").partition(":")
