@@ -246,9 +246,9 @@ class MessageReader:
         places = []
         for pair in failed:
             match pair:
-                case [int(place), _] if 0 <= place < len(values):
+                case [place, failure, *_] if type(place) is int and 0 <= place < len(values):
                     places.append(place)
-                    values[place] = pair[1]
+                    values[place] = failure
                 case _:
                     raise RemoteProtocolError("the answer of a batch is malformed")
         if not (self._maybe_reader is None or self._maybe_reader.is_plain):
