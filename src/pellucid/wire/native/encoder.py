@@ -279,14 +279,16 @@ def is_large(value: object) -> bool:
 
 
 def is_flat(values: Iterable[Any]) -> bool:
-    """Whether none of `values` holds more than single plain values, so that nothing in them can be met twice."""
+    """Whether none of `values` holds more than single plain values, and nothing in them is met twice."""
+    met: set[int] = set()
     for value in values:
         cls = type(value)
-        if cls not in _SINGLE and not (
-            (cls is list and _SINGLE.issuperset(map(type, value)))
-            or (cls is dict and _SINGLE.issuperset(map(type, value.values())))
-        ):
+        if cls in _SINGLE:
+            continue
+        inside = value if cls is list else value.values() if cls is dict else None
+        if inside is None or id(value) in met or not _SINGLE.issuperset(map(type, inside)):
             return False
+        met.add(id(value))
     return True
 
 
