@@ -55,6 +55,8 @@ _ARRAY_OF_SIX = b"\x96"
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
 
+_ODD = "backslashreplace"
+"""What becomes of the name of an object that has no UTF-8 form: nobody publishes one here, and the peer says so."""
 
 _KIND_OF_CALL = {(False, True): _CALL, (False, False): _SEND, (True, True): _UPDATE, (True, False): _NOTIFY}
 """By whether it is told to a copy, and whether it wants an answer."""
@@ -117,7 +119,7 @@ class MessageWriter:
         for value in args:
             if type(value) not in _SCALARS:
                 return None
-        known_by: Any = target if type(target) is int else str(target, "utf-8", "backslashreplace")  # type: ignore[arg-type]
+        known_by: Any = target if type(target) is int else str(target, "utf-8", _ODD)  # type: ignore[arg-type]
         try:
             body = packb([_CALL, call_id, known_by, name, [*args]])
         except TypeError:  # an int beyond 64 bits, or a text that is none
@@ -217,7 +219,7 @@ def _target(target: Any) -> Any:
     """What stands for the target of a call: a number, a name, or a promise."""
     if type(target) is int:
         return target
-    return target.decode() if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
+    return target.decode(errors=_ODD) if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
 
 
 def _plain(kind: Kind, *operands: int | str | list[int]) -> bytes:
