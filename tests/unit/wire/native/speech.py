@@ -6,12 +6,12 @@ from typing import Any
 
 from pellucid.core.ledger import Books
 from pellucid.wire.dialect import Bulk
-from pellucid.wire.messages import Answer, CallFailed, Message
+from pellucid.wire.messages import Answer, CallFailed, Message, MethodCall
 from pellucid.wire.native.codes import VERSION, Kind, Mark
 from pellucid.wire.native.dialect import NativeDialect
 from tests.pair import Desk, Extension, Settings, Side, read, write
 
-__all__ = ["Speech", "mark", "whole"]
+__all__ = ["Speech", "call", "mark", "whole"]
 
 
 class Speech:
@@ -77,3 +77,13 @@ def whole(data: bytes | Bulk) -> bytes:
 def mark(code: Mark, number: int | None = None) -> Extension:
     """The mark that an array begins with."""
     return Extension(code, b"" if number is None else bytes([number]))
+
+
+def call(
+    number: int = 1, target: Any = b"root", name: str = "echo", args: Any = (), kwargs: Any = None, **options: Any
+) -> MethodCall:
+    """A call of a method; `options` are its other attributes."""
+    message = MethodCall(number, target, name, args, kwargs or {})
+    for option, value in options.items():
+        setattr(message, option, value)
+    return message
