@@ -29,4 +29,4 @@ def test_no_extension_has_two_meanings_and_all_are_for_applications_to_choose() 
 
 
 def test_kinds_of_message_are_small_numbers() -> None:
-    assert sorted(Kind) == list(range(17))
+    assert sorted(Kind) == list(range(18))

@@ -8,6 +8,7 @@ from pellucid.errors import LimitBroken, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.native.frames import (
     CHUNK,
+    HEADER,
     LAST_CHUNK,
     MESSAGE_WITH_BUFFERS,
     BufferedMessage,
@@ -23,8 +24,15 @@ def fed(data: bytes, limits: Limits | None = None, piece: int | None = None) -> 
     found = []
     for at in range(0, len(data), piece or len(data)):
         deframer.receive_data(data[at : at + (piece or len(data))])
-        while (body := deframer.next_body()) is not None:
-            found.append((body, deframer.buffers.copy(), deframer.size))
+        while deframer.bodies or not deframer.is_drained:
+            body = deframer.bodies.pop() if deframer.bodies else None
+            if body is not None:
+                found.append((body, [], HEADER + len(body)))
+                continue
+            body = deframer.next_body()
+            if body is None:
+                break
+            found.append((body, [*deframer.buffers], deframer.size))
     return found
 
 
@@ -55,8 +63,8 @@ def test_frames_may_be_cut_anywhere(piece: int) -> None:
 
 
 def test_other_messages_travel_between_the_chunks_and_take_no_buffers() -> None:
-    bulk = BufferedMessage(b"late", [b"x" * 200_000], call_id=7, is_barrier=True)
-    assert (bulk.call_id, bulk.is_barrier, bulk.left, bulk.inline_bytes) == (7, True, 200_000, 8)
+    bulk = BufferedMessage(b"late", [b"x" * 200_000], is_barrier=True)
+    assert (bulk.is_barrier, bulk.left, bulk.inline_bytes) == (True, 200_000, 8)
     data = b""
     while bulk.left:
         data += b"".join(bulk.next_piece(64 * 1024)) + frame(b"small")
@@ -114,7 +122,7 @@ def test_a_buffer_that_comes_byte_by_byte_is_held_in_few_pieces() -> None:
     for _ in range(10_000):
         deframer.receive_data(header(1, CHUNK) + b"x")
         assert deframer.next_body() is None
-    assert len(deframer._pieces) < 10
+    assert len(deframer._pieces or ()) < 10
     deframer.receive_data(header(0, LAST_CHUNK) + header(0, MESSAGE_WITH_BUFFERS))
     assert deframer.next_body() == b""
     assert deframer.buffers == [b"x" * 10_000]

@@ -96,7 +96,7 @@ class Point:
 )
 def test_each_kind_of_value_has_this_form(value: object, form: object) -> None:
     speech = Speech()
-    lowering = Lowering(speech.books, find_encoders(BASIC_TYPES), None, shares=False, supplied={})
+    lowering = Lowering(speech.books, find_encoders(BASIC_TYPES), None, shares=False)
     (_, _, lowered) = lowering.message([5, 1, value])
     assert Speech().write([lowered])[0] == form if value.__class__ is not Promised else True
     assert Speech().write([{0: value}])[0] == [MAP, 0, form]
