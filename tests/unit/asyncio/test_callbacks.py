@@ -74,7 +74,7 @@ def held(connection: pb.Connection) -> dict[str, int]:
         "exports": len(books.exports),
         "imports": len(books.imports),
         "caches": len(books.cache_exports) + len(books.cache_imports),
-        "notices": len(books.notices),
+        "notices": len(books.notices or ()),
     }
 
 

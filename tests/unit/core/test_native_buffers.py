@@ -123,10 +123,26 @@ def test_a_buffer_that_can_not_change_is_not_copied_to_be_sent() -> None:
     scene = Scene(Taker())
     scene.finish()
     scene.root.call("size", LARGE)
+    assert next_chunk(scene).obj is LARGE
+
+
+@pytest.mark.parametrize("view", [False, True], ids=["bytearray", "memoryview"])
+def test_what_may_change_is_copied_once_and_sent_as_it_was(view: bool) -> None:
+    scene = Scene(Taker())
+    scene.finish()
+    buffer = bytearray(LARGE)
+    scene.root.call("size", memoryview(buffer) if view else buffer)
+    buffer[:] = bytes(len(LARGE))
+    chunk = next_chunk(scene)
+    assert (type(chunk.obj), bytes(chunk)) == (bytes, LARGE)
+
+
+def next_chunk(scene: Scene) -> memoryview:
+    """All of the buffer that the client sends next."""
     scene.client.broker.data_to_send()
-    pieces = scene.client.broker.next_piece(len(LARGE))
-    assert isinstance(pieces[1], memoryview)
-    assert pieces[1].obj is LARGE
+    _, chunk, *_ = scene.client.broker.next_piece(len(LARGE))
+    assert isinstance(chunk, memoryview)
+    return chunk
 
 
 def test_a_buffer_with_gaps_is_sent_as_its_bytes() -> None:

@@ -369,13 +369,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
-        self.caller: Caller = self.note
+        self.promises: Caller = self
         self.closed = False
         self.door: Any = None
-        self.broker: Any = None
+        self.calling: Any = None
         self.limits = Limits()
 
-    def note(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
+    def call(self, right: Right, name: str, args: Any, kwargs: Any, options: CallOptions, /) -> Any:
         self.calls.append((right.live_target().export_id, name, args, kwargs, options))
 
     def release(self, reference: RemoteReference) -> bool:

@@ -141,7 +141,7 @@ class Held:
 
     def __init__(self) -> None:
         self.knocks = 0
-        self.imports = Imports(self.knock)
+        self.imports = Imports(self)
         self.books = Jelly().books
 
     def knock(self) -> None:

@@ -89,7 +89,7 @@ class Counting:
             self.count += "marked" in repr(value)
             return packb(value, *rest)
 
-        monkeypatch.setattr("pellucid.wire.native.dialect.ormsgpack.packb", counting)
+        monkeypatch.setattr("pellucid.wire.native.writing.packb", counting)
         monkeypatch.setattr("pellucid.wire.native.encoder.packb", counting)
 
 
