@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 __all__ = ["LOOKS", "Round", "Watched", "watch"]
 
@@ -52,15 +52,15 @@ class Round:
             connection.look_for_life()
 
 
-_rounds: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, Round]] = WeakKeyDictionary()
+# By the identity of its loop, which a round holds, and the seconds; its connections and its timer hold the round.
+_rounds: WeakValueDictionary[tuple[int, float], Round] = WeakValueDictionary()
 
 
 def watch(loop: asyncio.AbstractEventLoop, connection: Watched, seconds: float) -> Round:
     """Have `connection` looked at every so many seconds, until the round that is returned discards it."""
-    rounds = _rounds.get(loop)
-    if rounds is None:
-        rounds = _rounds[loop] = {}
-    if seconds not in rounds:
-        rounds[seconds] = Round(loop, seconds)
-    rounds[seconds].add(connection)
-    return rounds[seconds]
+    key = id(loop), seconds
+    around = _rounds.get(key)
+    if around is None:
+        around = _rounds[key] = Round(loop, seconds)
+    around.add(connection)
+    return around
