@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import threading
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,3 +278,58 @@ async def test_the_dialect_is_one_that_both_sides_allow() -> None:
         assert await both.client.root.call("echo", [b"list"]) == [b"list"]
     async with pair(Gate(), dialects=["none", "pb"]) as both:
         assert both.client.dialect == "none"
+
+
+# Peers that vanish.
+
+
+TCP_OPTIONS = ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"]
+
+
+def options_of(connection: Any) -> dict[str, int]:
+    """What the system was told of noticing that the peer of `connection` has vanished."""
+    sock = connection._transport.get_extra_info("socket")
+    found = {"SO_KEEPALIVE": sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)}
+    for name in TCP_OPTIONS:
+        found[name] = sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seconds", "idle", "interval"), [(60, 30, 6), (100, 50, 10), (1, 1, 1)], ids=["default", "longer", "least"]
+)
+@over("pb", "none")
+@on_each_loop
+async def test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit(
+    seconds: int, idle: int, interval: int
+) -> None:
+    limits = pb.Limits(silence_seconds=seconds)
+    async with pair(pb.Root(), limits=limits, client={"limits": limits}) as both:
+        for side in both.client, both.served:
+            assert options_of(side) == {
+                "SO_KEEPALIVE": 1,
+                "TCP_KEEPIDLE": idle,
+                "TCP_KEEPINTVL": interval,
+                "TCP_KEEPCNT": 5,
+            }
+
+
+@over("pellucid")
+@on_each_loop
+async def test_where_the_dialect_has_signs_of_life_the_system_is_not_asked_for_them() -> None:
+    with socket.socket() as untouched:
+        usual = [untouched.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in TCP_OPTIONS]
+    async with pair(pb.Root()) as both:
+        for side in both.client, both.served:
+            assert list(options_of(side).values()) == [0, *usual]
+            assert side._round is not None
+
+
+@over("pb")
+@on_each_loop
+async def test_the_system_is_not_asked_where_there_is_no_network(tmp_path: Path) -> None:
+    url = f"pb+unix:{tmp_path}/s"
+    async with pb.serve(Gate(), url), pb.connect(url) as connection:
+        assert await connection.root.call("echo", 5) == 5
+        sock: Any = connection._transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
