@@ -82,10 +82,9 @@ class Pipe(asyncio.Transport):
         rest = b""
         while data := self.read():
             rest += data
-            end = 0
-            for message, end in read_with_ends(rest, "pellucid"):
-                messages.append(message)
-            rest = rest[end:]
+            whole = list(read_with_ends(rest, "pellucid"))
+            messages += [message for message, _ in whole]
+            rest = rest[whole[-1][1] :] if whole else rest
         assert not rest
         return messages
 
