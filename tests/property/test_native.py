@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -31,11 +32,12 @@ from pellucid.wire.messages import (
     ReleaseCache,
     Seen,
 )
-from pellucid.wire.native.codes import Kind, Leaf, Mark, number_of
+from pellucid.wire.native.codes import Kind, Leaf, Mark
 from pellucid.wire.native.frames import CHUNK, HEADER, LAST_CHUNK, MESSAGE_WITH_BUFFERS, frame, header
 from tests.interop.peers.samples import describe
 from tests.pair import Desk, Extension, Settings, Stranger, read
 from tests.property.test_jelly import graphs
+from tests.property.test_references import receipts_in_msgpack
 from tests.unit.wire.native.speech import Speech, whole
 
 # Values.
@@ -312,6 +314,7 @@ def test_of_any_bytes_come_messages_or_a_protocol_error_and_nothing_else(
 def test_a_broker_takes_any_bytes_or_ends_the_connection_for_them(
     data: bytes, limits: Limits, places: list[int]
 ) -> None:
+    limits = replace(limits, inline_bytes=4096)  # errors are to be told within it
     stranger = Stranger(Desk(), Settings(registry=REGISTRY, limits=limits), dialect="pellucid", greets=False)
     stranger.send(b"\x08\x82pellucid" + frame(packed([0, 1, []])))
     for piece in cut(data, places):
@@ -336,23 +339,6 @@ def test_what_is_held_of_an_unfinished_stream_is_bounded(data: bytes, limits: Li
         assert len(deframer._data) - deframer._at <= HEADER + limits.inline_bytes
 
 
-def receipts_in(form: Any) -> tuple[Counter[int], Counter[int]]:
-    """The receipts of references and of caches in a message, wherever they are, by number."""
-    references, caches = Counter[int](), Counter[int]()
-    waiting = [form]
-    for item in waiting:
-        match item:
-            case Extension(code=Leaf.REMOTE):
-                references[number_of(item.body)] += 1
-            case Extension(code=Leaf.CACHED | Mark.CACHE):
-                caches[number_of(item.body)] += 1
-            case list():
-                waiting.extend(item)
-            case dict():
-                waiting.extend(item.values())
-    return references, caches
-
-
 @settings(max_examples=200)
 @given(st.lists(likely, max_size=4), tight)
 def test_every_receipt_that_comes_is_held_or_given_back(said: list[Any], limits: Limits) -> None:
@@ -364,7 +350,7 @@ def test_every_receipt_that_comes_is_held_or_given_back(said: list[Any], limits:
             heard = speech.heard()
         except RemoteProtocolError:
             return  # the connection ends, and with it all books
-        for part, came in zip((references, caches), receipts_in(form), strict=True):
+        for part, came in zip((references, caches), receipts_in_msgpack([form]), strict=True):
             part.update(came)
         del heard
     gc.collect(1)

@@ -283,6 +283,8 @@ def receipts_in_msgpack(messages: Iterable[Any]) -> tuple[Counter[int], Counter[
                 waiting.extend(item)
             case dict():
                 waiting.extend(item.values())
+            case _:
+                pass
     return references, caches
 
 
@@ -300,6 +302,8 @@ def given_back_in(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
                     references[number] += count
             case [Kind.RELEASE_CACHE, number, count]:
                 caches[number] += count
+            case _:
+                pass
     return references, caches
 
 
