@@ -334,7 +334,7 @@ def test_what_is_held_of_an_unfinished_stream_is_bounded(data: bytes, limits: Li
             speech.heard()
         except RemoteProtocolError:
             return
-        held = sum(map(len, [*deframer._finished, *deframer._pieces]))
+        held = sum(map(len, [*(deframer._finished or ()), *(deframer._pieces or ())]))
         assert held <= limits.buffer_bytes
         assert len(deframer._data) - deframer._at <= HEADER + limits.inline_bytes
 
