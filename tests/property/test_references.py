@@ -324,7 +324,7 @@ def on_the_way(wire: Wire, sender: Side) -> Iterator[Any]:
         if end > wire.delivered:
             yield message
     outgoing = sender.broker.outgoing
-    waiting = (entry for entry, _ in outgoing.lane or ())
+    waiting = (entry for entry, *_ in outgoing.lane or ())
     unsent = [*outgoing.messages, *(entry if isinstance(entry, bytes) else entry._message for entry in waiting)]  # type: ignore[attr-defined]
     yield from read(b"".join(unsent), sender.broker.dialect)
 

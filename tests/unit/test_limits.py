@@ -20,11 +20,12 @@ from pellucid.wire.dialect import Sharing
 from tests.dialects import each_dialect, over
 from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
 from tests.unit.asyncio import (
-    test_keep_alive,
+    test_connection,
     test_limits_of_sending,
     test_limits_of_time,
     test_methods,
     test_paging,
+    test_signs_of_life,
 )
 from tests.unit.core import test_calls
 from tests.unit.wire import test_limits_on_the_wire
@@ -500,7 +501,10 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
     ],
     "connect_seconds": [test_limits_of_time.test_a_server_may_take_connect_seconds_to_agree_and_no_longer],
     "handshake_seconds": [test_limits_of_time.test_a_client_may_take_handshake_seconds_to_agree_and_no_longer],
-    "silence_seconds": [test_keep_alive.test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit],
+    "silence_seconds": [
+        test_connection.test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit,
+        test_signs_of_life.test_a_peer_that_falls_silent_is_asked_and_then_given_up_within_the_limit,
+    ],
     "close_seconds": [
         test_limits_of_time.test_closing_waits_close_seconds_for_a_peer_that_reads_and_never_hangs_up,
         test_limits_of_time.test_closing_a_server_waits_close_seconds_for_methods_that_run,

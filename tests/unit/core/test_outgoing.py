@@ -136,7 +136,7 @@ def test_all_that_waits_is_counted_and_leaves_once(plan: list[tuple[str, int, bo
             case _:
                 sent += outgoing.take()
                 sent += b"".join(outgoing.next_piece(size))
-        waiting = sum(entry.left for entry, _ in outgoing.lane or () if not isinstance(entry, bytes))
+        waiting = sum(entry.left for entry, *_ in outgoing.lane or () if not isinstance(entry, bytes))
         assert outgoing.bulk_bytes == waiting
     while outgoing.queued_bytes or outgoing.bulk_bytes:
         sent += outgoing.take() + b"".join(outgoing.next_piece(SIZE))

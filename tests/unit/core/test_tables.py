@@ -29,9 +29,8 @@ def exported(*, receipts: int = 1, calls: int = 0) -> tuple[Exports, Referenceab
     for _ in range(calls):
         pending.enter(Promise())
     exports, obj = Exports(Parting(pending)), Referenceable()
-    exports.add(obj, 1)
     for _ in range(receipts):
-        exports.count_up(1)
+        assert exports.enter(obj, lambda: 1) == 1
     return exports, obj
 
 
@@ -84,9 +83,12 @@ def test_a_published_object_is_found_by_name_and_not_counted() -> None:
 def test_objects_with_one_identity_are_one_object() -> None:
     exports = Exports(Parting(PendingCalls(Limits())))
     first = Twin()
-    exports.add(first, 7)
+    assert exports.enter(first, lambda: 7) == 7
     assert exports.find(Twin()) == 7
+    assert exports.enter(Twin(), lambda: 8) == 7
     assert exports.target(7) is first
+    assert exports.release(7, 2) == []
+    assert len(exports) == 0
 
 
 def test_cleanups_run_with_the_last_receipt_in_the_order_asked_for() -> None:

@@ -134,10 +134,12 @@ def test_where_some_plain_values_may_not_cross_or_structure_is_shared_the_codec_
     Speech(Settings(policy=Policy(types=BASIC_TYPES - {"uuid"}))).write(1)
     assert ways == {"slow": 1}
     graph = Speech(Settings(sharing="graph"))
-    for value in [[]], [(1,)], {"x": {}}, (1,), Referenceable():
+    linked: list[Any] = [[[]], [(1,)], {"x": {}}, (1,), Referenceable()]
+    for value in linked:
         graph.write(value)
     assert ways == {"slow": 6}
-    for value in 1, "x", [1, b"2", None, "x"], [], {"x": 1.5, "y": True}:
+    flat: list[Any] = [1, "x", [1, b"2", None, "x"], [], {"x": 1.5, "y": True}]
+    for value in flat:
         graph.write(value)  # in which nothing can be met twice
     assert ways == {"slow": 6}
 

@@ -21,7 +21,7 @@ from pellucid.wire.native.frames import (
 def fed(data: bytes, limits: Limits | None = None, piece: int | None = None) -> list[tuple[bytes, list[bytes], int]]:
     """The messages in `data`, with their buffers and sizes."""
     deframer = Deframer(limits or Limits())
-    found = []
+    found: list[tuple[bytes, list[bytes], int]] = []
     for at in range(0, len(data), piece or len(data)):
         deframer.receive_data(data[at : at + (piece or len(data))])
         while deframer.bodies or not deframer.is_drained:

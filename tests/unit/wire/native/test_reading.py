@@ -300,7 +300,7 @@ def test_a_batch_may_have_as_many_calls_as_may_run_and_wait() -> None:
 
 
 def test_a_batch_says_how_long_its_calls_have_and_each_may_say_so_too() -> None:
-    item = ["root", "echo", [], None, {"timeout": 5, "trace": 1}, "more"]
+    item: list[Any] = ["root", "echo", [], None, {"timeout": 5, "trace": 1}, "more"]
     (read,) = Speech().hear([15, 5, [item, item[:3]], {"timeout": 2, "!more": 1}])
     assert isinstance(read, Batch)
     assert (read.timeout, [each.timeout for each in read.calls]) == (2.0, [5.0, None])
@@ -327,7 +327,7 @@ def test_a_failure_in_the_answer_of_a_batch_that_is_no_exception_fails_its_call_
 def test_references_in_a_batch_are_seen_through_whom_each_of_its_calls_goes_to() -> None:
     speech = Speech()
     for number, perspective in (1, "Alice"), (2, "Bob"):
-        speech.books.exports.add(Viewpoint(perspective, Viewable()), number)
+        assert speech.books.export(Viewpoint(perspective, Viewable())) == number
     remote = [Extension(Leaf.REMOTE, bytes([number])) for number in (5, 6, 7)]
     (read,) = speech.hear(
         [15, 5, [[1, "a", [[remote[0]]]], [2, "b", [], {"x": remote[1]}], [PROMISE, "c", [remote[2]]]]]

@@ -274,10 +274,12 @@ def test_each_connection_holds_the_update_to_its_own_limits_and_policy() -> None
 
 def test_an_update_is_told_alike_where_sharing_is_kept_unless_something_in_it_might_be_met_twice() -> None:
     graph = Speech(Settings(sharing="graph"))
-    for value in 5, "x", [1, b"2", None], {"x": 1.5, "y": True}:
+    flat: list[Any] = [5, "x", [1, b"2", None], {"x": 1.5, "y": True}]
+    for value in flat:
         update = SharedUpdate("ducks", (value, *"xy"), {"z": 5})
         assert graph.dialect.encode_shared(7, update) == Speech().dialect.encode_shared(7, update) is not None
-    for value in [[]], {"x": [1]}, [(1,)]:
+    deeper: list[Any] = [[[]], {"x": [1]}, [(1,)]]
+    for value in deeper:
         assert graph.dialect.encode_shared(7, SharedUpdate("ducks", (value,), {})) is None
         assert graph.dialect.encode_shared(7, SharedUpdate("ducks", (), {"x": value})) is None
     twice = [5]
