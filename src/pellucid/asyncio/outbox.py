@@ -60,6 +60,7 @@ class Outbox:
         "_outgoing",
         "_paused",
         "_pending",
+        "_piece",
         "_thread",
         "_transport",
         "_waiting",
@@ -85,6 +86,7 @@ class Outbox:
         # Whether large buffers are under way: then the transport pauses for every piece.
         self._is_bulky = False
         self._paused = False
+        self._piece = 0  # bytes of a large buffer that the transport was given, and has not sent yet
         self._waiting: list[Call] | None = None
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
@@ -144,6 +146,7 @@ class Outbox:
     def resume(self) -> None:
         """The transport has sent what it had."""
         self._paused = False
+        self._piece = 0
         if self._is_bulky:
             self.flush()
         if self._crowded and not self._is_over():
@@ -187,7 +190,9 @@ class Outbox:
             transport.set_write_buffer_limits(high=0)
         while self._outgoing.lane and not self._paused:
             left = self._outgoing.bulk_bytes
-            for piece in self._broker.next_piece(PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES):
+            pieces = self._broker.next_piece(PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
+            self._piece = sum(map(len, pieces))
+            for piece in pieces:
                 transport.write(piece)
             data = self._broker.data_to_send()
             if data:
@@ -208,7 +213,8 @@ class Outbox:
 
     def _queued(self) -> int:
         waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        return waiting + self._outgoing.queued_bytes
+        # A large buffer has a limit of its own, wherever it waits.
+        return max(0, waiting - self._piece) + self._outgoing.queued_bytes
 
     def _is_over(self) -> bool:
         """Whether more waits than the limits allow."""
