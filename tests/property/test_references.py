@@ -348,7 +348,7 @@ class HoldingGraphs(HoldingInNative):
 
 
 for machine in HoldingInPB, HoldingInNative, HoldingGraphs:
-    machine.TestCase.settings = settings(deadline=None, max_examples=50, stateful_step_count=40)
+    machine.TestCase.settings = settings(deadline=None, max_examples=25, stateful_step_count=40)
 TestHoldingInPB = HoldingInPB.TestCase
 TestHoldingInNative = HoldingInNative.TestCase
 TestHoldingGraphs = HoldingGraphs.TestCase
