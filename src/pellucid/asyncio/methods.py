@@ -285,10 +285,11 @@ class Runner:
         call.handle = None
         if not call.begun:  # it was cancelled before its turn
             self._due -= 1
+            cancel = getattr(result, "cancel", None)  # of a future, or a call of ours
             if isinstance(result, CoroutineType):
                 result.close()
-            elif hasattr(result, "cancel"):
-                result.cancel()  # a future, or a call of ours
+            elif cancel is not None:
+                cancel()
             self._tell(call, self._why_cancelled(call))
             self._outbox.schedule()
         self._end(call)

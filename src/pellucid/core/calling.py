@@ -50,8 +50,11 @@ class Line(Protocol):
     state: State
     books: Books
     outgoing: Outgoing
-    is_crowded: bool
-    """Whether the door is asked about each call."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the door is asked about each call."""
+        ...
 
     def send(self, message: Message) -> int:
         """Have `message` sent; the number of its bytes."""

@@ -102,7 +102,7 @@ def _read_time(body: bytes) -> datetime.time:
 def _zone(value: datetime.datetime | datetime.time) -> str:
     """The name of the zone of `value`, in brackets as in RFC 9557; its offset alone needs none."""
     zone = value.tzinfo
-    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key is not None:
+    if isinstance(zone, zoneinfo.ZoneInfo) and zone.key:  # one made from a file has none
         return f"[{zone.key}]"
     if zone is not None and type(zone) is not datetime.timezone:
         raise InsecureJelly(
