@@ -128,10 +128,10 @@ def test_each_loop_has_rounds_of_its_own_and_they_go_with_it() -> None:
     loops = [asyncio.new_event_loop() for _ in range(3)]
     found = [watch(loop, Looked(), 20) for loop in loops]
     assert len(set(map(id, found))) == 3
-    for loop in loops:
-        loop.close()  # whether or not its connections have ended
     gone = [weakref.ref(each) for each in (*found, *loops)]
-    del loops, found, loop
+    while loops:
+        loops.pop().close()  # whether or not its connections have ended
+    del found
     gc.collect()
     assert [each() for each in gone] == [None] * 6
 

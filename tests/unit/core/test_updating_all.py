@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import ormsgpack
@@ -62,7 +63,7 @@ class Shores:
         self.copies: list[PondCopy] = []
         self.held: list[Any] = []
         for number, options in enumerate(connections):
-            settings = Settings(**{"registry": REGISTRY, "dialects": NATIVE, **options})
+            settings = replace(Settings(registry=REGISTRY, dialects=NATIVE), **options)
             pair = Pair(Shore(self.pond), client_root=Desk(), server=settings, client=settings)
             self.held.append(pair.call(pair.root, "notes", number))
             self.copies.append(pair.call(pair.root, "pond"))

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -285,7 +285,10 @@ Text = type("Text", (str,), {})
 Number = type("Number", (int,), {})
 Items = type("Items", (list,), {})
 Table = type("Table", (dict,), {})
-Named = collections.namedtuple("Named", "a")
+
+
+class Named(NamedTuple):
+    a: int
 
 
 @pytest.mark.parametrize(
