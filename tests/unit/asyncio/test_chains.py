@@ -130,7 +130,7 @@ async def test_a_login_and_what_its_avatar_is_asked_are_one_round_trip() -> None
             call_of(2, "board", target=promise(1)),
             call_of(3, "who", target=promise(2)),
         )
-        answers = {}
+        answers: dict[int, Any] = {}
         while len(answers) < 3:
             _, number, value = await peer.next_of(Kind.ANSWER)
             answers[number] = value

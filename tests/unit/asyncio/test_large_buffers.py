@@ -35,6 +35,12 @@ class Taker(Gate):
     def remote_give(self, size: int) -> bytes:
         return bytes(size)
 
+    def remote_other(self) -> Taker:
+        """Another object, whose calls are in no order with those of this one."""
+        other = Taker()
+        other.taken = self.taken
+        return other
+
 
 @on_each_loop
 async def test_a_large_buffer_goes_there_and_back() -> None:
@@ -55,8 +61,9 @@ async def test_a_large_buffer_goes_there_and_back_inside_tls() -> None:
     async with pb.serve(Taker(), "pbs://localhost:0", tls=server) as serving:
         port = serving.urls[0].rsplit(":", 1)[1]
         async with pb.connect(f"pbs://localhost:{port}", tls=client) as connection:
+            other = await connection.root.call("other")
             large = connection.root.call("echo", LARGE)
-            small = [connection.root.call("echo", number) for number in range(10)]
+            small = [other.call("echo", number) for number in range(10)]
             assert [await call for call in small] == list(range(10))
             assert not large.done
             assert await large == LARGE
@@ -67,11 +74,14 @@ async def test_small_calls_and_answers_overtake_large_ones() -> None:
     taker = Taker()
     async with pair(taker) as both:
         root = both.client.root
+        other = await root.call("other")
         there = root.call("take", LARGE)
-        small = [root.call("take", number) for number in range(5)]
+        behind = root.call("take", "behind")
+        small = [other.call("take", number) for number in range(5)]
         assert [await call for call in small] == [0, 1, 2, 3, 4]
         assert await there == len(LARGE)
-        assert taker.taken == [0, 1, 2, 3, 4, len(LARGE)]
+        assert await behind == "behind"
+        assert taker.taken == [0, 1, 2, 3, 4, len(LARGE), "behind"]
         ended: list[Any] = []
 
         async def note(call: pb.Call) -> None:
