@@ -254,6 +254,7 @@ class Racing(RuleBasedStateMachine):
             target = target.call_with(one_way=True)
             self.is_one_way.add(token)
         call = target.call(method, token, *args, **kwargs)
+        assert isinstance(call, Counted)
         call.token = token
         if not one_way:
             self.calls[name].append(call)

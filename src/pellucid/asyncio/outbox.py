@@ -52,6 +52,7 @@ class Outbox:
         "_broker",
         "_crowded",
         "_host",
+        "_in_piece",
         "_is_bulky",
         "_is_due",
         "_limit",
@@ -86,6 +87,9 @@ class Outbox:
         # Whether large buffers are under way: then the transport pauses for every piece.
         self._is_bulky = False
         self._paused = False
+        # A transport of TLS may say that it has sent what it had while it is given more: nothing is to come between the
+        # parts of a piece.
+        self._in_piece = False
         self._piece = 0  # bytes of a large buffer that the transport was given, and has not sent yet
         self._waiting: list[Call] | None = None
 
@@ -108,7 +112,7 @@ class Outbox:
     def flush(self) -> None:
         """Send what there is; of large buffers, as much as the transport takes now."""
         transport, books = self._transport, self._books
-        if transport is None or books.closed:
+        if transport is None or self._in_piece or books.closed:
             return
         if books.unsent_caches or books.unsent_cleanups:
             self._host.tell_unsent()
@@ -123,8 +127,7 @@ class Outbox:
         self.flush()
         transport = self._transport
         while transport is not None and self._outgoing.lane:
-            for piece in self._broker.next_piece(PIECE_BYTES):
-                transport.write(piece)
+            self._write_piece(transport, PIECE_BYTES)
             transport.write(self._broker.data_to_send())
 
     def knock(self) -> None:
@@ -146,7 +149,8 @@ class Outbox:
     def resume(self) -> None:
         """The transport has sent what it had."""
         self._paused = False
-        self._piece = 0
+        if not self._in_piece:
+            self._piece = 0
         if self._is_bulky:
             self.flush()
         if self._crowded and not self._is_over():
@@ -190,10 +194,7 @@ class Outbox:
             transport.set_write_buffer_limits(high=0)
         while self._outgoing.lane and not self._paused:
             left = self._outgoing.bulk_bytes
-            pieces = self._broker.next_piece(PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
-            self._piece = sum(map(len, pieces))
-            for piece in pieces:
-                transport.write(piece)
+            self._write_piece(transport, PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
             data = self._broker.data_to_send()
             if data:
                 transport.write(data)
@@ -202,6 +203,16 @@ class Outbox:
         if not self._outgoing.lane and not self._paused:
             self._is_bulky = False
             transport.set_write_buffer_limits(high=self._limit)
+
+    def _write_piece(self, transport: asyncio.WriteTransport, size: int) -> None:
+        parts = self._broker.next_piece(size)
+        self._piece = sum(map(len, parts))
+        self._in_piece = True
+        try:
+            for part in parts:
+                transport.write(part)
+        finally:
+            self._in_piece = False
 
     def _become_crowded(self) -> None:
         self._crowded = self._broker.is_crowded = True
