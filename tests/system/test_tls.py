@@ -171,7 +171,7 @@ async def test_a_client_that_says_nothing_inside_tls_is_cut_off_in_time(
     async with pb.serve(Gate(), SECURELY_HERE, tls=certified, limits=limits) as server:
         silent = await RawPeer.connect_silently(server.urls[0])
         await silent.start_tls(authority.client())
-        assert await silent.receive() == [b"pb", b"none"]
+        assert b"none" in await silent.receive()
         assert await silent.receive_until_closed() == []
         await silent.close()
 
