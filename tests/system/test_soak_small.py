@@ -17,6 +17,7 @@ from pellucid.core.caches import CacheObserver
 from pellucid.core.ledger import Books
 from pellucid.errors import PBConnectionLost
 from pellucid.wire.messages import Answer, MethodCall
+from tests.dialects import each_dialect
 from tests.unit.asyncio.door import HERE, Gate, on_each_loop, outcome, pair, turns
 
 
@@ -177,8 +178,9 @@ async def test_a_hundred_logins_leave_nothing_behind(caplog: pytest.LogCaptureFi
         assert alive() == before
 
 
+@each_dialect
 @on_each_loop
-async def test_calls_that_time_out_or_are_given_up_leave_nothing_behind_once_answered() -> None:
+async def test_calls_that_time_out_or_are_given_up_leave_nothing_behind_once_answered(dialect: str) -> None:
     gate = Gate()
     async with pair(gate) as both:
 
@@ -191,10 +193,13 @@ async def test_calls_that_time_out_or_are_given_up_leave_nothing_behind_once_ans
             for call in given_up:
                 call.cancel()
             gate.opened.set()
-            for _ in range(2 * count):
+            for _ in range(2 * count if dialect == "pb" else 0):  # else they were cancelled, or never begun
                 await gate.entered.get()
                 await gate.left.get()
             while any(tables(both.client) + tables(both.served)):
+                for noted in gate.entered, gate.cancelled, gate.left:
+                    while not noted.empty():
+                        noted.get_nowait()
                 await turns(1)
 
         await give_up(1)
