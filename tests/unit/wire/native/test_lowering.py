@@ -501,6 +501,27 @@ def knowing(sender: type) -> Registry:
     return registry
 
 
+def test_a_result_of_a_batch_that_can_not_be_sent_fails_alone_and_leaves_nothing() -> None:
+    for limits, words in (Limits(), "nesting=256"), (Limits(nesting=1_000_000), "nesting=1000000"):
+        speech, kept = Speech(Settings(limits=limits)), [Referenceable(), Pond()]
+        bad = [Referenceable(), Pond(), bytes(OUT_OF_BAND), nested(100_000, WRAPS["list"])]
+        buffer, (_, _, values, failed) = speech.say(BatchAnswer(1, [kept, bad, [{1: bytes(OUT_OF_BAND)}]], [None] * 3))
+        assert buffer == bytes(OUT_OF_BAND)
+        assert (len(values[0]), values[1:]) == (2, [None, [[MAP, 1, Extension(Leaf.BUFFER, b"\0")]]])
+        ((place, told),) = failed
+        assert (place, told[1].rpartition(".")[2], words in told[2]) == (1, "LimitExceeded", True)
+        assert (list(speech.side.exports().values()), list(speech.side.cache_exports().values())) == ([1], [1])
+
+
+def test_a_result_of_a_batch_that_contains_itself_is_numbered_and_entered_once() -> None:
+    speech = Speech()
+    cycle: list[Any] = [Referenceable(), Pond()]
+    cycle.append(cycle)
+    ((_, _, values, failed),) = speech.say(BatchAnswer(1, [5, cycle], [None] * 2))
+    assert (values[0], values[1][0], values[1][1][2], failed) == (5, mark(Mark.SHARED, 1), again(1), [])
+    assert (list(speech.side.exports().values()), list(speech.side.cache_exports().values())) == ([1], [1])
+
+
 def test_an_encoder_that_was_found_is_remembered_for_its_connection_alone() -> None:
     encoders = find_encoders(BASIC_TYPES)
     assert encoders is not find_encoders(BASIC_TYPES)

@@ -336,3 +336,23 @@ def test_references_in_a_batch_are_seen_through_whom_each_of_its_calls_goes_to()
     alices, bobs, nobodys = read.calls[0].args[0][0], read.calls[1].kwargs["x"], read.calls[2].args[0]
     assert (alices.perspective, bobs.perspective, nobodys.perspective) == ("Alice", "Bob", None)
     assert [each.came for each in read.calls] == [None, None, {7: 1}]
+
+
+def test_references_anywhere_in_a_batch_are_found_and_others_are_left_alone() -> None:
+    speech = Speech()
+    assert speech.books.export(Viewpoint("Alice", Viewable())) == 1
+    own = speech.books.import_reference(9)
+    remote = [Extension(Leaf.REMOTE, bytes([number])) for number in (5, 6, 7)]
+    inside = [mark(Mark.MAP), [TUPLE, remote[0]], {"x": [remote[1]]}]
+    shared = [[mark(Mark.SHARED, 1), [remote[2]]], Extension(Leaf.AGAIN, b"\1")]
+    (read,) = speech.hear([15, 5, [[1, "a", [inside, shared, Extension(Leaf.LOCAL_NAME, b"root")]]]])
+    assert isinstance(read, Batch)
+    assert str(read.error) == "Invalid Object ID"  # nothing is published yet
+    speech.side.broker.publish(root := Desk())
+    (read,) = speech.hear([15, 6, [[1, "a", [inside, shared, Extension(Leaf.LOCAL_NAME, b"root")]]]])
+    assert isinstance(read, Batch)
+    found, (again, twice), home = read.calls[0].args
+    ((key,), (value,)) = next(iter(found.items()))[0], next(iter(found.values()))["x"]
+    assert again is twice
+    assert home is root
+    assert [reference.perspective for reference in (key, value, *again, own)] == ["Alice"] * 3 + [None]
