@@ -159,6 +159,7 @@ class Runner:
             may_run = self._admission.arrive(call)
         except TooManyCalls as error:
             self._refuse(call, error)
+            self.unwatch(call)  # it may have waited for others before
             self._outbox.schedule()
             return
         if call.deadline is not None:
@@ -175,7 +176,7 @@ class Runner:
         if not self._stop(call):
             self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
             self._outbox.schedule()
-            self._end_timer(call)
+            self.unwatch(call)
 
     def hold(self) -> None:
         """Start nothing until `go_on`."""
@@ -296,7 +297,7 @@ class Runner:
 
     def _end(self, call: MethodCall) -> None:
         if call.deadline is not None:
-            self._end_timer(call)
+            self.unwatch(call)
             call.deadline = None  # what the method started, and what goes on after it, has all the time there is
         self._admission.running -= 1
         if self._arrivals.ready or self._admission.queue:
@@ -354,7 +355,8 @@ class Runner:
         if self._arrivals.ready:
             self._start_next()  # calls that waited behind it
 
-    def _end_timer(self, call: MethodCall) -> None:
+    def unwatch(self, call: MethodCall) -> None:
+        """`call` has ended: nothing is to end it any more."""
         if self._timers is not None and self._overdue is not None:
             self._overdue.discard(id(call))
             timer = self._timers.pop(id(call), None)

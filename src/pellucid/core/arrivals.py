@@ -116,6 +116,10 @@ class Watcher(Protocol):
         """Have `call`, which has a deadline and waits, end by it."""
         ...
 
+    def unwatch(self, call: MethodCall) -> None:
+        """`call` has ended."""
+        ...
+
 
 _NONE: dict[int, Incoming] = {}
 """Stands for tables that nothing was entered in: most connections never need them."""
@@ -257,6 +261,8 @@ class Arrivals:
     def can_not_run(self, call: MethodCall, error: Exception) -> None:
         """`call`, which waited, can't be run, as `error` says."""
         if self._let_go(call):
+            if call.deadline is not None and self.watcher is not None:
+                self.watcher.unwatch(call)
             self._host.fail(call, error)
 
     def __len__(self) -> int:

@@ -93,6 +93,7 @@ class Runner:
             may_run = self._admission.arrive(call)
         except TooManyCalls as refused:
             self._tell(call, refused)
+            self.unwatch(call)  # it may have waited for others before
             return
         if call.deadline is not None:
             self.watch(call)
@@ -134,7 +135,7 @@ class Runner:
         if not self._arrivals.give_up(call, reason):
             self._tell(call, reason)
         call.ended = True
-        self._end_timer(call)
+        self.unwatch(call)
         self._host.flush()
 
     def _start(self, call: MethodCall) -> None:
@@ -177,7 +178,7 @@ class Runner:
         call.handle = None
         if self._timers or self._reasons:
             self._reasons.pop(id(call), None)
-            self._end_timer(call)
+            self.unwatch(call)
         call.deadline = None  # what the method started, and what goes on after it, has all the time there is
         self._admission.end()
         self._start_next()
@@ -198,7 +199,8 @@ class Runner:
         finally:
             self._starting = False
 
-    def _end_timer(self, call: MethodCall) -> None:
+    def unwatch(self, call: MethodCall) -> None:
+        """`call` has ended: nothing is to end it any more."""
         timer = self._timers.pop(id(call), None)
         if timer is not None:
             timer.cancel()

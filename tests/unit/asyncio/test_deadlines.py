@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import pellucid as pb
-from pellucid.errors import DeadlineExceeded, PBConnectionLost
+from pellucid.errors import DeadlineExceeded, PBConnectionLost, TooManyCalls
 from tests.unit.asyncio.door import on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.raw import NativePeer, call_of, until
 from tests.unit.asyncio.things import Things
@@ -290,6 +290,28 @@ async def test_no_timer_is_left_once_calls_have_ended() -> None:
         await both.client.root.call("echo")
         assert not both.served._runner._timers
         assert not both.served._runner._overdue
+
+
+@on_each_loop
+async def test_no_timer_is_left_of_a_call_that_waited_and_could_not_run() -> None:
+    timed = Timed()
+    async with pair(timed, limits=pb.Limits(running_calls=1, waiting_calls=1)) as both:
+        root = both.client.root
+        over = root.call_with(timeout=SHORT).call("hang")
+        waits = root.call_with(timeout=LONG).call("run", "never", over)
+        assert [type(await outcome(call)) for call in (over, waits)] == [DeadlineExceeded, DeadlineExceeded]
+        await until(lambda: not both.served._runner._timers)
+
+        thing = await root.call("thing")
+        hanging = root.call("hang")
+        refused = root.call_with(timeout=LONG).call("run", "never", hanging)
+        turn = thing.call("note", "turn")
+        await turns(30)
+        timed.opened.set()
+        assert isinstance(await outcome(refused), TooManyCalls)
+        assert await turn == ["turn"]
+        assert not both.served._runner._timers
+        assert timed.ran == ["it cancelled"]
 
 
 @on_each_loop

@@ -311,6 +311,18 @@ def test_a_coroutine_hands_its_deadline_on_to_the_calls_that_it_makes(clock: tas
 
 
 @pytest.mark.parametrize("dialect", ["pellucid"], indirect=True)
+def test_no_timer_is_left_of_a_call_that_waited_and_could_not_run(clock: task.Clock, link: Link) -> None:
+    first = link.root.callRemote("later")
+    waiting: Any = link.root.call_with(timeout=5).call("echo", first)
+    link.pump()
+    assert timers(clock) == 2  # on either side
+    first.cancel()
+    link.pump()
+    assert {outcome(each).type for each in (first, waiting)} == {defer.CancelledError, CallCancelled}
+    assert timers(clock) == 0
+
+
+@pytest.mark.parametrize("dialect", ["pellucid"], indirect=True)
 def test_a_call_that_waits_for_others_ends_by_its_deadline(clock: task.Clock, link: Link) -> None:
     first = link.root.callRemote("later")
     waiting: Any = link.root.call_with(timeout=5).call("echo", first)
