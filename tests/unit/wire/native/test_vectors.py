@@ -115,10 +115,12 @@ def test_a_message_is_read(vector: Vector) -> None:
     assert meaning_of(message, ledger) == without_what_is_lost(vector.get("read_as", vector["means"]))
 
 
-@pytest.mark.parametrize("vector", load("messages.json"))
+WRITTEN = [each for each in load("messages.json") if each.values[0]["means"]["message"] in Kind.__members__]
+"""All but those of messages that are not known: nobody writes these."""
+
+
+@pytest.mark.parametrize("vector", WRITTEN)
 def test_a_message_is_written(vector: Vector) -> None:
-    if vector["means"]["message"] not in Kind.__members__:
-        pytest.skip("nobody writes it")
     ledger = ledger_of(vector)
 
     encoded = start_dialect(ledger).encode(message_of(vector["means"], ledger))
