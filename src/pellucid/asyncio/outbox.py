@@ -12,8 +12,8 @@ from pellucid.errors import Overloaded, PBConnectionLost
 
 __all__ = ["Outbox"]
 
-BATCH_BYTES = 64 * 1024
-"""Bytes that are collected for one write, at most, while more is sent in the same turn of the loop."""
+PACKET_BYTES = 1_400
+"""Bytes that are collected for one write: with more, a packet is full, and the peer can begin while this side goes on."""
 
 PIECE_BYTES = 1024 * 1024
 """Bytes of a large buffer that are written in one piece where nothing else waits, ..."""
@@ -41,24 +41,23 @@ class Host(Protocol):
 class Outbox:
     """Moves what a broker has to send to its transport, in few writes, and minds a peer that does not read.
 
-    The transport says that it is crowded (`pause`) and that there is room again (`resume`). While it is crowded one-way
-    calls are not done; beyond twice the limit nothing more is taken. Large buffers are written piece by piece, each
-    when the transport has sent the one before, so that other messages pass between them.
+    The transport says when it could not send all that it has (`pause`), and when it has (`resume`): until then it is
+    given no more. Where more waits than the limits allow this is crowded, and one-way calls are not done; beyond twice
+    the limit nothing more is taken. Large buffers are written piece by piece, so that other messages pass between them.
     """
 
     __slots__ = (
-        "_batch",
         "_books",
         "_broker",
         "_crowded",
         "_host",
         "_in_piece",
-        "_is_bulky",
         "_is_due",
         "_limit",
         "_loop",
         "_most_bulk",
         "_outgoing",
+        "_packet",
         "_paused",
         "_pending",
         "_piece",
@@ -81,11 +80,9 @@ class Outbox:
         self._transport: asyncio.WriteTransport | None = None
         self._limit = broker.limits.queued_bytes
         self._most_bulk = broker.limits.buffer_bytes
-        self._batch = min(BATCH_BYTES, self._limit)
+        self._packet = min(PACKET_BYTES, self._limit)
         self._is_due = False
         self._crowded = False
-        # Whether large buffers are under way: then the transport pauses for every piece.
-        self._is_bulky = False
         self._paused = False
         # A transport of TLS may say that it has sent what it had while it is given more: nothing is to come between the
         # parts of a piece.
@@ -95,40 +92,43 @@ class Outbox:
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
         """The connection is made."""
-        transport.set_write_buffer_limits(high=self._limit)
+        transport.set_write_buffer_limits(high=1)  # uvloop's would leave 0 for its next turn
         self._transport = transport
 
     def schedule(self) -> None:
-        """There is something to send: soon, so that what is sent together travels together.
-
-        Much is sent at once: only what the transport has makes it say that the peer does not read.
-        """
-        if self._outgoing.queued_bytes > self._batch:
+        """There is something to send: soon, so that what is sent together travels together."""
+        if self._outgoing.queued_bytes > self._packet:
             self.flush()
         elif not self.held_back and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._flush_due)
 
     def flush(self) -> None:
-        """Send what there is; of large buffers, as much as the transport takes now."""
+        """Send what there is, as much as the transport takes now."""
         transport, books = self._transport, self._books
         if transport is None or self._in_piece or books.closed:
             return
         if books.unsent_caches or books.unsent_cleanups:
             self._host.tell_unsent()
+        if self._paused:
+            if not self._crowded and self._is_over():
+                self._become_crowded()
+            return
         data = self._broker.data_to_send()
         if data:
             transport.write(data)
-        if self._outgoing.lane or self._is_bulky:
+        if self._outgoing.lane:
             self._send_pieces(transport)
 
     def flush_all(self) -> None:
-        """Send all there is, large buffers included, however much waits then."""
+        """Send all there is, however much waits then."""
         self.flush()
         transport = self._transport
-        while transport is not None and self._outgoing.lane:
-            self._write_piece(transport, PIECE_BYTES)
+        if transport is not None and not self._books.closed:
             transport.write(self._broker.data_to_send())
+            while self._outgoing.lane:
+                self._write_piece(transport, PIECE_BYTES)
+                transport.write(self._broker.data_to_send())
 
     def knock(self) -> None:
         """There is something to send: perhaps in another thread, perhaps after the loop was closed."""
@@ -143,7 +143,7 @@ class Outbox:
     def pause(self) -> None:
         """The transport has enough for now."""
         self._paused = True
-        if not self._is_bulky or self._is_over():
+        if self._is_over():
             self._become_crowded()
 
     def resume(self) -> None:
@@ -151,8 +151,7 @@ class Outbox:
         self._paused = False
         if not self._in_piece:
             self._piece = 0
-        if self._is_bulky:
-            self.flush()
+        self.flush()
         if self._crowded and not self._is_over():
             self._crowded = self._broker.is_crowded = False
             waiting, self._waiting = self._waiting or (), None
@@ -189,9 +188,6 @@ class Outbox:
             call.fail(PBConnectionLost(reason))
 
     def _send_pieces(self, transport: asyncio.WriteTransport) -> None:
-        if not self._is_bulky:
-            self._is_bulky = True
-            transport.set_write_buffer_limits(high=0)
         while self._outgoing.lane and not self._paused:
             left = self._outgoing.bulk_bytes
             self._write_piece(transport, PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
@@ -200,9 +196,6 @@ class Outbox:
                 transport.write(data)
         if self._paused and not self._crowded and self._is_over():
             self._become_crowded()
-        if not self._outgoing.lane and not self._paused:
-            self._is_bulky = False
-            transport.set_write_buffer_limits(high=self._limit)
 
     def _write_piece(self, transport: asyncio.WriteTransport, size: int) -> None:
         parts = self._broker.next_piece(size)

@@ -26,6 +26,8 @@ class Pipe(asyncio.Transport):
         self.held = bytearray()
         self.most = 0
         """The most bytes that it ever held."""
+        self.system_buffer = 0
+        """Bytes that the system takes from it whether or not the peer reads."""
         self.aborted = False
         self.ended = False
         self._connection = connection
@@ -40,7 +42,7 @@ class Pipe(asyncio.Transport):
         self._note()
 
     def get_write_buffer_size(self) -> int:
-        return len(self.held)
+        return max(0, len(self.held) - self.system_buffer)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.ended
@@ -71,7 +73,7 @@ class Pipe(asyncio.Transport):
         """The peer reads so many bytes, or all that there is."""
         data = bytes(self.held[:size])
         del self.held[: len(data)]
-        if self._paused and len(self.held) <= self._low:
+        if self._paused and self.get_write_buffer_size() <= self._low:
             self._paused = False
             self._connection.resume_writing()
         return data
@@ -102,7 +104,7 @@ class Pipe(asyncio.Transport):
         self._connection.abort("for the test", level=logging.DEBUG)
 
     def _note(self) -> None:
-        if len(self.held) > self._high and not self._paused:
+        if self.get_write_buffer_size() > self._high and not self._paused:
             self._paused = True
             self._connection.pause_writing()
 
@@ -114,5 +116,6 @@ def piped(root: pb.Root, **options: Any) -> tuple[pb.Connection, Pipe]:
     pipe = Pipe(connection)
     connection.connection_made(pipe)
     pipe.send(encoded(b"pellucid") + packed([Kind.HELLO.value, VERSION, []]))
-    pipe.held.clear()
+    while pipe.read():
+        pass
     return connection, pipe

@@ -11,6 +11,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.asyncio.connection import Settings
+from pellucid.asyncio.outbox import PACKET_BYTES
 from pellucid.errors import CallCancelled, DeadlineExceeded, Overloaded, PBConnectionLost
 from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
@@ -92,6 +93,49 @@ async def test_answers_to_calls_that_arrive_together_go_out_together() -> None:
     ears.heard.clear()
     connection.data_received(b"".join(encoded(call_message(number, b"echo", number)) for number in range(10)))
     assert ears.heard == [b"".join(encoded([b"answer", number, number]) for number in range(10))]
+
+
+@on_each_loop
+async def test_a_full_packet_of_calls_leaves_while_more_are_made() -> None:
+    connection = pb.Connection(Settings(), listens=False)
+    ears = listening_to(connection)
+    connection.data_received(encoded([b"none"]))
+    ears.heard.clear()
+    calls = [connection.root.call("echo", number) for number in range(500)]
+    assert len(ears.heard) > 2
+    assert all(PACKET_BYTES < len(written) < PACKET_BYTES + 100 for written in ears.heard[1:])
+    await turns(2)
+    assert b"".join(ears.heard) == b"".join(encoded(call_message(1 + n, b"echo", n)) for n in range(500))
+    for call in calls:
+        call.cancel()
+
+
+@on_each_loop
+async def test_a_full_packet_of_answers_leaves_while_more_calls_are_run() -> None:
+    connection = pb.Connection(Settings(), listens=True, root_for=lambda _: Gate())
+    ears = listening_to(connection)
+    connection.data_received(encoded(b"none") + encoded([b"version", 6]))
+    ears.heard.clear()
+    connection.data_received(b"".join(encoded(call_message(number, b"echo", number)) for number in range(500)))
+    assert len(ears.heard) > 2
+    assert all(PACKET_BYTES < len(written) < PACKET_BYTES + 100 for written in ears.heard[:-1])
+    assert b"".join(ears.heard) == b"".join(encoded([b"answer", number, number]) for number in range(500))
+
+
+@on_each_loop
+async def test_a_transport_is_given_nothing_more_until_it_has_sent_what_it_has() -> None:
+    connection = pb.Connection(Settings(), listens=False)
+    ears = listening_to(connection)
+    connection.data_received(encoded([b"none"]))
+    ears.heard.clear()
+    connection.pause_writing()
+    calls = [connection.root.call("echo", number) for number in range(500)]
+    await turns(2)
+    assert not ears.heard
+    connection.resume_writing()
+    assert ears.heard == [b"".join(encoded(call_message(1 + n, b"echo", n)) for n in range(500))]
+    for call in calls:
+        call.cancel()
 
 
 @over("none")

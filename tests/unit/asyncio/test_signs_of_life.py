@@ -55,6 +55,7 @@ def with_a_clock(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...
 @with_a_clock
 async def test_a_peer_that_falls_silent_is_asked_and_then_given_up_within_the_limit() -> None:
     connection, pipe = piped(Gate(), limits=LIMITS)
+    pipe.system_buffer = 1_000
     call = connection.root.call("echo")
     pipe.messages()
     passed = 0.0

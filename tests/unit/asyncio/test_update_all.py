@@ -96,8 +96,8 @@ async def test_one_that_does_not_read_is_reported_and_bounded_and_keeps_nobody_f
         assert told < 1_000
         failed = hall.board.write("x" * 1_000)
         told += 1
-        await until(lambda: not fast.broker.queued_bytes)
         read.messages()
+        await until(lambda: not fast.broker.queued_bytes)
     assert {observer: type(error) for observer, error in failed.items()} == {first: Overloaded}
     assert first.keeper is slow.broker.books
     assert second.keeper is fast.broker.books
