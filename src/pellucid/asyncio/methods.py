@@ -144,7 +144,7 @@ class Runner:
         self._outbox = host.outbox
         self._arrivals.watcher = self
         # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
-        self._tasks: set[asyncio.Task[None]] | None = None
+        self._tasks: dict[asyncio.Task[None], MethodCall] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
         self._overdue: set[int] | None = None
         # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
@@ -196,8 +196,8 @@ class Runner:
             timer.cancel()
         self._timers = self._overdue = None
         if cancel:
-            for task in list(self._tasks or ()):
-                task.cancel()
+            for call in list((self._tasks or {}).values()):
+                self._stop(call)
 
     async def drain(self) -> None:
         """Start nothing any more, and return once no method runs."""
@@ -246,11 +246,10 @@ class Runner:
             result = method(*args, **kwargs)
             if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
                 self._due += 1
-                call.handle = task = self._host.loop.create_task(self._await(call, result))
+                call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
                 if self._tasks is None:
-                    self._tasks = set()
-                self._tasks.add(task)
-                task.add_done_callback(functools.partial(self._ended, call, result))
+                    self._tasks = {}
+                self._tasks[task] = call
                 return
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
@@ -266,6 +265,10 @@ class Runner:
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
         self._due -= 1
+        if call.handle is None:  # whoever stopped it before its turn has told its caller
+            _discard(result)
+            self._ended(call, asyncio.current_task())
+            return
         call.begun = True
         try:
             value = await result
@@ -278,21 +281,13 @@ class Runner:
             self._answer(call, value)
             del value
         finally:
-            self._outbox.schedule()
+            self._ended(call, call.handle)
 
-    def _ended(self, call: MethodCall, result: Awaitable[Any], task: asyncio.Task[None]) -> None:
-        if self._tasks is not None:
-            self._tasks.discard(task)
+    def _ended(self, call: MethodCall, task: asyncio.Task[None] | None) -> None:
+        if task is not None and self._tasks is not None:
+            self._tasks.pop(task, None)
         call.handle = None
-        if not call.begun:  # it was cancelled before its turn
-            self._due -= 1
-            cancel = getattr(result, "cancel", None)  # of a future, or a call of ours
-            if isinstance(result, CoroutineType):
-                result.close()
-            elif cancel is not None:
-                cancel()
-            self._tell(call, self._why_cancelled(call))
-            self._outbox.schedule()
+        self._outbox.schedule()
         self._end(call)
 
     def _end(self, call: MethodCall) -> None:
@@ -323,12 +318,13 @@ class Runner:
     # Ends before the method's own.
 
     def _stop(self, call: MethodCall) -> bool:
-        """Cancel the method that `call` runs; whether it runs."""
+        """Cancel the method that `call` runs; whether it runs. Where it is about to begin it won't."""
         task: asyncio.Task[None] | None = call.handle
-        if task is None:
-            return False
-        task.cancel()
-        return True
+        if task is not None and call.begun:
+            task.cancel()
+            return True
+        call.handle = None
+        return False
 
     def watch(self, call: MethodCall) -> None:
         """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
@@ -406,6 +402,15 @@ class Runner:
         host = self._host
         fields = {"event": event, "connection": host.number, "peer": host.peer}
         return {**fields, "method": call.name, "call": _correlation_id(host, call)}
+
+
+def _discard(result: Awaitable[Any]) -> None:
+    """Nobody is going to await `result`, which a method returned."""
+    cancel = getattr(result, "cancel", None)  # of a future, or a call of ours
+    if isinstance(result, CoroutineType):
+        result.close()
+    elif cancel is not None:
+        cancel()
 
 
 def _correlation_id(host: Host, call: MethodCall) -> str:
