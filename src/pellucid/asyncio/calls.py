@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator
-from typing import Any, Protocol
+from typing import Any
 
 from pellucid.core import calls
 from pellucid.errors import DeadlineExceeded
@@ -15,35 +15,20 @@ __all__ = ["Call"]
 log = logging.getLogger("pellucid")
 
 
-class Line(Protocol):
-    """What a call needs of its connection."""
-
-    loop: asyncio.AbstractEventLoop
-    peer: str
-
-    @property
-    def number(self) -> str:
-        """Stands for it in the log."""
-        ...
-
-
 class Call(calls.Call):
     """One call under way, and the promise of its answer; await it as often as you like.
 
     It was sent when it was made: a call that nobody awaits runs all the same, and if it fails, that is logged once.
     """
 
-    _waiters: list[asyncio.Future[None]] | None = None
-    _timer: asyncio.TimerHandle | None = None
+    __slots__ = ()
 
-    def __init__(self, maker: calls.Maker, name: str, line: Line) -> None:
-        self.maker = maker
-        self.name = name
-        self._line = line
+    _waiters: list[asyncio.Future[None]] | None
+    _timer: asyncio.TimerHandle | None
 
     def __await__(self) -> Generator[Any, None, Any]:
         while not self._done:
-            waiter = self._line.loop.create_future()
+            waiter = self.maker.door.loop.create_future()
             if self._waiters is None:
                 self._waiters = [waiter]
             else:
@@ -64,7 +49,7 @@ class Call(calls.Call):
 
     def end_by(self, deadline: float | None, timeout: float | None) -> None:
         """End the call in DeadlineExceeded at `deadline`, by the loop's clock, or after `timeout` seconds."""
-        now = self._line.loop.time()
+        now = self.maker.door.loop.time()
         if timeout is None or (deadline is not None and deadline < now + timeout):
             assert deadline is not None  # there is one or the other
             self.deadline = deadline
@@ -72,7 +57,7 @@ class Call(calls.Call):
         else:
             self.deadline = now + timeout
             why = f"no answer to {self.name!r} within {timeout} s"
-        self._timer = self._line.loop.call_at(self.deadline, self._expire, why)
+        self._timer = self.maker.door.loop.call_at(self.deadline, self._expire, why)
 
     def __repr__(self) -> str:
         state = "under way" if not self._done else "failed" if self._error is not None else "answered"
@@ -80,9 +65,9 @@ class Call(calls.Call):
 
     def __del__(self) -> None:
         if self._error is not None and not self._noticed:
-            correlation_id = f"{self._line.number}-{self.call_id}"
-            fields = {"event": "call.unnoticed", "connection": self._line.number, "peer": self._line.peer}
-            fields |= {"method": self.name, "call": correlation_id}
+            line = self.maker.door
+            fields = {"event": "call.unnoticed", "connection": line.number, "peer": line.peer}
+            fields |= {"method": self.name, "call": f"{line.number}-{self.call_id}"}
             log.error("call of %r failed and was never awaited: %r", self.name, self._error, extra=fields)
 
     def _stop_waiting(self, waiter: asyncio.Future[None]) -> None:

@@ -401,7 +401,7 @@ class Connection(asyncio.Protocol):
 
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
-        call = Call(maker, name, self)
+        call = Call(maker, name)
         within = running_call.get(None)
         deadline = within[1].deadline if within is not None else None
         if options.timeout is not None or deadline is not None:

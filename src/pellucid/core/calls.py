@@ -16,34 +16,56 @@ __all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls"]
 class Call:
     """One invocation of a peer's method, and the promise of its answer. A door says how it is awaited."""
 
-    # What is not there as a rule costs nothing as a rule: these are set where they are needed.
-    call_id: int | None = None
-    """Stands for the call on its connection; None where it was not sent."""
-    deadline: float | None = None
-    """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
-    is_nameable = False
-    """Whether the peer knows it by its number, as the promise of its result."""
-    is_blocked = False
-    """Whether a call of its result waits here, so that later ones must, too."""
-    parts: Sequence[Call] = ()
-    """The calls whose results it gathers, where they are calls of their own."""
-    gathers: int | None = None
-    """How many results it gathers in one message; None where it does not."""
-    given_up = False
-    """Whether it was cancelled here."""
-    takes_errors = False
-    """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
-    _done = False
-    _value: Any = None
-    _error: Exception | None = None
-    _noticed = False
-    _dependants: list[Dependant] | None = None
+    __slots__ = (
+        "__weakref__",
+        "_dependants",
+        "_done",
+        "_error",
+        "_noticed",
+        "_timer",
+        "_value",
+        "_waiters",
+        "call_id",
+        "deadline",
+        "gathers",
+        "given_up",
+        "is_blocked",
+        "is_nameable",
+        "maker",
+        "name",
+        "parts",
+        "takes_errors",
+    )
 
     def __init__(self, maker: Maker, name: str) -> None:
         self.maker = maker
         """What made it."""
         self.name = name
         """The name that is called, without prefix."""
+        self.call_id: int | None = None
+        """Stands for the call on its connection; None where it was not sent."""
+        self.deadline: float | None = None
+        """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
+        self.is_nameable = False
+        """Whether the peer knows it by its number, as the promise of its result."""
+        self.is_blocked = False
+        """Whether a call of its result waits here, so that later ones must, too."""
+        self.parts: Sequence[Call] = ()
+        """The calls whose results it gathers, where they are calls of their own."""
+        self.gathers: int | None = None
+        """How many results it gathers in one message; None where it does not."""
+        self.given_up = False
+        """Whether it was cancelled here."""
+        self.takes_errors = False
+        """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
+        self._done = False
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._noticed = False
+        self._dependants: list[Dependant] | None = None
+        # For doors: who is to run when the call has ended, and what ends it at its deadline.
+        self._waiters: Any = None
+        self._timer: Any = None
 
     @property
     def done(self) -> bool:
@@ -156,6 +178,11 @@ class Dependant(Protocol):
 
 class Maker(Protocol):
     """What makes the calls of one connection."""
+
+    @property
+    def door(self) -> Any:
+        """The door of the connection."""
+        ...
 
     def call_result(self, promise: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Call a method of what `promise` results in."""

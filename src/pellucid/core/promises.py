@@ -85,7 +85,7 @@ class Unknown:
 class Promises:
     """The calls of one connection, made by one of its sides."""
 
-    __slots__ = ("_door", "_ended", "_host", "_number", "_queues", "chains", "is_open")
+    __slots__ = ("_ended", "_host", "_number", "_queues", "chains", "door", "is_open")
 
     def __init__(self, host: Host, door: Door | None = None) -> None:
         self.chains = False
@@ -93,7 +93,8 @@ class Promises:
         self.is_open = True
         """Whether nothing is in the way of a call: else its host is asked for each."""
         self._host = host
-        self._door = cast(Door, door)  # where there is none, no calls are made
+        self.door = cast(Door, door)
+        """What says how calls are awaited; where there is none, none are made."""
         self._number = 0
         # By target, calls that know it and can't be sent yet: heaps, in the order made.
         self._queues: dict[_Key, list[tuple[int, _Waiting]]] | None = None
@@ -112,7 +113,7 @@ class Promises:
         if not self.is_open:
             self._host.check()
         target = right.live_target()
-        call = self._door.make_call(self, name, options)
+        call = self.door.make_call(self, name, options)
         is_behind = self._queues is not None and self.is_queueing_for(target)
         if is_behind or has_promises(args, kwargs):
             if is_behind or not self._send_chained(call, target, args, kwargs, options):
@@ -129,14 +130,14 @@ class Promises:
         """
         if self._can_name(promise) and not promise.is_blocked:
             self._host.check()
-            call = self._door.make_call(self, name, NO_OPTIONS)
+            call = self.door.make_call(self, name, NO_OPTIONS)
             target = Unknown(_named(promise))
             if self._send_chained(call, target, args, kwargs, NO_OPTIONS):
                 promise.notice()
                 promise.add_dependant(_Chained(call))
                 return call
         else:
-            call = self._door.make_call(self, name, NO_OPTIONS)
+            call = self.door.make_call(self, name, NO_OPTIONS)
         promise.is_blocked = not promise.is_known  # those that come after this one wait behind it
         self.wait(call, promise, args, kwargs)
         return call

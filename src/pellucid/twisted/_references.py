@@ -34,7 +34,6 @@ class Call(calls.Call, defer.Deferred[Any]):
     """
 
     _named = False
-    _timer: Any = None
 
     def __init__(self, maker: calls.Maker, name: str) -> None:
         calls.Call.__init__(self, maker, name)

@@ -43,7 +43,7 @@ class Promised:
     call_id: int
 
 
-@dataclass
+@dataclass(slots=True)
 class MethodCall:
     """Run a method of an object that the receiver exported or, where `to_cache` is true, holds as a cache."""
 
@@ -54,8 +54,6 @@ class MethodCall:
     kwargs: dict[str, Any]
     size: int = 0
     """Bytes that it took on the wire."""
-
-    # What is not there as a rule costs nothing as a rule: these are set where they are needed.
 
     wants_answer: bool = field(default=True, init=False)
     to_cache: bool = field(default=False, init=False)
@@ -123,7 +121,7 @@ class SharedUpdate:
         """What dialects have made of it, each under a key of its own."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Answer:
     """The result of a call."""
 
