@@ -274,7 +274,12 @@ class Connection(asyncio.Protocol):
         try:
             broker.receive_data(data)
             while (event := broker.next_event()) is not None:
-                self._settle(event)
+                if type(event) is MethodCall:  # nearly all are one of these
+                    self._runner.arrive(event)
+                elif type(event) is Answer:
+                    event.call.succeed(event.value)
+                else:
+                    self._settle(event)
         except (ProtocolError, ConnectFailed) as error:
             self._ending = error
             self.abort(str(error))
@@ -307,10 +312,6 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, event: Any) -> None:
         match event:
-            case MethodCall():
-                self._runner.arrive(event)
-            case Answer():
-                event.call.succeed(event.value)
             case CallFailed():
                 event.call.fail(event.error)
             case Cancel():

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
+from inspect import CO_COROUTINE
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -209,7 +209,7 @@ class Runner:
         await asyncio.shield(self._drained)
 
     def _start(self, call: MethodCall) -> None:
-        if self._due and not iscoroutinefunction(call.method):
+        if self._due and not _is_coroutine_function(call.method):
             self._due += 1
             self._host.loop.call_soon(self._run_late, call)
         else:
@@ -402,6 +402,12 @@ class Runner:
         host = self._host
         fields = {"event": event, "connection": host.number, "peer": host.peer}
         return {**fields, "method": call.name, "call": _correlation_id(host, call)}
+
+
+def _is_coroutine_function(method: Any) -> bool:
+    """Whether calling `method` certainly runs nothing of it yet."""
+    code: Any = getattr(method, "__code__", None)
+    return code is not None and code.co_flags & CO_COROUTINE != 0
 
 
 def _discard(result: Awaitable[Any]) -> None:

@@ -83,8 +83,20 @@ class NativeDialect(MessageReader, MessageWriter):
                 if whole is None:
                     return None
                 body = whole
-            expression = self._unpack(body)
             reader = self._maybe_reader
+            if reader is not None:
+                reader.begin(deframer.buffers)
+            try:
+                expression: Any = unpackb(body, ext_hook=reader.take if reader is not None else self._take_first)
+            except ValueError as error:
+                self._reader.give_back()
+                raise RemoteProtocolError(f"a message is not msgpack: {error}") from None
+            if type(expression) is not list or not expression:
+                self._reader.give_back()
+                raise RemoteProtocolError("a message is an array that starts with its kind")
+            reader = self._maybe_reader  # there is one now, where the message needed it
+            if reader is not None or deframer.buffers:
+                self._complete(reader, expression)
             if not self.greeted:
                 self._read_hello(expression)
                 if reader is not None:
@@ -103,32 +115,19 @@ class NativeDialect(MessageReader, MessageWriter):
                 return message
         return None
 
+    def _complete(self, reader: Reader | None, expression: list[Any]) -> None:
+        """The codec is done with a message: nobody here is to keep its buffers, each of which is where it belongs."""
+        self._deframer.buffers = ()
+        if reader is not None:
+            reader.buffers = ()
+            if reader.has_jelly:
+                reader.look_through(expression)
+
     @property
     def _reader(self) -> Reader:
         if self._maybe_reader is None:
             self._maybe_reader = self.reader_class(self._ledger)
         return self._maybe_reader
-
-    def _unpack(self, body: bytes) -> list[Any]:
-        """The array that `body` is, whose values are not looked at yet. Raises RemoteProtocolError."""
-        reader, buffers = self._maybe_reader, self._deframer.buffers
-        if reader is not None:
-            reader.begin(buffers)
-        try:
-            expression = unpackb(body, ext_hook=reader.take if reader is not None else self._take_first)
-        except ValueError as error:
-            self._reader.give_back()
-            raise RemoteProtocolError(f"a message is not msgpack: {error}") from None
-        if type(expression) is not list or not expression:
-            self._reader.give_back()
-            raise RemoteProtocolError("a message is an array that starts with its kind")
-        if buffers:  # each is where it belongs: nobody here is to keep them
-            self._deframer.buffers = ()
-            if self._maybe_reader is not None:
-                self._maybe_reader.buffers = ()
-        if self._maybe_reader is not None and self._maybe_reader.has_jelly:
-            self._maybe_reader.look_through(expression)
-        return expression
 
     def _take_first(self, code: int, body: bytes) -> Any:
         """What the first extensions stand for, those of the first message that has any."""

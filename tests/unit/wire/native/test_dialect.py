@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ormsgpack import packb
 
 from pellucid.errors import Error, LimitBroken, LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
@@ -26,6 +27,7 @@ from pellucid.wire.messages import (
     Unknown,
 )
 from pellucid.wire.native.codes import Kind, Leaf, Mark
+from pellucid.wire.native.frames import BufferedMessage
 from tests.pair import Extension, Settings, Stranger
 from tests.unit.wire.native.speech import Speech, call, mark
 
@@ -211,6 +213,16 @@ def test_the_size_of_a_message_counts_its_buffers() -> None:
     speech = Speech()
     speech.across(bytes(100_000))
     assert 100_000 < speech.dialect._deframer.size < 100_100
+
+
+def test_buffers_that_a_message_takes_and_does_not_mention_are_kept_by_nobody() -> None:
+    speech = Speech()
+    body = packb([Kind.PING.value, 1])
+    message = BufferedMessage(body, [bytes(100_000)])
+    while message.left:
+        speech.dialect.receive_data(b"".join(message.next_piece(1 << 20)))
+    assert speech.heard() == [Ping(1)]
+    assert not speech.dialect._deframer.buffers
 
 
 # One change for many copies.
