@@ -13,7 +13,7 @@ from pellucid.errors import Overloaded, PBConnectionLost
 __all__ = ["Outbox"]
 
 PACKET_BYTES = 1_400
-"""Bytes that are collected for one write: with more, a packet is full, and the peer can begin while this side goes on."""
+"""Bytes that are collected for one write: then a packet is full, and the peer can begin while this side goes on."""
 
 PIECE_BYTES = 1024 * 1024
 """Bytes of a large buffer that are written in one piece where nothing else waits, ..."""

@@ -125,6 +125,9 @@ _NONE: dict[int, Incoming] = {}
 """Stands for tables that nothing was entered in: most connections never need them."""
 
 
+_NOTHING = (None,)
+
+
 class Arrivals:
     """Calls of the peer's by number, those that wait, and the outcomes that are kept."""
 
@@ -179,6 +182,15 @@ class Arrivals:
             return promises.is_queueing_for(self._aim(call)[1])
         except Error:
             return False  # there is no such target
+
+    def known_target(self, call: MethodCall) -> Referenceable | None:
+        """The result that `call` calls, where that is kept and there is nothing else to wait for."""
+        if self._waiting or type(call.target) is not Promised:
+            return None
+        outcome = self._kept.get(call.target.call_id, _NOTHING)[0]
+        if not isinstance(outcome, Referenceable):
+            return None
+        return None if any(type(value) is Promised for value in (*call.args, *call.kwargs.values())) else outcome
 
     def hold(self, call: MethodCall) -> None:
         """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""

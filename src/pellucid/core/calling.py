@@ -219,7 +219,7 @@ class Calling:
             call_id = pending.new_id() if one_way else pending.enter(call)
             data = None
             outgoing = line.outgoing
-            if not (one_way or kwargs or waits or call.deadline is not None or target.to_cache or outgoing.lane):
+            if not (one_way or kwargs or call.deadline is not None or target.to_cache or outgoing.lane):
                 data = self._dialect.encode_plain_call(call_id, target.export_id, call.name, args)
             if data is not None:
                 outgoing.messages.append(data)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any, Protocol, TypeGuard, cast
 
@@ -73,13 +72,16 @@ class Door(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Unknown:
     """A target that is not known yet, though the peer knows what stands for it."""
 
-    export_id: Any
-    to_cache: bool = False
-    perspective: Any = None
+    __slots__ = ("export_id",)
+
+    to_cache = False
+    perspective = None
+
+    def __init__(self, promised: Promised) -> None:
+        self.export_id: Any = promised
 
 
 class Promises:
@@ -132,7 +134,12 @@ class Promises:
             self._host.check()
             call = self.door.make_call(self, name, NO_OPTIONS)
             target = Unknown(_named(promise))
-            if self._send_chained(call, target, args, kwargs, NO_OPTIONS):
+            if not has_promises(args, kwargs):
+                self._host.send_call(call, target, args, kwargs, NO_OPTIONS, waits=True)
+                sent = True
+            else:
+                sent = self._send_chained(call, target, args, kwargs, NO_OPTIONS)
+            if sent:
                 promise.notice()
                 promise.add_dependant(_Chained(call))
                 return call

@@ -76,8 +76,13 @@ class Serving:
             if call.timeout is not None:
                 call.deadline = self._door.now() + call.timeout
             if (call.waits or (arrivals.has_held and arrivals.is_behind(call))) and call.error is None:
-                arrivals.hold(call)
-                return None
+                obj = arrivals.known_target(call)
+                if obj is None:
+                    arrivals.hold(call)
+                    return None
+                call.waits = False
+                self.find_late(call, obj)
+                return call
         if call.error is None:
             self.find_method(call, None)
         return call

@@ -13,7 +13,7 @@ from pellucid.twisted._failures import CopyableFailure, FailedWith, failure2Copy
 from pellucid.twisted._native import Encoder, Reader, restricts
 from pellucid.twisted._policy import TasterPolicy
 from pellucid.wire.dialect import Bulk, DialectClass, Ledger
-from pellucid.wire.messages import CallFailed, ExportId, Message
+from pellucid.wire.messages import CallFailed, ExportId, Message, Promised
 from pellucid.wire.native import dialect as dialect_native
 from pellucid.wire.native.lowering import report_form
 from pellucid.wire.pb import dialect
@@ -92,7 +92,7 @@ class NativeDialect(dialect_native.NativeDialect):
         self._broker.renew_limits()
         return super().encode(message)
 
-    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> None:
+    def encode_plain_call(self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]) -> None:
         """The security options are asked about each value."""
 
     def encode_plain_answer(self, call_id: int, value: Any) -> None:

@@ -180,6 +180,7 @@ class Encoder(encoder.Encoder):
 class Reader(reader.Reader, _codec.Unjellier):
     """Reads the values of one message after another; what ``unjellyFor`` is given."""
 
+    remembers_nothing = False  # an application may change its broker's taster at any time
     _trusts = False
 
     def begin(self, buffers: Sequence[bytes]) -> None:

@@ -11,7 +11,7 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
-from pellucid.wire.messages import ExportId, Message, SharedUpdate
+from pellucid.wire.messages import ExportId, Message, Promised, SharedUpdate
 
 __all__ = ["Bulk", "Dialect", "DialectClass", "Ledger", "Sharing"]
 
@@ -151,7 +151,9 @@ class Dialect(Protocol):
         """
         ...
 
-    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+    def encode_plain_call(
+        self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]
+    ) -> bytes | None:
         """The bytes of a call that wants an answer and has nothing but numbers and short texts for arguments.
 
         It is `encode` for most calls, in fewer steps. None where it has to be asked after all.

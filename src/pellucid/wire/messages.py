@@ -36,7 +36,7 @@ ExportId = int | bytes
 """What stands for an exported object: a number, or the name of one that is published under a name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Promised:
     """What a call that the sender made before results in: a target, or an argument."""
 

@@ -11,20 +11,15 @@ from typing import Any, ClassVar
 
 from ormsgpack import packb, unpackb
 
-from pellucid.errors import (
-    RemoteProtocolError,
-)
+from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Ledger
-from pellucid.wire.messages import (
-    Message,
-    Unknown,
-)
+from pellucid.wire.messages import Message
 from pellucid.wire.native.codes import FEATURES, NAME, VERSION, Kind
 from pellucid.wire.native.frames import HEADER, Deframer, frame
 from pellucid.wire.native.reader import Reader
-from pellucid.wire.native.reading import READERS, MessageReader
+from pellucid.wire.native.reading import READ_UNKNOWN, READERS, MessageReader
 from pellucid.wire.native.writing import MessageWriter
 
 __all__ = ["NativeDialect"]
@@ -84,7 +79,7 @@ class NativeDialect(MessageReader, MessageWriter):
                     return None
                 body = whole
             reader = self._maybe_reader
-            if reader is not None:
+            if reader is not None and (deframer.buffers or not reader.is_ready):
                 reader.begin(deframer.buffers)
             try:
                 expression: Any = unpackb(body, ext_hook=reader.take if reader is not None else self._take_first)
@@ -104,10 +99,7 @@ class NativeDialect(MessageReader, MessageWriter):
                 continue
             kind = expression[0]
             # A list or a dictionary in its place could not be looked up.
-            read = READERS.get(kind) if type(kind) is int else None
-            if read is None:
-                self._reader.leave()
-                return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
+            read = READERS.get(kind, READ_UNKNOWN) if type(kind) is int else READ_UNKNOWN
             message = read(self, expression)
             if reader is not None and not reader.is_plain:
                 reader.leave()

@@ -50,6 +50,9 @@ class _Marked:
 class Reader(Unjellier):
     """Reads the values of one message after another, and remembers what it takes from the ledger until it leaves it."""
 
+    remembers_nothing: ClassVar[bool] = True
+    """Whether nothing changes from one message to the next but by what is found in them."""
+
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger, find_decoders(ledger.policy.types), placeholders=False)
         self.promises = 0
@@ -69,6 +72,8 @@ class Reader(Unjellier):
         self._walks = self._checks
         self._depth = 0
         self._is_fresh = True
+        self.is_ready = False
+        """Whether a message without buffers can be read as if `begin` had been called."""
         self._error: Exception | None = None
         # Receipts that came with the message, whether or not they are taken.
         self._came: Counter[int] = Counter()
@@ -148,6 +153,7 @@ class Reader(Unjellier):
             self._forget()
         self.is_plain = not self._checks
         self._walks = self._checks
+        self.is_ready = self.is_plain and self.remembers_nothing
 
     def look_through(self, message: list[Any]) -> None:
         """Note what came in the s-expressions of `message`, and whether they are any, before one of them is read."""
@@ -173,7 +179,7 @@ class Reader(Unjellier):
 
     def trust(self) -> None:
         """Whatever kinds of plain value may not cross: in this message they may, which tells of an error."""
-        self._checks = False
+        self._checks = self.is_ready = False
 
     def _restricts(self) -> bool:
         """Whether some kinds of plain value may not cross at this moment."""
@@ -197,7 +203,7 @@ class Reader(Unjellier):
 
     def take(self, code: int, body: bytes) -> Any:
         """What an extension stands for, or what is to be looked at once the whole message is there."""
-        self._is_fresh = False
+        self._is_fresh = self.is_ready = False
         take: Taker = self.takers.get(code, Reader._take_unknown)
         try:
             return take(self, code, body)

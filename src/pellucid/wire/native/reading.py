@@ -39,7 +39,7 @@ from pellucid.wire.native.expressions import flaw_of
 from pellucid.wire.native.frames import Deframer
 from pellucid.wire.native.reader import Reader
 
-__all__ = ["READERS", "TIMEOUT", "MessageReader"]
+__all__ = ["READERS", "READ_UNKNOWN", "TIMEOUT", "MessageReader"]
 
 TIMEOUT = "timeout"
 """The option of a call that says for how many seconds its caller still waits."""
@@ -262,7 +262,7 @@ class MessageReader:
 
     def _read_release(self, expression: list[Any]) -> Release:
         numbers = _numbers(expression)
-        if len(numbers) & 1 or not all(count > 0 for count in numbers[1::2]):
+        if len(numbers) & 1 or (numbers and min(numbers[1::2]) < 1):
             raise RemoteProtocolError("a release is malformed")
         return Release(list(zip(numbers[::2], numbers[1::2], strict=True)))
 
@@ -302,6 +302,11 @@ class MessageReader:
     def _read_seen(self, expression: list[Any]) -> Seen:
         return Seen(_numbers(expression))
 
+    def _read_unknown(self, expression: list[Any]) -> Unknown:
+        self._reader.leave()
+        kind = expression[0]
+        return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")
+
 
 READERS: dict[int, Callable[[MessageReader, list[Any]], Message | None]] = {
     Kind.CALL.value: MessageReader._read_call,
@@ -323,6 +328,9 @@ READERS: dict[int, Callable[[MessageReader, list[Any]], Message | None]] = {
     Kind.COMMAND.value: MessageReader._read_command,
 }
 """How messages are read, by their kind."""
+
+READ_UNKNOWN: Callable[[MessageReader, list[Any]], Message | None] = MessageReader._read_unknown
+"""How those of other kinds are."""
 
 
 def _operands(expression: list[Any], count: int) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from ormsgpack import packb
@@ -27,6 +28,7 @@ from pellucid.wire.messages import (
     NotUnderstood,
     Ping,
     Pong,
+    Promised,
     Release,
     ReleaseCache,
     Seen,
@@ -112,14 +114,16 @@ class MessageWriter:
             raise LimitExceeded("inline_bytes", limits.inline_bytes, len(body))
         return frame(body)
 
-    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+    def encode_plain_call(
+        self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]
+    ) -> bytes | None:
         """The bytes of a call with nothing but numbers and short texts; None where `encode` has to be asked."""
         if not self._encoder.plain_may_cross:
             return None
         for value in args:
             if type(value) not in _SCALARS:
                 return None
-        known_by: Any = target if type(target) is int else str(target, "utf-8", _ODD)  # type: ignore[arg-type]
+        known_by: Any = target if type(target) is int else _target(target)
         try:
             body = packb([_CALL, call_id, known_by, name, [*args]])
         except TypeError:  # an int beyond 64 bits, or a text that is none
@@ -219,7 +223,12 @@ def _target(target: Any) -> Any:
     """What stands for the target of a call: a number, a name, or a promise."""
     if type(target) is int:
         return target
-    return target.decode(errors=_ODD) if isinstance(target, bytes) else with_number(Leaf.PROMISE, target.call_id)
+    return _text_of(target) if type(target) is bytes else with_number(Leaf.PROMISE, target.call_id)
+
+
+@lru_cache(maxsize=256)
+def _text_of(name: bytes) -> str:
+    return name.decode(errors=_ODD)
 
 
 def _plain(kind: Kind, *operands: int | str | list[int]) -> bytes:

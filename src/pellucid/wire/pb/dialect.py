@@ -29,6 +29,7 @@ from pellucid.wire.messages import (
     NotUnderstood,
     Ping,
     Pong,
+    Promised,
     Release,
     ReleaseCache,
     Seen,
@@ -236,7 +237,9 @@ class PBDialect:
             case Batch() | BatchAnswer() | Cancel() | Seen() | Ping() | Pong():
                 raise LocalProtocolError(f"PB has no word for a {type(message).__name__}")
 
-    def encode_plain_call(self, call_id: int, target: ExportId, name: str, args: tuple[Any, ...]) -> bytes | None:
+    def encode_plain_call(
+        self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]
+    ) -> bytes | None:
         """The bytes of a call with nothing but numbers and texts; None where `encode` has to be asked."""
         plain = write_plain(args) if self._takes_short_cuts else None
         if plain is None:
