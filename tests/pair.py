@@ -224,6 +224,9 @@ class Side:
         if one_way:
             call.succeed(None)
 
+    def update_was_made(self) -> None:
+        """It goes when the test says so."""
+
     def knock(self) -> None:
         self.knocks += 1
 

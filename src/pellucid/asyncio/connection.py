@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
         "outbox",
         "peer",
         "unsafe_tracebacks",
+        "update_was_made",
     )
 
     def __init__(
@@ -124,7 +125,8 @@ class Connection(asyncio.Protocol):
         self._root: RemoteReference | None = None
         self.outbox = Outbox(self.loop, self.broker, self)
         """Where what there is to send is waiting."""
-        self.call_was_made = self.outbox.call_was_made  # its broker asks for it for each call
+        # Its broker asks for these each time.
+        self.call_was_made, self.update_was_made = self.outbox.call_was_made, self.outbox.update_was_made
         self._books = self.broker.books
         self._runner = Runner(self)
         self._made_callbacks: Callbacks | None = None

@@ -114,10 +114,12 @@ class Outbox:
             if not self._crowded and self._is_over():
                 self._become_crowded()
             return
-        data = self._broker.data_to_send()
-        if data:
-            transport.write(data)
-        if self._outgoing.lane:
+        outgoing = self._outgoing
+        if outgoing.messages or books.owes_releases:
+            data = self._broker.data_to_send()
+            if data:
+                transport.write(data)
+        if outgoing.lane:
             self._send_pieces(transport)
 
     def flush_all(self) -> None:
@@ -186,6 +188,15 @@ class Outbox:
         waiting, self._waiting = self._waiting or (), None
         for call in waiting:
             call.fail(PBConnectionLost(reason))
+
+    def update_was_made(self) -> None:
+        """The broker has a change to send: the first in a turn of the loop leaves at once, others together."""
+        if self.held_back or self._is_due:
+            self.schedule()
+        else:
+            self._is_due = True
+            self._loop.call_soon(self._flush_due)
+            self.flush()
 
     def _send_pieces(self, transport: asyncio.WriteTransport) -> None:
         while self._outgoing.lane and not self._paused:

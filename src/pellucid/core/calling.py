@@ -133,8 +133,10 @@ class Calling:
             return
         if line.books.owes_releases:
             line.send_releases()
-        line.outgoing.add(data)
-        self._door.knock()
+        outgoing = line.outgoing
+        outgoing.messages.append(data)
+        outgoing.queued_bytes += len(data)
+        self._door.update_was_made()
 
     def answered(self, message: Answer | CallFailed) -> Answer | CallFailed:
         """A call was answered: the event that this is.

@@ -46,6 +46,10 @@ class Door(Protocol):
         """There is a call to send. No answer will come to a one-way call: the door says when it is done."""
         ...
 
+    def update_was_made(self) -> None:
+        """There is a change of a cacheable to send."""
+        ...
+
     def knock(self) -> None:
         """There are releases to send: soon ask for `data_to_send`. Called in any thread, in the middle of anything."""
         ...

@@ -468,6 +468,10 @@ class Broker(banana.Banana):
         if one_way:
             call.succeed(None)
 
+    def update_was_made(self) -> None:
+        """There is a change of a cacheable to send."""
+        self.flush()
+
     def knock(self) -> None:
         """There are releases to send. Called in any thread, in the middle of anything."""
         if threading.get_ident() == self._thread:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pellucid as pb
 from pellucid.errors import DeadReferenceError, Overloaded
-from tests.unit.asyncio.door import on_each_loop
+from tests.unit.asyncio.door import on_each_loop, turns
 from tests.unit.asyncio.pipe import piped
 from tests.unit.asyncio.raw import call_of, until
 
@@ -62,6 +62,21 @@ async def test_many_copies_over_either_dialect_are_told_in_order() -> None:
             assert hall.board.write(line) == {}
         await until(lambda: all(len(copy.lines) == len(lines) for copy in copies))
         assert [copy.lines for copy in copies] == [lines] * 4
+
+
+@on_each_loop
+async def test_the_first_of_some_changes_leaves_at_once_and_the_others_together() -> None:
+    hall = Hall()
+    _, pipe = piped(hall, registry=REGISTRY)
+    pipe.say(call_of(1, "board"))
+    pipe.messages()
+    pipe.system_buffer = 10_000
+    for number in range(5):
+        hall.board.write(number)
+    assert [message[-2] for message in pipe.messages()] == [[0]]
+    await turns(2)
+    assert [message[-2] for message in pipe.messages()] == [[1], [2], [3], [4]]
+    pipe.end()
 
 
 @on_each_loop

@@ -41,6 +41,16 @@ def test_a_call_of_a_result_is_one_round_trip() -> None:
     assert scene.kinds() == [Kind.CALL, Kind.CALL]
 
 
+def test_a_call_of_a_result_that_is_there_has_nothing_to_wait_for() -> None:
+    scene = Scene(limits=Limits(waiting_calls=0))
+    counter = scene.root.call("counter")
+    three = counter.call("three", 12)
+    bad = counter.call("three", scene.root.call("echo", 12))
+    scene.round_trip()
+    assert three.outcome() == 36
+    assert isinstance(bad.error, TooManyCalls)
+
+
 def test_a_result_as_an_argument_is_one_round_trip() -> None:
     scene = Scene()
     call = scene.root.call("all", scene.root.call("echo", 1), named=scene.root.call("echo", 2))

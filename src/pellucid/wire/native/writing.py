@@ -52,8 +52,8 @@ _CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (
     Kind.ANSWER.value,
 )
 
-_ARRAY_OF_SIX = b"\x96"
-"""How msgpack begins an array of so many elements."""
+_NOTIFY_START = b"\x96" + packb(_NOTIFY) + packb(0)
+"""How a message of six elements begins that tells a copy of a change. No number: nobody asks for an answer."""
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
 
@@ -154,11 +154,12 @@ class MessageWriter:
             except TypeError:
                 values = b""
             update.encoded[NAME] = values
-        # No number: nobody asks for an answer. All but the number of the copy is the same for each.
-        start = _ARRAY_OF_SIX + packb(_NOTIFY) + packb(0) + packb(cache_id)
-        if not values or len(start) + len(values) > self._ledger.limits.inline_bytes:
-            return None
-        return frame(start + values)
+        # All but the number of the copy is the same for each.
+        body = _NOTIFY_START + packb(cache_id) + values
+        length = len(body)
+        if length < self._encoder.short and values:
+            return SHORT_HEADERS[length] + body
+        return frame(body) if values and length <= self._ledger.limits.inline_bytes else None
 
     def _encode_failure(self, message: CallFailed) -> bytes | Bulk:
         return self._framed(self._encoder.pack([Kind.FAIL.value, message.call_id, self._failure(message)]), message)
