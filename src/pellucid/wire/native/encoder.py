@@ -156,6 +156,10 @@ class Encoder:
         """Whether what is told of a change, where that is nothing but plain values, is the same for every peer."""
         return self.writes_plain_values or (self.plain_may_cross and is_flat((*update.args, *update.kwargs.values())))
 
+    def writes_reference(self, value: object) -> bool:
+        """Whether it is known that what is written for `value` is a reference to it."""
+        return self._fast.get(type(value)) is Encoder._referenceable
+
     def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
         """As `pack`, for the answer of a batch whose results are seen by one of `perspectives` each."""
         return self._pack_slowly(message, perspectives[0], perspectives)

@@ -132,9 +132,12 @@ class MessageWriter:
         return SHORT_HEADERS[length] + body if length < self._encoder.short else None
 
     def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
-        """The bytes of an answer that is a number or a short text; None where `encode` has to be asked."""
-        if type(value) not in _SCALARS or not self._encoder.plain_may_cross:
-            return None
+        """The bytes of an answer that is a number, a short text or an object; None where `encode` has to be asked."""
+        encoder = self._encoder
+        if type(value) not in _SCALARS or not encoder.plain_may_cross:
+            if not encoder.writes_reference(value):
+                return None
+            value = with_number(Leaf.REMOTE, self._ledger.export(value))
         try:
             body = packb([_ANSWER, call_id, value])
         except TypeError:  # an int beyond 64 bits, or a text that is none
