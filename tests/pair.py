@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, assert_never, cast
 
 import ormsgpack
 
+from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.calls import Call, Maker
@@ -240,6 +241,13 @@ class Side:
             case MethodCall():
                 self.calls.append(event.name)
                 self._run(event)
+            case BatchRun():
+                for call in event.calls:
+                    if self.broker.state is not State.CLOSED:
+                        if call.error is None:
+                            self.broker.serving.find_method(call, None)
+                        self.calls.append(call.name)
+                        self._run(call)
             case Answer():
                 event.call.succeed(event.value)
             case CallFailed():

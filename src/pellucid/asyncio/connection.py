@@ -17,6 +17,7 @@ from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
 from pellucid.core import calls
+from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
@@ -316,6 +317,8 @@ class Connection(asyncio.Protocol):
         match event:
             case CallFailed():
                 event.call.fail(event.error)
+            case BatchRun():
+                self._runner.arrive_together(event.calls)
             case Cancel():
                 self._runner.cancel(event.call)
             case Released():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
@@ -170,6 +170,20 @@ class Runner:
             self._start(call)
         else:
             self._run(call)
+
+    def arrive_together(self, calls: Sequence[MethodCall]) -> None:
+        """The peer made these calls in one message: run one after the other, as far as it is their turn."""
+        admission = self._admission
+        for call in calls:
+            if self._gone:
+                return
+            if call.error is None:
+                self._serving.find_method(call, None)  # those before it may have changed what there is
+            if self._due or admission.queue or admission.held or admission.running >= admission.limits.running_calls:
+                self.arrive(call)
+            else:
+                admission.running += 1
+                self._run(call)
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""

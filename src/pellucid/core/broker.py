@@ -223,8 +223,8 @@ class Broker:
     def _take_failure(self, failed: CallFailed) -> Event:
         return self.calling.answered(failed)
 
-    def _take_batch(self, batch: Batch) -> None:
-        self.serving.take_batch(batch)
+    def _take_batch(self, batch: Batch) -> Event | None:
+        return self.serving.take_batch(batch)
 
     def _take_batch_answer(self, answer: BatchAnswer) -> Event:
         return self.calling.batch_answered(answer)

@@ -169,13 +169,15 @@ class Calling:
         books.parting.call_answered()
         if call.gathers != len(answer.outcomes):
             return CallFailed(answer.call_id, _wrong_answer(), call=call)
-        failed = next((outcome for outcome in answer.outcomes if isinstance(outcome, CallFailed)), None)
-        if failed is not None and not call.takes_errors:
-            return CallFailed(answer.call_id, failed.error, call=call)
-        outcomes = [
-            call.among_results(outcome.error) if isinstance(outcome, CallFailed) else outcome  # type: ignore[arg-type]
-            for outcome in answer.outcomes
-        ]
+        outcomes: list[Any] = answer.outcomes
+        if CallFailed in set(map(type, outcomes)):
+            if not call.takes_errors:
+                failed = next(outcome for outcome in outcomes if type(outcome) is CallFailed)
+                return CallFailed(answer.call_id, failed.error, call=call)
+            outcomes = [
+                call.among_results(each.error) if isinstance(each, CallFailed) else each  # type: ignore[arg-type]
+                for each in outcomes
+            ]
         return Answer(answer.call_id, outcomes, call=call)
 
     def tell_seen(self) -> None:

@@ -1,7 +1,8 @@
 """What a broker tells its door.
 
 A `MethodCall`, an `Answer`, a `CallFailed` and a `Cancel` are events themselves, completed by the broker with what it
-found in its tables. The others are here.
+found in its tables. A `BatchRun` has many calls to run one after another: ask `Serving.find_method` for what to run before
+each, not earlier, since those before it may change that. The others are here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pellucid.core.arrivals import BatchRun
 from pellucid.core.calls import Call
 from pellucid.flavors.cacheable import Cacheable
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood
@@ -40,7 +42,7 @@ class StoppedObserving:
     perspective: Any
 
 
-Event = MethodCall | Answer | CallFailed | Cancel | NotUnderstood | Ready | Released | StoppedObserving
+Event = MethodCall | BatchRun | Answer | CallFailed | Cancel | NotUnderstood | Ready | Released | StoppedObserving
 
 
 @dataclass(slots=True)

@@ -87,21 +87,27 @@ class Serving:
             self.find_method(call, None)
         return call
 
-    def take_batch(self, batch: Batch) -> None:
-        """Many calls came in one message: `more` has them."""
+    def take_batch(self, batch: Batch) -> BatchRun | None:
+        """Many calls came in one message: `more` has them, where they can't be run one after another."""
         run = BatchRun(batch.call_id, batch.calls)
         self.arrivals.enter(batch.call_id, run)
-        if batch.error is None and batch.calls:
-            for call in batch.calls:
-                call.batch = run
-                if call.timeout is None or (batch.timeout is not None and batch.timeout < call.timeout):
-                    call.timeout = batch.timeout
-            self._add(batch.calls)
-            return
-        self._line.check_reader()
-        del self.arrivals.running[batch.call_id]
-        failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
-        self._line.send(failed or BatchAnswer(batch.call_id, [], []))
+        if batch.error is not None or not batch.calls:
+            self._line.check_reader()
+            del self.arrivals.running[batch.call_id]
+            failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
+            self._line.send(failed or BatchAnswer(batch.call_id, [], []))
+            return None
+        is_simple = not self.arrivals.has_held and batch.timeout is None
+        for call in batch.calls:
+            call.batch = run
+            if call.waits or call.timeout is not None:
+                is_simple = False
+            if batch.timeout is not None and (call.timeout is None or batch.timeout < call.timeout):
+                call.timeout = batch.timeout
+        if is_simple:
+            return run
+        self._add(batch.calls)
+        return None
 
     def take_cancel(self, cancel: Cancel) -> None:
         """The peer has given a call of its up, or a batch: `more` has whom to tell."""

@@ -19,6 +19,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 
 from pellucid.auth import Login
+from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker as Core
 from pellucid.core.calls import Call as CoreCall
 from pellucid.core.calls import Maker
@@ -487,6 +488,8 @@ class Broker(banana.Banana):
         match event:
             case MethodCall():
                 self._runner.arrive(event)
+            case BatchRun():
+                self._runner.arrive_together(event.calls)
             case Answer():
                 event.call.succeed(event.value)
             case CallFailed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from inspect import iscoroutine
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from pellucid.core.broker import Broker as Core
 from pellucid.core.calls import Admission
+from pellucid.core.states import State
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
@@ -99,6 +100,15 @@ class Runner:
             self.watch(call)
         if may_run:
             self._start(call)
+
+    def arrive_together(self, calls: Sequence[MethodCall]) -> None:
+        """The peer made these calls in one message."""
+        for call in calls:
+            if self._core.state is State.CLOSED:
+                return
+            if call.error is None:
+                self._core.serving.find_method(call, None)  # those before it may have changed what there is
+            self.arrive(call)
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel the Deferred that it waits for; where it has not begun it never will."""

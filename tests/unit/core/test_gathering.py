@@ -408,6 +408,24 @@ def test_a_batch_can_not_wait_for_itself() -> None:
     assert [place for place, _ in answer[3]] == [0]
 
 
+class Changing(Root):
+    """What it can be asked for is another thing once it was asked."""
+
+    dynamic = True
+
+    def remote_open(self) -> str:
+        self.remote_look = lambda: "inside"
+        return "opened"
+
+
+def test_a_call_of_a_batch_finds_what_those_before_it_have_changed() -> None:
+    pair = Pair(Changing())
+    root = pair.client.root
+    call = gather(root.prepare("open"), root.prepare("look"))
+    pair.pump()
+    assert call.outcome() == ["opened", "inside"]
+
+
 def test_an_empty_batch_is_answered() -> None:
     peer = stranger()
     peer.say(batch(1))

@@ -158,15 +158,11 @@ class MessageReader:
         calls: list[MethodCall] = []
         size = self._deframer.size // (len(items) or 1)
         for place, item in enumerate(items):
-            match item:
-                case [target, str(name), list(args)]:
-                    call = self._call(place, target, name, args, None, _CALL)
-                case [target, str(name), list(args), kwargs, *options]:
-                    call = self._call(place, target, name, args, kwargs, _CALL)
-                    if options:
-                        self._read_options(call, options[0])
-                case _:
-                    raise RemoteProtocolError("a call in a batch is malformed")
+            if type(item) is not list or len(item) < 3 or type(item[1]) is not str or type(item[2]) is not list:
+                raise RemoteProtocolError("a call in a batch is malformed")
+            call = self._call(place, item[0], item[1], item[2], item[3] if len(item) > 3 else None, _CALL)
+            if len(item) > 4:
+                self._read_options(call, item[4])
             call.size = size
             calls.append(call)
         batch = Batch(call_id, calls, self._deframer.size)

@@ -44,12 +44,13 @@ from pellucid.wire.native.reading import TIMEOUT
 
 __all__ = ["MessageWriter"]
 
-_CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER = (
+_CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER, _BATCH_ANSWER = (
     Kind.CALL.value,
     Kind.SEND.value,
     Kind.UPDATE.value,
     Kind.NOTIFY.value,
     Kind.ANSWER.value,
+    Kind.BATCH_ANSWER.value,
 )
 
 _NOTIFY_START = b"\x96" + packb(_NOTIFY) + packb(0)
@@ -183,6 +184,13 @@ class MessageWriter:
         return self._framed(self._encoder.pack([Kind.BATCH.value, batch.call_id, items, *options], perspective), batch)
 
     def _encode_batch_answer(self, answer: BatchAnswer) -> bytes | Bulk:
+        if self._encoder.plain_may_cross and _SCALARS.issuperset(map(type, answer.outcomes)):
+            try:
+                body = packb([_BATCH_ANSWER, answer.call_id, answer.outcomes, []])
+            except TypeError:  # an int beyond 64 bits, or a text that is none
+                body = b""
+            if 0 < len(body) <= self._ledger.limits.inline_bytes:
+                return frame(body)
         failed = [
             [place, self._failure(outcome)]
             for place, outcome in enumerate(answer.outcomes)
