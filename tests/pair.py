@@ -242,12 +242,7 @@ class Side:
                 self.calls.append(event.name)
                 self._run(event)
             case BatchRun():
-                for call in event.calls:
-                    if self.broker.state is not State.CLOSED:
-                        if call.error is None:
-                            self.broker.serving.find_method(call, None)
-                        self.calls.append(call.name)
-                        self._run(call)
+                self._run_together(event.calls)
             case Answer():
                 event.call.succeed(event.value)
             case CallFailed():
@@ -269,6 +264,14 @@ class Side:
     def _settle_unsent(self) -> None:
         for event in self.broker.take_unsent():
             self._settle(event)
+
+    def _run_together(self, calls: list[MethodCall]) -> None:
+        for call in calls:
+            if self.broker.state is not State.CLOSED:
+                if call.error is None:
+                    self.broker.serving.find_method(call, None)
+                self.calls.append(call.name)
+                self._run(call)
 
     def _run(self, call: MethodCall) -> None:
         if call.method is None:

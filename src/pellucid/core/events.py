@@ -1,8 +1,8 @@
 """What a broker tells its door.
 
 A `MethodCall`, an `Answer`, a `CallFailed` and a `Cancel` are events themselves, completed by the broker with what it
-found in its tables. A `BatchRun` has many calls to run one after another: ask `Serving.find_method` for what to run before
-each, not earlier, since those before it may change that. The others are here.
+found in its tables. A `BatchRun` has many calls to run one after another: ask `Serving.find_method` what to run just
+before each, since those before it may change that. The others are here.
 """
 
 from __future__ import annotations
