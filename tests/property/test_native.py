@@ -300,6 +300,7 @@ def hostile(draw: st.DrawFn) -> bytes:
 
 
 @given(hostile(), tight, cuts)
+@example(frame(packed([17, [b"join", [[]]]])), Limits(nesting=1), [])
 @example(frame(packed([1, 1, "root", "keep", [Extension(Leaf.REMOTE, b"\1")], None, {"timeout": 5}])), Limits(), [])
 def test_of_any_bytes_come_messages_or_a_protocol_error_and_nothing_else(
     data: bytes, limits: Limits, places: list[int]

@@ -255,12 +255,13 @@ class Runner:
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
         args, kwargs = call.args, call.kwargs
         call.args, call.kwargs = (), _NONE
-        token = running_call.set((self._host, call))
+        host = self._host
+        token = running_call.set((host, call))
         try:
             result = method(*args, **kwargs)
             if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
                 self._due += 1
-                call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
+                call.handle = task = host.loop.create_task(self._await(call, result), name=call.name)
                 if self._tasks is None:
                     self._tasks = {}
                 self._tasks[task] = call

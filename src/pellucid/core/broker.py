@@ -237,8 +237,9 @@ class Broker:
 
     def _take_release(self, release: Release) -> Event | None:
         cleanups: list[Callable[[], object]] = []
+        exports = self.books.exports
         for export_id, count in release.receipts:
-            cleanups += self.books.exports.release(export_id, count)
+            cleanups += exports.release(export_id, count)
         return Released(cleanups) if cleanups else None
 
     def _take_release_of_cache(self, release: ReleaseCache) -> Event | None:

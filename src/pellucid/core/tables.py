@@ -7,7 +7,7 @@ comes to nothing, the object is forgotten.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, ItemsView, Mapping
+from collections.abc import Callable, Hashable, ItemsView, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -80,7 +80,7 @@ class Exports:
             self._by_id[export_id].count += 1
         return export_id
 
-    def release(self, export_id: int, count: int) -> list[Callable[[], object]]:
+    def release(self, export_id: int, count: int) -> Sequence[Callable[[], object]]:
         """The peer gives back `count` receipts. Returns what to run where those were the last.
 
         Raises:
@@ -91,10 +91,10 @@ class Exports:
             raise RemoteProtocolError("the peer released a reference that it does not hold")
         export.count -= count
         if export.count:
-            return []
+            return ()
         self._forget(export_id, export)
         self._parting.add(export_id, export.obj)
-        return self._cleanups_of(export.key)
+        return self._cleanups_of(export.key) if self._cleanups else ()
 
     def take_back(self, export_id: int) -> None:
         """One receipt was not sent after all."""

@@ -128,7 +128,7 @@ class AvatarReference(AsReferenceable):
 
 @lru_cache(maxsize=4096)
 def _prefix_of(cls: Any) -> str | None:
-    """What leads in the methods of a `cls` that a peer may call, where no class of its ancestry says anything else."""
+    """What begins the methods of a `cls` that a peer may call, where no class of its ancestry says anything else."""
     for flavor, prefix in (Referenceable, "remote_"), (RemoteCache, "observe_"):
         if issubclass(cls, flavor):
             is_built_in = cls.method_for is flavor.method_for
@@ -139,12 +139,16 @@ def _prefix_of(cls: Any) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _method_name(cls: Any, prefix: str, name: str) -> str:
-    """The attribute that a call of `name` on a `cls` runs, which has it. Raises NoSuchMethod, which is not cached."""
-    full_name = prefix + name
-    if callable(getattr(cls, full_name, None)):
-        return full_name
-    raise NoSuchMethod(f"No such method: {full_name[:200]}")
+def _attribute(cls: Any, name: str) -> str:
+    """The method of a `cls` that a call of `name` runs, where it is found in no other way than by its name.
+
+    Raises:
+        NoSuchMethod: there is none, or it has to be looked for. That is not cached: a peer may think of many names.
+    """
+    prefix = _prefix_of(cls)
+    if prefix is not None and callable(getattr(cls, prefix + name, None)):
+        return prefix + name
+    raise NoSuchMethod
 
 
 def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
@@ -154,14 +158,12 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
         NoSuchMethod: the peer may call nothing of that name.
     """
     cls: Any = type(obj)
-    prefix = _prefix_of(cls)
-    if prefix is not None:
-        try:
-            method = getattr(obj, _method_name(cls, prefix, name))
-        except AttributeError:
-            method = None
-        if callable(method):
-            return method  # type: ignore[no-any-return]  # callable() narrows Any to a Callable of unknown type
+    try:
+        method = getattr(obj, _attribute(cls, name))
+    except AttributeError:
+        method = None
+    if callable(method):
+        return method  # type: ignore[no-any-return]  # callable() narrows Any to a Callable of unknown type
     kind = "remote"
     if isinstance(obj, AsReferenceable):
         kind, obj = obj.message_type, obj.object

@@ -186,7 +186,8 @@ class Reader(Unjellier):
         return self._is_restricted
 
     def _forget(self) -> None:
-        self._start()
+        if self._walks:
+            self._start()
         self._count = self._odd_keys = self._depth = self.promises = 0
         self.brings_home = self.has_jelly = self._reads_jelly = False
         self._error = None

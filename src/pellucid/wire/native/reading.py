@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from pellucid.errors import (
     Error,
+    LimitBroken,
+    LimitExceeded,
     RemoteProtocolError,
     TooManyCalls,
     told_without_traceback,
@@ -48,6 +50,8 @@ _LONGEST = 1 << 62
 """Seconds that are as good as any longer time: an int from a peer may be too long for a float."""
 
 _CALL, _UPDATE = Kind.CALL.value, Kind.UPDATE.value
+
+_INTS = frozenset({int})
 
 
 class MessageReader:
@@ -286,7 +290,10 @@ class MessageReader:
 
     def _read_command(self, expression: list[Any]) -> Message | None:
         command = _operands(expression, 2)[1]
-        flaw = flaw_of(command, self._ledger.limits.nesting)
+        try:
+            flaw = flaw_of(command, self._ledger.limits.nesting)
+        except LimitExceeded as error:
+            raise LimitBroken(error.limit, error.value) from None
         if flaw is not None or type(command) is not list or not command or type(command[0]) is not bytes:
             raise RemoteProtocolError(f"a command {flaw or 'is no list that starts with its name'}")
         return self._read_own(command)
@@ -345,6 +352,6 @@ def _number(expression: list[Any]) -> int:
 
 def _numbers(expression: list[Any]) -> list[int]:
     numbers = _operands(expression, 2)[1]
-    if type(numbers) is not list or not all(type(number) is int for number in numbers):
+    if type(numbers) is not list or not _INTS.issuperset(map(type, numbers)):
         raise RemoteProtocolError(f"a message of kind {expression[0]} has no list of numbers")
     return numbers

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.errors import Error, LimitExceeded, RemoteProtocolError, TooManyCalls
+from pellucid.errors import Error, LimitBroken, RemoteProtocolError, TooManyCalls
 from pellucid.flavors.cacheable import Cacheable
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.limits import Limits
@@ -264,7 +264,7 @@ def test_a_command_may_be_nested_as_deep_as_the_limit_says() -> None:
     speech = Speech(Settings(limits=Limits(nesting=5)))
     nested: Any = [[[[5]]]]
     assert speech.hear([17, [b"join", nested[0]]]) == [Unknown("join")]
-    with pytest.raises(LimitExceeded, match=r"over Limits\.nesting=5"):
+    with pytest.raises(LimitBroken, match=r"over Limits\.nesting=5"):
         speech.hear([17, [b"join", nested, [nested]]])
 
 
