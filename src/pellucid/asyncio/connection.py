@@ -89,7 +89,6 @@ class Connection(asyncio.Protocol):
         "outbox",
         "peer",
         "unsafe_tracebacks",
-        "update_was_made",
     )
 
     def __init__(
@@ -126,8 +125,7 @@ class Connection(asyncio.Protocol):
         self._root: RemoteReference | None = None
         self.outbox = Outbox(self.loop, self.broker, self)
         """Where what there is to send is waiting."""
-        # Its broker asks for these each time.
-        self.call_was_made, self.update_was_made = self.outbox.call_was_made, self.outbox.update_was_made
+        self.call_was_made = self.outbox.call_was_made  # its broker asks for it for each call
         self._books = self.broker.books
         self._runner = Runner(self)
         self._made_callbacks: Callbacks | None = None
@@ -392,6 +390,10 @@ class Connection(asyncio.Protocol):
     def check_room(self) -> None:
         """Raise Overloaded where so much waits to be sent that no call can be made."""
         self.outbox.check_room()
+
+    def update_was_made(self) -> None:
+        """There is a change of a cacheable to send."""
+        self.outbox.update_was_made()
 
     def knock(self) -> None:
         """There are releases to send."""

@@ -305,7 +305,7 @@ class Decoder:
 
 
 # The headers with one digit, by number: nearly all that are sent.
-_LISTS, _INTS, _STRINGS, _TOKENS = (
+LISTS, INTS, STRINGS, _TOKENS = (
     tuple(bytes((number, kind)) for number in range(_LAST_DIGIT + 1)) for kind in (_LIST, _INT, _STRING, _VOCAB)
 )
 
@@ -339,7 +339,7 @@ def encode(expression: object, limits: Limits, tokens: Mapping[bytes, int] | Non
                 if item in words:
                     parts.append(_TOKENS[words[item]])
                 else:
-                    parts.append(_STRINGS[size])
+                    parts.append(STRINGS[size])
                     parts.append(item)
             elif kind is list or isinstance(item, (list, tuple)):
                 if kind is not list:
@@ -352,14 +352,14 @@ def encode(expression: object, limits: Limits, tokens: Mapping[bytes, int] | Non
                 spare -= size
                 if spare < 0:
                     raise LimitExceeded("elements", limits.elements, limits.elements - spare)
-                parts.append(_LISTS[size] if size <= _LAST_DIGIT else _header(size, _LIST, limits))
+                parts.append(encode_list(size, limits))
                 outer.append(items)
                 items = iter(item)
                 break
             elif kind is int:
-                parts.append(_INTS[item] if 0 <= item <= _LAST_DIGIT else _encode_int(item, limits))
+                parts.append(INTS[item] if 0 <= item <= _LAST_DIGIT else encode_int(item, limits))
             elif kind is float:
-                parts.append(_FLOAT_TOKEN.pack(_FLOAT, item))
+                parts.append(encode_float(item))
             else:
                 leaf = _encode_leaf(item, limits, words)
                 parts += leaf
@@ -380,9 +380,9 @@ def encode(expression: object, limits: Limits, tokens: Mapping[bytes, int] | Non
 def _encode_leaf(item: object, limits: Limits, words: Mapping[bytes, int]) -> tuple[bytes, ...]:
     """A string of any length, or an int, float or bytes of a subclass, in parts."""
     if isinstance(item, int):
-        return (_encode_int(int(item), limits),)
+        return (encode_int(int(item), limits),)
     if isinstance(item, float):
-        return (_FLOAT_TOKEN.pack(_FLOAT, item),)
+        return (encode_float(item),)
     if isinstance(item, bytes):
         string = bytes(item)
         if len(string) <= _LAST_DIGIT and string in words:  # hashing a long one takes long, and no word is long
@@ -393,7 +393,18 @@ def _encode_leaf(item: object, limits: Limits, words: Mapping[bytes, int]) -> tu
     raise TypeError(f"banana carries bytes, int, float, list and tuple, not {type(item).__qualname__}")
 
 
-def _encode_int(number: int, limits: Limits) -> bytes:
+def encode_list(size: int, limits: Limits) -> bytes:
+    """How a list of so many elements begins."""
+    return LISTS[size] if size <= _LAST_DIGIT else _header(size, _LIST, limits)
+
+
+def encode_float(number: float) -> bytes:
+    """A float."""
+    return _FLOAT_TOKEN.pack(_FLOAT, number)
+
+
+def encode_int(number: int, limits: Limits) -> bytes:
+    """An int. Raises LimitExceeded: over `prefix_digits`."""
     if number >= 0:
         return _header(number, _INT if number <= _LARGEST_INT else _LONGINT, limits)
     return _header(-number, _NEG if number >= _SMALLEST_NEG else _LONGNEG, limits)

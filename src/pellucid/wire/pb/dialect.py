@@ -40,7 +40,7 @@ from pellucid.wire.names import FAILURE, NO_TRACEBACK, names_of
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
-from pellucid.wire.pb.short import read_plain, write_plain
+from pellucid.wire.pb.short import PlainWriter, read_plain
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
 
@@ -61,6 +61,7 @@ class PBDialect:
     """Whether numbers and texts are what they are in PB, whoever is asked."""
     _words: Mapping[int, bytes] | None = WORDS
     _tokens: Mapping[bytes, int] | None = TOKENS
+    _plain: ClassVar[PlainWriter] = PlainWriter(TOKENS)
 
     def __init__(self, ledger: Ledger) -> None:
         self.greeted = False
@@ -240,16 +241,14 @@ class PBDialect:
     def encode_plain_call(
         self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]
     ) -> bytes | None:
-        """The bytes of a call with nothing but numbers and texts; None where `encode` has to be asked."""
-        plain = write_plain(args) if self._takes_short_cuts else None
-        if plain is None:
+        """The bytes of a call with nothing but plain values; None where `encode` has to be asked."""
+        if not self._takes_short_cuts or isinstance(target, Promised):
             return None
-        return self._banana([b"message", call_id, target, name.encode(), 1, [b"tuple", *plain], _NO_KEYWORDS])
+        return self._plain.call(call_id, target, name, args, self._ledger.limits)
 
     def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
-        """The bytes of an answer that is a number or a text; None where `encode` has to be asked."""
-        plain = write_plain((value,)) if self._takes_short_cuts else None
-        return None if plain is None else self._banana([b"answer", call_id, *plain])
+        """The bytes of an answer that is a plain value; None where `encode` has to be asked."""
+        return self._plain.answer(call_id, value, self._ledger.limits) if self._takes_short_cuts else None
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> None:
         """In PB each update has a number of its own."""
@@ -318,6 +317,7 @@ class NoneDialect(PBDialect):
     name: ClassVar[str] = "none"
     _words = None
     _tokens = None
+    _plain = PlainWriter(None)
 
 
 _READERS: dict[bytes, Callable[[PBDialect, list[Any]], Message | None]] = {
