@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.asyncio.client import connect
     from pellucid.asyncio.connection import Connection
+    from pellucid.asyncio.facets import facet
     from pellucid.asyncio.methods import CurrentCall, current_call, in_thread
     from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
     from pellucid.asyncio.run import run
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
         Overloaded,
         PBConnectionLost,
         ProtocolError,
+        RateExceeded,
         RemoteError,
         RemoteProtocolError,
+        Revoked,
         TooManyCalls,
         TooManyReferences,
         UnauthorizedLogin,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     )
     from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
     from pellucid.flavors.copyable import Copyable, RemoteCopy
+    from pellucid.flavors.facets import Facet, FacetUse
     from pellucid.flavors.policy import Policy
     from pellucid.flavors.referenceable import Avatar, Referenceable, Root, Viewable, Viewpoint
     from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry, copyable
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "pellucid.asyncio.client": "connect",
     "pellucid.asyncio.connection": "Connection",
+    "pellucid.asyncio.facets": "facet",
     "pellucid.asyncio.methods": "CurrentCall current_call in_thread",
     "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
     "pellucid.asyncio.run": "run",
@@ -71,10 +76,11 @@ _HOMES = {
     "pellucid.core.references": "Prepared RemoteReference",
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
     "InsecureJelly LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect NoSuchMethod "
-    "NotAReference Overloaded PBConnectionLost ProtocolError RemoteError RemoteProtocolError TooManyCalls "
-    "TooManyReferences UnauthorizedLogin UnhandledCredentials",
+    "NotAReference Overloaded PBConnectionLost ProtocolError RateExceeded RemoteError RemoteProtocolError Revoked "
+    "TooManyCalls TooManyReferences UnauthorizedLogin UnhandledCredentials",
     "pellucid.flavors.cacheable": "Cacheable Observer RemoteCache",
     "pellucid.flavors.copyable": "Copyable RemoteCopy",
+    "pellucid.flavors.facets": "Facet FacetUse",
     "pellucid.flavors.policy": "Policy",
     "pellucid.flavors.referenceable": "Avatar Referenceable Root Viewable Viewpoint",
     "pellucid.flavors.registry": "DEFAULT_REGISTRY Registry copyable",
@@ -116,6 +122,8 @@ __all__ = [
     "DeadReferenceError",
     "DeadlineExceeded",
     "Error",
+    "Facet",
+    "FacetUse",
     "ForeignReference",
     "InMemoryPasswords",
     "InsecureJelly",
@@ -135,6 +143,7 @@ __all__ = [
     "Portal",
     "Prepared",
     "ProtocolError",
+    "RateExceeded",
     "Realm",
     "Referenceable",
     "Registry",
@@ -143,6 +152,7 @@ __all__ = [
     "RemoteError",
     "RemoteProtocolError",
     "RemoteReference",
+    "Revoked",
     "Root",
     "Server",
     "TooManyCalls",
@@ -156,6 +166,7 @@ __all__ = [
     "copyable",
     "credentials",
     "current_call",
+    "facet",
     "gather",
     "get_all_pages",
     "in_thread",

@@ -5,6 +5,8 @@
     Exception
     ├── Error                     raise a subclass of this in a remote method: expected, travels quietly
     │   ├── NotAReference         a call of the result of a call that is no reference
+    │   ├── Revoked               a call of a facet that was revoked, or whose time is over
+    │   ├── RateExceeded          a call of a facet that is called too often
     │   └── LimitExceeded         a named limit of `pellucid.Limits`
     │       ├── TooManyCalls
     │       ├── TooManyReferences
@@ -53,8 +55,10 @@ __all__ = [
     "Overloaded",
     "PBConnectionLost",
     "ProtocolError",
+    "RateExceeded",
     "RemoteError",
     "RemoteProtocolError",
+    "Revoked",
     "TooManyCalls",
     "TooManyReferences",
     "UnauthorizedLogin",
@@ -215,6 +219,20 @@ class LimitBroken(RemoteProtocolError):
 
     def __str__(self) -> str:
         return _limit_text(self.limit, self.value, self.asked)
+
+
+class Revoked(Error):
+    """The facet that was called is no use any more: its owner has revoked it, or its time is over."""
+
+    while_dispatching = False
+    """As of `NoSuchMethod`."""
+
+
+class RateExceeded(Error):
+    """The facet that was called takes no more than so many calls a second. A later one may be taken."""
+
+    while_dispatching = False
+    """As of `NoSuchMethod`."""
 
 
 class DeadReferenceError(ProtocolError):

@@ -28,7 +28,15 @@ from pellucid.core.outgoing import Aim, Outgoing
 from pellucid.core.references import RemoteReference
 from pellucid.core.serving import Serving
 from pellucid.core.states import Input, State, step
-from pellucid.errors import DeadReferenceError, Error, LimitBroken, LoginFailed, Overloaded, PBConnectionLost
+from pellucid.errors import (
+    DeadReferenceError,
+    Error,
+    LimitBroken,
+    LoginFailed,
+    NoSuchMethod,
+    Overloaded,
+    PBConnectionLost,
+)
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
@@ -63,7 +71,7 @@ ROOT = b"root"
 
 def is_expected(error: BaseException) -> bool:
     """Whether a method raised `error` to be understood by its caller, so that it is no news on this side."""
-    return isinstance(error, Error | LoginFailed)
+    return isinstance(error, Error | LoginFailed) or (isinstance(error, NoSuchMethod) and error.while_dispatching)
 
 
 class Broker:

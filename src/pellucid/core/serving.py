@@ -12,7 +12,7 @@ from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
-from pellucid.errors import Error, NoSuchMethod, told_without_traceback
+from pellucid.errors import Error, NoSuchMethod, RateExceeded, Revoked, told_without_traceback
 from pellucid.flavors.referenceable import Referenceable, method_of
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Dialect, DialectClass
@@ -160,7 +160,7 @@ class Serving:
         line = self._line
         if not call.wants_answer or call.ended or line.state is State.CLOSED:
             return
-        if isinstance(error, NoSuchMethod) and error.while_dispatching:
+        if isinstance(error, NoSuchMethod | RateExceeded | Revoked) and error.while_dispatching:
             raised = False
         failed = CallFailed(call.call_id, error, with_traceback, raised)
         if call.batch is not None:

@@ -44,6 +44,8 @@ _OURS: tuple[type[Exception], ...] = (
     errors.CallCancelled,
     errors.ForeignReference,
     errors.LimitExceeded,
+    errors.RateExceeded,
+    errors.Revoked,
     errors.TooManyCalls,
     errors.TooManyReferences,
     errors.RemoteProtocolError,

@@ -306,6 +306,7 @@ class MessageReader:
         return Seen(_numbers(expression))
 
     def _read_unknown(self, expression: list[Any]) -> Unknown:
+        """A message of a kind that there is not in this version."""
         self._reader.leave()
         kind = expression[0]
         return Unknown(str(kind) if type(kind) is int and 0 <= kind < 1000 else "no kind of message")

@@ -1,0 +1,236 @@
+"""Facets: less than an object, and only for as long as its owner likes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from weakref import WeakValueDictionary
+
+from pellucid.errors import NoSuchMethod, RateExceeded, Revoked
+from pellucid.flavors.dispatch import DECODED
+from pellucid.flavors.referenceable import Referenceable, method_of
+
+__all__ = ["Facet", "FacetUse"]
+
+
+@dataclass(frozen=True, slots=True)
+class FacetUse:
+    """A call through a facet: what its `audit` is told just before the method runs, or is refused."""
+
+    facet: Facet
+    method: str
+    """The name that is called, without prefix."""
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    refusal: Exception | None
+    """Why it is not run: `Revoked`, `RateExceeded` or `NoSuchMethod`; None where it is."""
+
+
+class Facet(Referenceable):
+    """Exposes less than an object does; made by `pellucid.facet`, which says what the arguments mean.
+
+    It is an object of its own: a peer that has both the facet and its object has two references, and the one that is
+    sent home is the facet. `clock` gives seconds, and `until` is by that clock.
+    """
+
+    def __init__(
+        self,
+        obj: Referenceable,
+        methods: Iterable[str] | None = None,
+        *,
+        until: float | None = None,
+        calls_per_second: float | None = None,
+        audit: Callable[[FacetUse], object] | None = None,
+        deep: bool = False,
+        clock: Callable[[], float],
+    ) -> None:
+        if not isinstance(obj, Referenceable):
+            raise TypeError(f"a facet is of something that a peer may call, not of a {type(obj).__name__}")
+        if isinstance(methods, str):
+            raise TypeError(f"methods are several names, not the text {methods!r}: write methods=[{methods!r}]")
+        if calls_per_second is not None and not calls_per_second > 0:
+            raise ValueError(f"calls_per_second is {calls_per_second}: a facet that allows no call is of no use")
+        self.object = obj
+        """What it is a facet of."""
+        self.methods = None if methods is None else frozenset(methods)
+        """The names that may be called; None where all may that the object has."""
+        self._until = until
+        self._audit = audit
+        self._clock = clock
+        self._rate = None if calls_per_second is None else _Rate(calls_per_second, clock())
+        self._is_revoked = False
+        self._membrane = _Membrane() if deep else None
+
+    @property
+    def perspective(self) -> Any:
+        """As of its object."""
+        return self.object.perspective
+
+    @property
+    def revoked(self) -> bool:
+        """Whether calls are refused: it was revoked, or its time is over."""
+        through = self._membrane is not None and self._membrane.is_revoked
+        return self._is_revoked or through or (self._until is not None and self._clock() >= self._until)
+
+    def revoke(self, *, deep: bool | None = None) -> None:
+        """Refuse every call from now on, with `Revoked`. Methods that run already run on.
+
+        What was obtained through the facet is revoked with it where the facet was made so; `deep` says otherwise.
+
+        Raises:
+            ValueError: `deep` is true, and the facet was made without: what was obtained through it can't be known.
+        """
+        if self._membrane is None:
+            if deep:
+                raise ValueError("what was obtained through this facet is not known: make it with deep=True")
+        elif deep is not False:
+            self._membrane.is_revoked = True
+        self._is_revoked = True
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        return partial(self._use, name)
+
+    def _use(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        method, refusal = self._find(name)
+        if self._audit is not None:
+            self._audit(FacetUse(self, name, args, kwargs, refusal))
+        if refusal is not None:
+            raise refusal
+        if self._membrane is None:
+            return method(*args, **kwargs)
+        inwards, outwards = self._membrane.inwards, partial(self._membrane.outwards, clock=self._clock)
+        result = method(*map(inwards, args), **{key: inwards(value) for key, value in kwargs.items()})
+        if hasattr(result, "addCallback"):
+            return result.addCallback(outwards)
+        return _later(result, outwards) if hasattr(result, "__await__") else outwards(result)
+
+    def _find(self, name: str) -> tuple[Any, Exception | None]:
+        """The method to run; or why none is."""
+        refusal: Revoked | RateExceeded | NoSuchMethod
+        try:
+            if self.revoked:
+                raise Revoked("the facet was revoked, or its time is over: ask its owner for another")
+            if self.methods is not None and name not in self.methods:
+                raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
+            method = method_of(self.object, name, DECODED)
+            if self._rate is not None and not self._rate.admits(self._clock()):
+                raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
+        except (Revoked, RateExceeded, NoSuchMethod) as error:
+            refusal = error
+        else:
+            return method, None
+        refusal.__traceback__ = None
+        refusal.while_dispatching = True
+        return None, refusal
+
+    def __repr__(self) -> str:
+        names = "all methods" if self.methods is None else ", ".join(sorted(self.methods)) or "no methods"
+        return f"<Facet of {type(self.object).__name__}: {names}{', revoked' if self.revoked else ''}>"
+
+
+class _Obtained(Facet):
+    """What stands for an object that was obtained through a facet."""
+
+    def __init__(self, obj: Referenceable, membrane: _Membrane, clock: Callable[[], float]) -> None:
+        super().__init__(obj, clock=clock)
+        self._membrane = membrane
+
+
+class _Membrane:
+    """What all that is obtained through one facet passes: outwards as facets, and home again as itself."""
+
+    def __init__(self) -> None:
+        self.is_revoked = False
+        self._obtained: WeakValueDictionary[int, _Obtained] = WeakValueDictionary()  # by id() of the object
+
+    def outwards(self, value: Any, *, clock: Callable[[], float]) -> Any:
+        """`value`, a result, as the peer is given it."""
+        return _replaced(value, lambda obj: self._facet_of(obj, clock))
+
+    def inwards(self, value: Any) -> Any:
+        """`value`, an argument, as the object is given it."""
+        return _replaced(value, self._original)
+
+    def _facet_of(self, obj: Referenceable, clock: Callable[[], float]) -> Referenceable:
+        if isinstance(obj, Facet) and obj._membrane is self:
+            return obj
+        facet = self._obtained.get(id(obj))
+        if facet is None:
+            facet = self._obtained[id(obj)] = _Obtained(obj, self, clock)
+        return facet
+
+    def _original(self, obj: Referenceable) -> Referenceable:
+        return obj.object if isinstance(obj, _Obtained) and obj._membrane is self else obj
+
+
+class _Rate:
+    """How often something may happen: as often in a row as in one second, and then at that rate."""
+
+    __slots__ = ("_left", "_most", "_seen", "per_second")
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self.per_second = per_second
+        self._most = self._left = max(1.0, per_second)
+        self._seen = now
+
+    def admits(self, now: float) -> bool:
+        """Whether it may happen `now`, and counts."""
+        self._left = min(self._most, self._left + max(0.0, now - self._seen) * self.per_second)
+        self._seen = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+async def _later(result: Awaitable[Any], then: Callable[[Any], Any]) -> Any:
+    return then(await result)
+
+
+def _replaced(value: Any, replace: Callable[[Referenceable], Referenceable]) -> Any:
+    """`value` with what `replace` makes of each object in it; itself, where there are none.
+
+    Plain lists, tuples, sets and dictionaries are looked into, and no other values.
+    """
+    if isinstance(value, Referenceable):
+        return replace(value)
+    return _rebuilt(value, replace, {}) if _has_objects(value) else value
+
+
+def _has_objects(value: Any) -> bool:
+    waiting, seen = [value], set[int]()
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, Referenceable):
+            return True
+        cls = type(inner)
+        if cls in _CONTAINERS and id(inner) not in seen:
+            seen.add(id(inner))
+            waiting += [*inner, *inner.values()] if cls is dict else inner
+    return False
+
+
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+
+
+def _rebuilt(value: Any, replace: Callable[[Referenceable], Referenceable], done: dict[int, Any]) -> Any:
+    if isinstance(value, Referenceable):
+        return replace(value)
+    cls = type(value)
+    if cls not in _CONTAINERS:
+        return value
+    if id(value) in done:
+        return done[id(value)]
+    built: Any
+    if cls is list:
+        built = done[id(value)] = []
+        built += [_rebuilt(inner, replace, done) for inner in value]
+    elif cls is dict:
+        built = done[id(value)] = {}
+        for key, inner in value.items():
+            built[_rebuilt(key, replace, done)] = _rebuilt(inner, replace, done)
+    else:
+        built = done[id(value)] = cls([_rebuilt(inner, replace, done) for inner in value])
+    return built
