@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from pellucid.flavors.referenceable import Avatar, Referenceable, Root, Viewable, Viewpoint
     from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry, copyable
     from pellucid.flavors.serializable import Unpersistable
-    from pellucid.limits import Limits
+    from pellucid.limits import Limits, Usage
 
 _HOMES = {
     "pellucid.asyncio.client": "connect",
@@ -85,7 +85,7 @@ _HOMES = {
     "pellucid.flavors.referenceable": "Avatar Referenceable Root Viewable Viewpoint",
     "pellucid.flavors.registry": "DEFAULT_REGISTRY Registry copyable",
     "pellucid.flavors.serializable": "Unpersistable",
-    "pellucid.limits": "Limits",
+    "pellucid.limits": "Limits Usage",
 }
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -160,6 +160,7 @@ __all__ = [
     "UnauthorizedLogin",
     "UnhandledCredentials",
     "Unpersistable",
+    "Usage",
     "Viewable",
     "Viewpoint",
     "connect",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +95,12 @@ class Limits:
 
     close_seconds: float = 10.0
     """Seconds that closing waits for methods that run, and then for the peer to read what it was sent."""
+
+
+class Usage(NamedTuple):
+    """How much of one limit is used at this moment."""
+
+    used: int
+    """In the limit's own unit."""
+    limit: float
+    """What it stands at."""

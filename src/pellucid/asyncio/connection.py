@@ -28,7 +28,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
-from pellucid.limits import Limits
+from pellucid.limits import Limits, Usage
 from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
@@ -169,6 +169,19 @@ class Connection(asyncio.Protocol):
     def dialect(self) -> str | None:
         """The wire language spoken: "pellucid", "pb" or "none"."""
         return self.broker.dialect
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """How much of its limits the peer uses at this moment, by their names: of those that are not about one message.
+
+        Calls can wait for their turn, or for others that they depend on, with a limit for each: what is shown of
+        `waiting_calls` and `waiting_bytes` is the greater.
+        """
+        used = {**self.broker.usage, "queued_bytes": self.outbox.queued_bytes}
+        for name, more in self._runner.usage.items():
+            used[name] = max(more, used.get(name, 0))
+        limits = self.broker.limits
+        return {name: Usage(used[name], getattr(limits, name)) for name in sorted(used)}
 
     @property
     def is_closed(self) -> bool:

@@ -213,6 +213,11 @@ class Runner:
             for call in list((self._tasks or {}).values()):
                 self._stop(call)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """How many methods run and wait for their turn, by the name of the limit."""
+        return self._admission.usage
+
     async def drain(self) -> None:
         """Start nothing any more, and return once no method runs."""
         self._admission.held = True

@@ -164,11 +164,13 @@ class Outbox:
     def check_room(self) -> None:
         """Raise Overloaded where too much waits already."""
         if self.drowning():
-            raise Overloaded("queued_bytes", self._limit, self._queued())
+            raise Overloaded("queued_bytes", self._limit, self.queued_bytes)
 
     def drowning(self) -> bool:
         """Whether twice as much waits to be sent as the limits allow."""
-        return self._crowded and (self._queued() > 2 * self._limit or self._outgoing.bulk_bytes > 2 * self._most_bulk)
+        return self._crowded and (
+            self.queued_bytes > 2 * self._limit or self._outgoing.bulk_bytes > 2 * self._most_bulk
+        )
 
     def call_was_made(self, call: Call, *, one_way: bool) -> None:
         """The broker has `call` to send: do so, at once where nobody else is calling."""
@@ -182,6 +184,13 @@ class Outbox:
             self._waiting.append(call)
         elif one_way:
             call.succeed(None)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait for the peer to read, here and at the transport, large buffers aside."""
+        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
+        # A large buffer has a limit of its own, wherever it waits.
+        return max(0, waiting - self._piece) + self._outgoing.queued_bytes
 
     def lose(self, reason: str) -> None:
         """The connection has ended: what waits for room waits in vain."""
@@ -226,11 +235,6 @@ class Outbox:
         self._is_due = False
         self.flush()
 
-    def _queued(self) -> int:
-        waiting = self._transport.get_write_buffer_size() if self._transport is not None else 0
-        # A large buffer has a limit of its own, wherever it waits.
-        return max(0, waiting - self._piece) + self._outgoing.queued_bytes
-
     def _is_over(self) -> bool:
         """Whether more waits than the limits allow."""
-        return self._queued() > self._limit or self._outgoing.bulk_bytes > self._most_bulk
+        return self.queued_bytes > self._limit or self._outgoing.bulk_bytes > self._most_bulk

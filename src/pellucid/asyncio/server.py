@@ -17,7 +17,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
-from pellucid.limits import Limits
+from pellucid.limits import Limits, Usage
 from pellucid.urls import TCPURL, UnixURL, parse_url
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named, sharing_named
@@ -109,6 +109,18 @@ class Server:
     def urls(self) -> tuple[str, ...]:
         """Where clients can connect, with the port that was taken where port 0 was asked for."""
         return tuple(self._bound)
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """Of each limit, how much that connection uses which uses most of it; see `Connection.usage`.
+
+        Limits hold for each connection by itself. Without connections there is nothing.
+        """
+        most: dict[str, Usage] = {}
+        for connection in self.connections:
+            for name, usage in connection.usage.items():
+                most[name] = max(usage, most.get(name, usage))
+        return most
 
     async def start(self) -> None:
         """Start to listen; entering or awaiting the server does so, and once is enough."""

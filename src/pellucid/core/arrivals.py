@@ -280,6 +280,16 @@ class Arrivals:
     def __len__(self) -> int:
         return len(self.running) + len(self._kept)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """How much is kept and waits for other calls, by the name of the limit."""
+        return {
+            "kept_answers": len(self._kept),
+            "kept_bytes": self._kept_bytes,
+            "waiting_calls": len(self._waiting),
+            "waiting_bytes": self._waiting_bytes,
+        }
+
     def clear(self) -> None:
         """The connection has ended."""
         self.running.clear()

@@ -317,6 +317,12 @@ class Broker:
         """Answer a call of the peer's with an error: see `pellucid.core.serving.Serving.fail`."""
         self.serving.fail(call, error, with_traceback=with_traceback, raised=raised)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """What this side holds or has done for the peer so far, by the name of the limit."""
+        usage = {**self.books.usage, **self.arrivals.usage}
+        return {**usage, "buffer_bytes": self.outgoing.bulk_bytes, "unknown_messages": self._unknown}
+
     def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
         """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
 

@@ -282,6 +282,15 @@ class Admission:
         """How many calls wait for their turn."""
         return len(self.queue or ())
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """How many run and wait for their turn, by the name of the limit."""
+        return {
+            "running_calls": self.running,
+            "waiting_calls": self.waiting,
+            "waiting_bytes": self._waiting_bytes,
+        }
+
     def arrive(self, call: MethodCall) -> bool:
         """Whether `call` may run now; otherwise it waits for `next`.
 

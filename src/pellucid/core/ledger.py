@@ -220,6 +220,17 @@ class Books(Ledger):
             self._cache_receipts = []
         return releases
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """How many objects either side holds of the other, by the name of the limit."""
+        exported = len(self._cache_exports) if self._cache_exports is not None else 0
+        imported = len(self._cache_imports) if self._cache_imports is not None else 0
+        return {
+            "references_exported": len(self.exports) + exported,
+            "references_imported": len(self.imports) + imported,
+            "calls_pending": len(self.pending),
+        }
+
     def close(self) -> None:
         """The connection has ended: every reference is dead and every table empty."""
         self.closed = True
