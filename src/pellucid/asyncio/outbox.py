@@ -92,7 +92,8 @@ class Outbox:
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
         """The connection is made."""
-        transport.set_write_buffer_limits(high=1)  # uvloop's would leave 0 for its next turn
+        # The least: it is to say so when anything is left. With 0, a transport of TLS would never have sent all.
+        transport.set_write_buffer_limits(high=1)
         self._transport = transport
 
     def schedule(self) -> None:
