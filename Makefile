@@ -77,7 +77,7 @@ valgrind: ## install valgrind where it's missing, for make instructions (Debian,
 instructions: $(READY) ## count the instructions of the hot paths, and hold them to their budget
 	$(BIN)/python benchmarks/instructions.py
 
-bench: $(BENCH)/.ready ## measure pellucid beside its peers, as BENCH_ARGS='--quick --check' says (about an hour)
+bench: $(BENCH)/.ready ## measure pellucid beside its peers, as BENCH_ARGS='--quick --check' says (about half an hour)
 	$(BENCH)/bin/python -m benchmarks $(BENCH_ARGS)
 
 $(BENCH)/.ready: benchmarks/requirements.txt constraints.txt pyproject.toml

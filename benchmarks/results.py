@@ -119,7 +119,8 @@ def circumstances() -> dict[str, Any]:
         "commit": _commit(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": platform.python_compiler(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        # What a distribution or a host appends to the number of the release tells readers nothing.
+        "system": f"{platform.system()} {platform.release().partition('-')[0]} {platform.machine()}",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "versions": versions,
