@@ -329,7 +329,7 @@ class Connection(asyncio.Protocol):
             case CallFailed():
                 event.call.fail(event.error)
             case BatchRun():
-                self._runner.arrive_together(event.calls)
+                self._runner.arrive_together(event)
             case Cancel():
                 self._runner.cancel(event.call)
             case Released():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
@@ -13,6 +13,7 @@ from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from pellucid.asyncio.outbox import Outbox
+from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
 from pellucid.errors import (
@@ -171,19 +172,48 @@ class Runner:
         else:
             self._run(call)
 
-    def arrive_together(self, calls: Sequence[MethodCall]) -> None:
-        """The peer made these calls in one message: run one after the other, as far as it is their turn."""
-        admission = self._admission
-        for call in calls:
+    def arrive_together(self, run: BatchRun) -> None:
+        """The peer made these calls in one message: run one after the other, as far as it is their turn.
+
+        What plain methods return is the outcome at once; all else goes the way of any call.
+        """
+        admission, serving, host = self._admission, self._serving, self._host
+        ended = 0
+        for call in run.calls:
             if self._gone:
                 return
             if call.error is None:
-                self._serving.find_method(call, None)  # those before it may have changed what there is
-            if self._due or admission.queue or admission.held or admission.running >= admission.limits.running_calls:
+                serving.find_method(call, None)  # those before it may have changed what there is
+            method = call.method
+            if method is None or self._due or not admission.has_room:
                 self.arrive(call)
-            else:
-                admission.running += 1
-                self._run(call)
+                continue
+            args, call.args = call.args, ()
+            token = running_call.set((host, call))
+            try:
+                result = method(*args, **call.kwargs)
+                if type(result) in _ANSWERS:
+                    run.outcomes[call.call_id] = result
+                    call.ended = True
+                    ended += 1
+                elif _is_awaitable(result):
+                    admission.running += 1
+                    self._begin(call, result)
+                else:
+                    self._answer(call, result)
+            except asyncio.CancelledError:
+                self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+                self._fail(call, error)
+            finally:
+                running_call.reset(token)
+                call.kwargs = _NONE
+                del args
+        try:
+            serving.ended_in_batch(run, ended)
+        except LimitExceeded as hindrance:
+            host.abort(f"not even an error can be sent: {hindrance}")
+        self._outbox.schedule()
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
@@ -264,12 +294,8 @@ class Runner:
         token = running_call.set((host, call))
         try:
             result = method(*args, **kwargs)
-            if type(result) not in _ANSWERS and (type(result) is CoroutineType or hasattr(result, "__await__")):
-                self._due += 1
-                call.handle = task = host.loop.create_task(self._await(call, result), name=call.name)
-                if self._tasks is None:
-                    self._tasks = {}
-                self._tasks[task] = call
+            if type(result) not in _ANSWERS and _is_awaitable(result):
+                self._begin(call, result)
                 return
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
@@ -282,6 +308,14 @@ class Runner:
             del args, kwargs
         self._outbox.schedule()
         self._end(call)
+
+    def _begin(self, call: MethodCall, result: Awaitable[Any]) -> None:
+        """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
+        self._due += 1
+        call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
+        if self._tasks is None:
+            self._tasks = {}
+        self._tasks[task] = call
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
         self._due -= 1
@@ -428,6 +462,10 @@ def _is_coroutine_function(method: Any) -> bool:
     """Whether calling `method` certainly runs nothing of it yet."""
     code: Any = getattr(method, "__code__", None)
     return code is not None and code.co_flags & CO_COROUTINE != 0
+
+
+def _is_awaitable(result: object) -> bool:
+    return type(result) is CoroutineType or hasattr(result, "__await__")
 
 
 def _discard(result: Awaitable[Any]) -> None:

@@ -33,13 +33,8 @@ class BatchRun:
         self.calls = calls
         self.outcomes: list[Any] = [None] * len(calls)
         """By place: a result, or `CallFailed`."""
-        self._left = len(calls)
-
-    def end(self, call: MethodCall, outcome: Any) -> bool:
-        """One of its calls ended so; whether it was the last."""
-        self.outcomes[call.call_id] = outcome
-        self._left -= 1
-        return not self._left
+        self.left = len(calls)
+        """How many have not ended."""
 
 
 class Incoming(Call):

@@ -107,12 +107,13 @@ class Calling:
             ForeignReference: at once, where they are not all of this connection.
         """
         self.check()
-        targets = [each.reference.live_target() for each in prepared]
-        if any(each.reference.keeper is not self._line.books for each in prepared):
+        references = {each.reference: None for each in prepared}
+        perspectives = {id(reference.live_target().perspective) for reference in references}
+        if any(reference.keeper is not self._line.books for reference in references):
             raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
         call = self._door.make_call(self.promises, "gather", options)
         call.takes_errors = takes_errors
-        if not self._send_batch(call, prepared, targets):
+        if len(perspectives) != 1 or not self._send_batch(call, prepared):
             call.parts = parts = [self.promises.call(*each.parts, options) for each in prepared]
             Gathering(call, parts).start()
         return call
@@ -246,30 +247,30 @@ class Calling:
             call.is_nameable = self._chains
         self._door.call_was_made(call, one_way=one_way)
 
-    def _send_batch(self, call: Call, prepared: Sequence[Prepared], targets: Sequence[Target]) -> bool:
+    def _send_batch(self, call: Call, prepared: Sequence[Prepared]) -> bool:
         """Make those calls in one message, where the dialect can and none has to wait for others here."""
-        if not self._chains or self.promises.is_queueing or not prepared:
+        if self._dialect is None or not self._chains or self.promises.is_queueing:
             return False
-        perspective = targets[0].perspective
-        calls = []
-        for place, (each, target) in enumerate(zip(prepared, targets, strict=True)):
-            if target.perspective is not perspective or has_promises(each.args, each.kwargs):
-                return False
-            message = MethodCall(place, target.export_id, each.name, each.args, each.kwargs)
-            message.perspective = perspective
-            calls.append(message)
+        if any(has_promises(each.args, each.kwargs) for each in prepared):
+            return False
         line = self._line
         if line.books.owes_releases:
             line.send_releases()
         pending = line.books.pending
         call_id = 0
-        call.gathers = len(calls)
+        call.gathers = len(prepared)
         try:
             call_id = pending.enter(call)
-            batch = Batch(call_id, calls)
-            if call.deadline is not None:
-                batch.timeout = max(0.0, call.deadline - self._door.now())
-            line.send(batch)
+            data = None
+            if call.deadline is None and not line.outgoing.lane:
+                data = self._dialect.encode_plain_batch(call_id, prepared)
+            if data is not None:
+                line.outgoing.add(data)
+            else:
+                batch = Batch(call_id, [_as_message(place, each) for place, each in enumerate(prepared)])
+                if call.deadline is not None:
+                    batch.timeout = max(0.0, call.deadline - self._door.now())
+                line.send(batch)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             pending.drop(call_id)
             call.fail(told_without_traceback(error))
@@ -295,6 +296,13 @@ class Calling:
         if value.keeper is not self._line.books:
             raise ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
         return value
+
+
+def _as_message(place: int, prepared: Prepared) -> MethodCall:
+    """`prepared` as a call of a batch."""
+    message = MethodCall(place, prepared.target, prepared.name, prepared.args, prepared.kwargs)
+    message.perspective = prepared.reference.perspective
+    return message
 
 
 def _wrong_answer() -> RemoteProtocolError:

@@ -283,6 +283,11 @@ class Admission:
         return len(self.queue or ())
 
     @property
+    def has_room(self) -> bool:
+        """Whether a call that arrives now may run at once, and so need not `arrive` if it ends at once."""
+        return not self.queue and self.running < self.limits.running_calls and not self.held
+
+    @property
     def usage(self) -> dict[str, int]:
         """How many run and wait for their turn, by the name of the limit."""
         return {

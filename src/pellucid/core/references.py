@@ -93,6 +93,11 @@ class Prepared:
         self.kwargs = kwargs
 
     @property
+    def target(self) -> ExportId:
+        """What stands for what is called."""
+        return self.reference.export_id
+
+    @property
     def parts(self) -> tuple[RemoteReference, str, tuple[Any, ...], dict[str, Any]]:
         """All of it."""
         return self.reference, self.name, self.args, self.kwargs

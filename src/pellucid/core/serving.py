@@ -180,7 +180,13 @@ class Serving:
         """A call of a batch has ended so; the last of them has the batch answered."""
         run: BatchRun = call.batch
         call.ended = True
-        if not run.end(call, outcome):
+        run.outcomes[call.call_id] = outcome
+        self.ended_in_batch(run, 1)
+
+    def ended_in_batch(self, run: BatchRun, count: int) -> None:
+        """So many calls of `run` have ended, and it has their outcomes."""
+        run.left -= count
+        if run.left or not count or self._line.state is State.CLOSED:
             return
         self.arrivals.running.pop(run.call_id, None)
         try:

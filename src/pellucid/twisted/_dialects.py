@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.python.failure import Failure
@@ -93,6 +94,9 @@ class NativeDialect(dialect_native.NativeDialect):
         return super().encode(message)
 
     def encode_plain_call(self, call_id: int, target: ExportId | Promised, name: str, args: tuple[Any, ...]) -> None:
+        """The security options are asked about each value."""
+
+    def encode_plain_batch(self, call_id: int, calls: Sequence[Any]) -> None:
         """The security options are asked about each value."""
 
     def encode_plain_answer(self, call_id: int, value: Any) -> None:

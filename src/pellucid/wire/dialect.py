@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
@@ -162,6 +162,13 @@ class Dialect(Protocol):
 
     def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
         """The bytes of an answer that is a number or a short text; None where `encode` has to be asked."""
+        ...
+
+    def encode_plain_batch(self, call_id: int, calls: Sequence[Any]) -> bytes | None:
+        """The bytes of a `Batch` of calls with nothing but numbers and texts; None where `encode` has to be asked.
+
+        Each of the `calls` has a `target`, a `name`, `args` and `kwargs`.
+        """
         ...
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:

@@ -53,6 +53,9 @@ _CALL, _UPDATE = Kind.CALL.value, Kind.UPDATE.value
 
 _INTS = frozenset({int})
 
+_KNOWN_BY = frozenset({int, str})
+"""By what objects are known: all targets but promises."""
+
 
 class MessageReader:
     """The part of the dialect that reads messages."""
@@ -164,6 +167,11 @@ class MessageReader:
         for place, item in enumerate(items):
             if type(item) is not list or len(item) < 3 or type(item[1]) is not str or type(item[2]) is not list:
                 raise RemoteProtocolError("a call in a batch is malformed")
+            target = item[0]
+            if len(item) == 3 and type(target) in _KNOWN_BY:
+                aim = target if type(target) is int else target.encode()
+                calls.append(MethodCall(place, aim, item[1], item[2], {}, size))
+                continue
             call = self._call(place, item[0], item[1], item[2], item[3] if len(item) > 3 else None, _CALL)
             if len(item) > 4:
                 self._read_options(call, item[4])

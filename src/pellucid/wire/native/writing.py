@@ -44,12 +44,13 @@ from pellucid.wire.native.reading import TIMEOUT
 
 __all__ = ["MessageWriter"]
 
-_CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER, _BATCH_ANSWER = (
+_CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER, _BATCH, _BATCH_ANSWER = (
     Kind.CALL.value,
     Kind.SEND.value,
     Kind.UPDATE.value,
     Kind.NOTIFY.value,
     Kind.ANSWER.value,
+    Kind.BATCH.value,
     Kind.BATCH_ANSWER.value,
 )
 
@@ -146,6 +147,26 @@ class MessageWriter:
         length = len(body)
         return SHORT_HEADERS[length] + body if length < self._encoder.short else None
 
+    def encode_plain_batch(self, call_id: int, calls: Sequence[Any]) -> bytes | None:
+        """The bytes of a batch of calls with nothing but numbers and texts; None where `encode` has to be asked."""
+        if not self._encoder.plain_may_cross:
+            return None
+        items = []
+        for call in calls:
+            if call.kwargs or not _SCALARS.issuperset(map(type, call.args)):
+                return None
+            target = call.target
+            items.append((target if type(target) is int else _target(target), call.name, call.args))
+        return self._if_it_fits([_BATCH, call_id, items])
+
+    def _if_it_fits(self, message: list[Any]) -> bytes | None:
+        """The bytes of `message`, which has plain values; None where it is too long, or the codec can't write it."""
+        try:
+            body = packb(message)
+        except TypeError:  # an int beyond 64 bits, or a text that is none
+            return None
+        return frame(body) if len(body) <= self._ledger.limits.inline_bytes else None
+
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> bytes | None:
         """The bytes that tell that copy of `update`; None where it can't be encoded once for many."""
         if not self._encoder.writes_alike(update):
@@ -185,12 +206,9 @@ class MessageWriter:
 
     def _encode_batch_answer(self, answer: BatchAnswer) -> bytes | Bulk:
         if self._encoder.plain_may_cross and _SCALARS.issuperset(map(type, answer.outcomes)):
-            try:
-                body = packb([_BATCH_ANSWER, answer.call_id, answer.outcomes, []])
-            except TypeError:  # an int beyond 64 bits, or a text that is none
-                body = b""
-            if 0 < len(body) <= self._ledger.limits.inline_bytes:
-                return frame(body)
+            data = self._if_it_fits([_BATCH_ANSWER, answer.call_id, answer.outcomes, []])
+            if data is not None:
+                return data
         failed = [
             [place, self._failure(outcome)]
             for place, outcome in enumerate(answer.outcomes)

@@ -6,7 +6,7 @@ shapes are those that Twisted 26.10 was watched to send; docs/reference/protocol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pellucid.errors import LocalProtocolError, RemoteProtocolError, told_without_traceback
@@ -249,6 +249,9 @@ class PBDialect:
     def encode_plain_answer(self, call_id: int, value: Any) -> bytes | None:
         """The bytes of an answer that is a plain value; None where `encode` has to be asked."""
         return self._plain.answer(call_id, value, self._ledger.limits) if self._takes_short_cuts else None
+
+    def encode_plain_batch(self, call_id: int, calls: Sequence[Any]) -> None:
+        """In PB there are no batches."""
 
     def encode_shared(self, cache_id: int, update: SharedUpdate) -> None:
         """In PB each update has a number of its own."""
