@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 
 import pellucid as pb
-from pellucid.errors import DeadReferenceError, ForeignReference, Overloaded, PBConnectionLost
+from pellucid.errors import (
+    CallCancelled,
+    DeadReferenceError,
+    ForeignReference,
+    InsecureJelly,
+    NoSuchMethod,
+    Overloaded,
+    PBConnectionLost,
+)
 from tests.dialects import each_dialect, over
-from tests.unit.asyncio.door import on_each_loop, outcome, pair
+from tests.unit.asyncio.door import on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.pipe import piped
-from tests.unit.asyncio.things import Broken, Things
+from tests.unit.asyncio.things import Broken, Thing, Things
 
 pytestmark = each_dialect
 
@@ -46,6 +54,88 @@ async def test_an_error_is_raised_or_stands_among_the_results() -> None:
             await pb.gather(*prepared)
         results = await pb.gather(*prepared, return_exceptions=True)
         assert [type(result).__name__ for result in results] == ["NoneType", "Broken", "NoSuchMethod"]
+
+
+class Mixed(Things):
+    """Ends calls in every way there is, and notes in which order they began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began: list[int] = []
+
+    def remote_plain(self, number: int) -> int:
+        self.began.append(number)
+        return number
+
+    async def remote_at_once(self, number: int) -> int:
+        self.began.append(number)
+        return number
+
+    async def remote_in_a_while(self, number: int) -> int:
+        self.began.append(number)
+        await asyncio.sleep(0)
+        return number
+
+    def remote_raise(self, number: int) -> None:
+        self.began.append(number)
+        raise Broken(str(number))
+
+    def remote_give_up(self, number: int) -> None:
+        self.began.append(number)
+        raise asyncio.CancelledError
+
+    def remote_object(self, number: int) -> Thing:
+        self.began.append(number)
+        return self.thing
+
+    def remote_unsendable(self, number: int) -> object:
+        self.began.append(number)
+        return object()
+
+
+@pytest.mark.parametrize("running_calls", [1, 2, 256])
+@pytest.mark.parametrize("first", range(8))
+@on_each_loop
+async def test_calls_begin_in_their_order_and_each_has_its_own_outcome(running_calls: int, first: int) -> None:
+    ways = ["plain", "at_once", "raise", "plain", "in_a_while", "give_up", "object", "unsendable", "plain", "nonsense"]
+    ways = ways[first:] + ways[:first]
+    mixed = Mixed()
+    async with pair(mixed, limits=pb.Limits(running_calls=running_calls)) as both:
+        prepared = [both.client.root.prepare(way, number) for number, way in enumerate(ways * 3)]
+        results = await pb.gather(*prepared, return_exceptions=True)
+        assert mixed.began == [number for number, way in enumerate(ways * 3) if way != "nonsense"]
+        for number, (way, result) in enumerate(zip(ways * 3, results, strict=True)):
+            match way:
+                case "raise":
+                    assert (type(result), str(result)) == (Broken, str(number))
+                case "give_up":
+                    assert isinstance(result, CallCancelled)
+                case "object":
+                    assert await result.call("itself") is result
+                case "unsendable":
+                    assert isinstance(result, InsecureJelly)
+                case "nonsense":
+                    assert isinstance(result, NoSuchMethod)
+                case _:
+                    assert result == number
+        await turns()
+        assert both.served.usage["running_calls"].used == 0
+
+
+@over("pellucid")
+@on_each_loop
+async def test_a_method_that_ends_the_connection_is_the_last_that_runs() -> None:
+    class Closing(Mixed):
+        def remote_close(self, number: int) -> int:
+            both.served.abort("for the test")
+            return number
+
+    mixed = Closing()
+    async with pair(mixed) as both:
+        root = both.client.root
+        whole = pb.gather(root.prepare("plain", 1), root.prepare("close", 2), root.prepare("plain", 3))
+        assert isinstance(await outcome(whole), PBConnectionLost)
+        assert mixed.began == [1]
 
 
 @on_each_loop
