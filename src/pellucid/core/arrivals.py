@@ -121,6 +121,7 @@ _NONE: dict[int, Incoming] = {}
 
 
 _NOTHING = (None,)
+"""What is kept of a call of which nothing is."""
 
 
 class Arrivals:

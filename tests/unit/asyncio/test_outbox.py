@@ -56,6 +56,24 @@ def listening_to(connection: pb.Connection) -> Ears:
     return ears
 
 
+def client_with_ears() -> tuple[pb.Connection, Ears]:
+    """A client's connection that has agreed on a dialect, and what it writes from now on."""
+    connection = pb.Connection(Settings(), listens=False)
+    ears = listening_to(connection)
+    connection.data_received(encoded([b"none"]))
+    ears.heard.clear()
+    return connection, ears
+
+
+def server_with_ears() -> tuple[pb.Connection, Ears]:
+    """The same of a server, which publishes a `Gate`."""
+    connection = pb.Connection(Settings(), listens=True, root_for=lambda _: Gate())
+    ears = listening_to(connection)
+    connection.data_received(encoded(b"none") + encoded([b"version", 6]))
+    ears.heard.clear()
+    return connection, ears
+
+
 QUEUED = 200_000
 CHUNK = bytes(20_000)
 LIMITS = pb.Limits(queued_bytes=QUEUED, close_seconds=0.01)
@@ -73,10 +91,7 @@ def until_overloaded(send: Callable[[], object]) -> tuple[int, Overloaded]:
 
 @on_each_loop
 async def test_the_first_of_some_calls_goes_out_at_once_and_the_others_go_together() -> None:
-    connection = pb.Connection(Settings(), listens=False)
-    ears = listening_to(connection)
-    connection.data_received(encoded([b"none"]))
-    ears.heard.clear()
+    connection, ears = client_with_ears()
     calls = [connection.root.call("echo", number) for number in range(10)]
     assert ears.heard == [encoded(call_message(1, b"echo", 0))]
     await turns(2)
@@ -87,20 +102,14 @@ async def test_the_first_of_some_calls_goes_out_at_once_and_the_others_go_togeth
 
 @on_each_loop
 async def test_answers_to_calls_that_arrive_together_go_out_together() -> None:
-    connection = pb.Connection(Settings(), listens=True, root_for=lambda _: Gate())
-    ears = listening_to(connection)
-    connection.data_received(encoded(b"none") + encoded([b"version", 6]))
-    ears.heard.clear()
+    connection, ears = server_with_ears()
     connection.data_received(b"".join(encoded(call_message(number, b"echo", number)) for number in range(10)))
     assert ears.heard == [b"".join(encoded([b"answer", number, number]) for number in range(10))]
 
 
 @on_each_loop
 async def test_a_full_packet_of_calls_leaves_while_more_are_made() -> None:
-    connection = pb.Connection(Settings(), listens=False)
-    ears = listening_to(connection)
-    connection.data_received(encoded([b"none"]))
-    ears.heard.clear()
+    connection, ears = client_with_ears()
     calls = [connection.root.call("echo", number) for number in range(500)]
     assert len(ears.heard) > 2
     assert all(PACKET_BYTES < len(written) < PACKET_BYTES + 100 for written in ears.heard[1:])
@@ -112,10 +121,7 @@ async def test_a_full_packet_of_calls_leaves_while_more_are_made() -> None:
 
 @on_each_loop
 async def test_a_full_packet_of_answers_leaves_while_more_calls_are_run() -> None:
-    connection = pb.Connection(Settings(), listens=True, root_for=lambda _: Gate())
-    ears = listening_to(connection)
-    connection.data_received(encoded(b"none") + encoded([b"version", 6]))
-    ears.heard.clear()
+    connection, ears = server_with_ears()
     connection.data_received(b"".join(encoded(call_message(number, b"echo", number)) for number in range(500)))
     assert len(ears.heard) > 2
     assert all(PACKET_BYTES < len(written) < PACKET_BYTES + 100 for written in ears.heard[:-1])
@@ -124,10 +130,7 @@ async def test_a_full_packet_of_answers_leaves_while_more_calls_are_run() -> Non
 
 @on_each_loop
 async def test_a_transport_is_given_nothing_more_until_it_has_sent_what_it_has() -> None:
-    connection = pb.Connection(Settings(), listens=False)
-    ears = listening_to(connection)
-    connection.data_received(encoded([b"none"]))
-    ears.heard.clear()
+    connection, ears = client_with_ears()
     connection.pause_writing()
     calls = [connection.root.call("echo", number) for number in range(500)]
     await turns(2)
