@@ -62,6 +62,9 @@ OPTIONS = (
 _LEVELS = 255
 """How deep the codec writes arrays and maps inside each other, the message and its arguments included."""
 
+_REFERENCE_BYTES = 32
+"""More than an answer takes that is one reference."""
+
 Buffers = Sequence[bytes]
 
 Packed = tuple[bytes, Buffers, bool]
@@ -157,8 +160,8 @@ class Encoder:
         return self.writes_plain_values or (self.plain_may_cross and is_flat((*update.args, *update.kwargs.values())))
 
     def writes_reference(self, value: object) -> bool:
-        """Whether it is known that what is written for `value` is a reference to it."""
-        return self._fast.get(type(value)) is Encoder._referenceable
+        """Whether what is written for `value` is known to be a reference to it, and an answer has room for that."""
+        return self._fast.get(type(value)) is Encoder._referenceable and self.short > _REFERENCE_BYTES
 
     def pack_for_each(self, message: list[Any], perspectives: list[Any]) -> Packed:
         """As `pack`, for the answer of a batch whose results are seen by one of `perspectives` each."""

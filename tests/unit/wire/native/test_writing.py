@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -106,6 +107,19 @@ def test_limits_that_change_count_at_once_for_what_is_written_in_one_step() -> N
     speech.side.broker.limits = Limits(inline_bytes=50)
     speech.dialect.bound(speech.side.broker.limits)
     assert speech.dialect.encode_plain_answer(7, "x" * 100) is None
+
+
+def test_an_object_that_an_answer_has_no_room_for_is_not_entered() -> None:
+    thing, settings = Referenceable(), Settings()
+    assert Speech(settings).say(Answer(2**62, thing))  # from now on it is known how such objects are written
+    written: list[int] = []
+    for size in (5, 20, 32, 1_000):
+        speech = Speech(replace(settings, limits=Limits(inline_bytes=size)))
+        data = speech.dialect.encode_plain_answer(2**62, thing)
+        assert len(speech.books.exports) == (data is not None)
+        written += [len(data)] if data is not None else []
+    assert written
+    assert max(written) <= 32
 
 
 # Commands of an application's own.
