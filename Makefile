@@ -16,7 +16,7 @@ BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test interop lint format types layers docs coverage valgrind instructions bench constraints clean
+.PHONY: help venv demo test interop lint format types layers docs pages coverage valgrind instructions bench constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -60,6 +60,9 @@ layers: $(READY) ## check that imports point down
 
 docs: $(READY) ## run the pages' programs and follow their links
 	$(BIN)/python -m pytest tests/system/test_docs.py $(PYTEST_ARGS)
+
+pages: $(READY) ## write the parts of pages that are made from the code
+	$(BIN)/python docs/generated.py
 
 coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % of branches and lines are a must
 	$(BIN)/coverage erase

@@ -1,9 +1,15 @@
-"""Every bound on what a peer can make this side hold or do, with its unit and its reason."""
+"""Every bound on what a peer can make this side hold or do, with its unit, its reason, and what happens beyond it.
+
+The reference page of limits is made from this module: `make pages`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import inf
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 __all__ = ["Limits", "Usage"]
 
@@ -13,88 +19,230 @@ class Limits:
     """How much one connection may ask for. Make a changed copy with `dataclasses.replace`."""
 
     string_bytes: int = 640 * 1024
-    """Bytes in one string. Twisted's PB refuses longer ones, so the pb dialects send no longer ones either."""
+    """*pb:* bytes in one string.
+
+    A call that would send more fails with `LimitExceeded`. A peer that sends more: the connection ends. Stock Twisted
+    has the same limit and takes no more, whatever is set here.
+    """
 
     list_elements: int = 640 * 1024
-    """Elements in one list on the wire. Twisted's PB refuses longer ones, as with `string_bytes`."""
+    """*pb:* elements in one list.
+
+    As `string_bytes`.
+    """
 
     prefix_digits: int = 64
-    """Base-128 digits before a type byte: an int is at most 448 bits. Twisted's PB refuses more."""
+    """*pb:* base-128 digits of one number.
+
+    An int has at most 448 bits. As `string_bytes`.
+    """
 
     message_bytes: int = 16 * 1024 * 1024
-    """Bytes in one message. PB itself has no bound; without one a peer could make us buffer for ever."""
+    """*pb:* bytes in one message.
+
+    As `string_bytes`; Twisted has no such limit. Without it a peer could make this side buffer for ever.
+    """
 
     inline_bytes: int = 4 * 1024 * 1024
-    """Bytes in one message of the native dialect, large buffers aside. A byte there can stand for 75 in memory."""
+    """*native:* bytes in one message, large buffers aside.
+
+    A call that would send more fails with `LimitExceeded`. A peer that sends more: the connection ends. A byte can
+    stand for dozens in memory.
+    """
 
     buffer_bytes: int = 128 * 1024 * 1024
-    """Bytes in the large buffers of one message, which travel beside it in the native dialect."""
+    """*native:* bytes in the large buffers of one message, each piece with 64 more.
+
+    As `inline_bytes`. Above it no further methods start for a peer that does not take what waits for it; above twice
+    that a new call raises `Overloaded`.
+    """
 
     negotiation_bytes: int = 4096
-    """Bytes in what a peer says before a dialect is agreed on: names of dialects. So far nothing is known of it."""
+    """Bytes in what a peer says before a dialect is agreed on.
+
+    The connection ends. Names of dialects are short, and so far nothing is known of the peer.
+    """
 
     nesting: int = 256
-    """Levels of list inside list in one message. Deeper input would spend our stack, not theirs. In the native dialect
-    it counts what is more than plain lists and dictionaries; of any it sends 255 levels at most, and takes 1,000."""
+    """Lists inside lists in one message.
+
+    In the pb dialects as `message_bytes`: a list, tuple or set takes one, a dictionary two, a copy three; the message
+    and its arguments take two. In the native dialect the call is refused, or fails, with `LimitExceeded`; each
+    container takes one. There lists and dictionaries with nothing but plain values in them don't count: their depth is
+    bounded by the codec, some 250 levels as they are sent and 1,000 as they are received. Deeper input would cost this
+    side's stack.
+    """
 
     elements: int = 1_000_000
-    """Wire elements in one message. An empty list is one byte on the wire and 56 in memory."""
+    """*pb:* elements of all lists in one message.
+
+    As `message_bytes`. An empty list is one byte on the wire, and dozens in memory.
+    """
 
     expanded_elements: int = 1_000_000
-    """Elements in one message with shared nodes counted each time they are met. A kilobyte of back-references can
-    stand for terabytes once it is written out in tree form."""
+    """Elements in one message, where what is shared counts each time it is met.
+
+    The call is refused, or fails, with `LimitExceeded`. A kilobyte that refers back to itself can stand for terabytes
+    once something writes it out.
+    """
 
     odd_keys: int = 4096
-    """Dictionary keys and set members in one message whose hash a peer can choose, counted with all that is in them:
-    ints beyond 64 bits, Decimals, tuples and frozensets of two or more numbers. Enough keys of one hash make each
-    look-up a search through all of them."""
+    """Dictionary keys and set members in one message whose hash a peer can choose, and all that is in them.
+
+    As `expanded_elements`. Ints beyond 64 bits, Decimals, and tuples and frozensets of two or more numbers count;
+    enough with one hash would make each look-up slow.
+    """
 
     references_exported: int = 100_000
-    """Our objects that the peer may hold references to, cacheables included. Twisted's PB has 1,024."""
+    """Objects of ours that the peer holds, cacheables included.
+
+    The call or the result that would send one more fails with `TooManyReferences`. Twisted has 1,024.
+    """
 
     references_imported: int = 100_000
-    """The peer's objects that we hold references to, caches included."""
+    """Objects of the peer's that are held here, caches included.
+
+    The call that would bring one more is refused, or fails, with `TooManyReferences`.
+    """
 
     unknown_messages: int = 100
-    """Messages that one side or the other has no meaning for. Each costs an answer or a line in the log."""
+    """Messages that one of the two sides has no meaning for.
+
+    The connection ends. Each costs an answer, or a line in the log.
+    """
 
     calls_pending: int = 100_000
-    """Calls of ours that the peer has not answered yet."""
+    """Calls of ours that the peer has not answered.
+
+    A further call fails with `TooManyCalls`.
+    """
 
     kept_answers: int = 16_384
-    """Answers kept in the native dialect until the peer has seen them: it may still call what a call results in."""
+    """*native:* answers that are kept until the peer has seen them, so that it can call what they hold.
+
+    The oldest are forgotten. A call of the peer's that refers to one fails with `Error`.
+    """
 
     kept_bytes: int = 16 * 1024 * 1024
-    """Bytes, as they were sent, of the answers that are kept."""
+    """*native:* bytes of these answers, as they were sent.
+
+    As `kept_answers`.
+    """
 
     running_calls: int = 256
-    """Methods that run at the same time for one peer; further calls wait in order."""
+    """Methods that run at a time for the peer.
+
+    Further calls wait, in the order made.
+    """
 
     waiting_calls: int = 10_000
-    """Calls that wait for one of `running_calls` to end; further ones are answered `TooManyCalls`."""
+    """Calls that wait for their turn; and as many again that wait for the result of others.
+
+    Further calls are answered `TooManyCalls`. A batch may have as many calls as may run and wait.
+    """
 
     waiting_bytes: int = 16 * 1024 * 1024
-    """Bytes, as they came, of the calls that wait; further ones are answered `TooManyCalls`."""
+    """Bytes of the calls that wait for their turn.
+
+    Further calls are answered `TooManyCalls`.
+    """
 
     queued_bytes: int = 4 * 1024 * 1024
-    """Bytes waiting to be sent. Above it awaiting a one-way call waits for room, and the peer's further calls wait;
-    above twice that a new call raises `Overloaded`."""
+    """Bytes that wait to be sent, large buffers of the native dialect aside.
+
+    No further methods start for the peer, and awaiting a one-way call waits for room. Beyond twice the limit a new call
+    raises `Overloaded`, and where a call of the peer's would have to be refused, the connection ends instead.
+    """
 
     paged_bytes: int = 64 * 1024 * 1024
-    """Bytes that one paged transfer may gather here before it is refused."""
+    """Bytes of one paged transfer; a page that is no string counts as many as its call took.
+
+    `get_all_pages` ends in `LimitExceeded`, and what was gathered is thrown away.
+    """
 
     connect_seconds: float = 30.0
-    """Seconds for making a connection: look-up, TCP, TLS and negotiation together."""
+    """Seconds for look-up, TCP, TLS and negotiation together.
+
+    Connecting fails with `ConnectFailed`, which names the limit.
+    """
 
     handshake_seconds: float = 30.0
-    """Seconds a newly accepted peer has for TLS and negotiation."""
+    """Seconds that a client has for TLS, and then for negotiation.
+
+    The connection ends.
+    """
+
+    login_seconds: float = 60.0
+    """Seconds that a client of a `Portal` has until a login is granted.
+
+    The connection ends.
+    """
+
+    idle_seconds: float = inf
+    """Seconds in which nothing is called, answered or under way in either direction.
+
+    The connection is closed, up to a third of the time later. Signs of life don't count.
+    """
 
     silence_seconds: int = 60
-    """Seconds after which the system gives up a TCP peer that has vanished without a word, where nothing is on its way
-    to it. PB has no sign of life of its own, so this is TCP's keep-alive, where the system lets a program set it."""
+    """Seconds after which a TCP peer that has vanished without a word is given up.
+
+    The connection ends as any lost one. In the native dialect a peer that says nothing for a third of the time is asked
+    for a sign of life, and given up when it has said nothing for another third; what is on its way to it does not
+    matter then. PB has no such word. There it is TCP's keep-alive, on systems that let a program set it: half of the
+    time nothing comes, then five probes go unanswered, in whole seconds and so never under 6. While something is on its
+    way to the peer, the system's own patience counts instead, which on Linux is some 15 minutes; give such calls a
+    timeout.
+    """
 
     close_seconds: float = 10.0
-    """Seconds that closing waits for methods that run, and then for the peer to read what it was sent."""
+    """Seconds that closing a server waits for methods that run; and then, as whenever a connection is closed, for the
+    peer to read what it was sent and to close its side.
+
+    Methods are cancelled, or left to finish where `on_disconnect` says so; the connection is cut, and what the peer has
+    not read is thrown away.
+    """
+
+    connections: float = 10_000
+    """Connections of a server, those aside that are still about TLS.
+
+    A further one is cut off at once; the log says so when the server begins to.
+    """
+
+    def before_login(self) -> Limits:
+        """These limits, lowered to what a stranger needs in order to log in.
+
+        It is what a server that publishes a `Portal` grants until it has granted a login, unless `serve` is given
+        other `limits_before_login`.
+        """
+        return replace(self, **{name: min(most, getattr(self, name)) for name, most in BEFORE_LOGIN.items()})
+
+
+BEFORE_LOGIN: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "string_bytes": 16 * 1024,
+        "list_elements": 1024,
+        "message_bytes": 64 * 1024,
+        "inline_bytes": 64 * 1024,
+        "buffer_bytes": 64 * 1024,
+        "nesting": 32,
+        "elements": 4096,
+        "expanded_elements": 4096,
+        "odd_keys": 64,
+        "references_exported": 64,
+        "references_imported": 64,
+        "unknown_messages": 10,
+        "calls_pending": 64,
+        "kept_answers": 64,
+        "kept_bytes": 64 * 1024,
+        "running_calls": 8,
+        "waiting_calls": 64,
+        "waiting_bytes": 256 * 1024,
+        "queued_bytes": 256 * 1024,
+        "paged_bytes": 64 * 1024,
+    }
+)
+"""The most of these limits that anybody has who has not logged in."""
 
 
 class Usage(NamedTuple):

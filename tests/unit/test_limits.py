@@ -20,6 +20,7 @@ from pellucid.wire.dialect import Sharing
 from tests.dialects import each_dialect, over
 from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
 from tests.unit.asyncio import (
+    test_before_login,
     test_connection,
     test_limits_of_sending,
     test_limits_of_time,
@@ -427,7 +428,7 @@ def test_r5_how_many_of_our_objects_a_peer_may_hold_is_ours_to_set() -> None:
         held.append(pair.call(pair.root, "take"))
     desk.kept = [Referenceable()]
     for _ in range(10):
-        with pytest.raises(TooManyReferences, match=r"over Limits.references_exported=2000"):
+        with pytest.raises(TooManyReferences, match=r"over Limits.references_exported=2000: 2001 asked"):
             pair.call(pair.root, "give")
     held.pop()
     pair.settle()
@@ -441,7 +442,7 @@ def test_as_many_calls_may_be_unanswered_as_the_limit_says() -> None:
     pair = Pair(client=limited(calls_pending=2))
     pair.to_server.held = True
     first, second, third = (pair.root.call("echo", number) for number in range(3))
-    with pytest.raises(TooManyCalls, match=r"over Limits.calls_pending=2"):
+    with pytest.raises(TooManyCalls, match=r"over Limits.calls_pending=2: 3 asked"):
         third.result()  # type: ignore[attr-defined]
     pair.to_server.held = False
     pair.pump()
@@ -458,6 +459,18 @@ def test_a_peer_may_be_misunderstood_as_often_as_the_limit_says(message: object)
     stranger.say(message)
     assert isinstance(stranger.side.ended_by, LimitBroken)
     assert str(stranger.side.ended_by) == "over Limits.unknown_messages=3"
+
+
+# Before a login.
+
+
+def test_a_stranger_has_no_more_of_anything_and_less_of_what_costs() -> None:
+    limits = Limits(inline_bytes=1000)
+    stranger = limits.before_login()
+    assert all(getattr(stranger, limit.name) <= getattr(limits, limit.name) for limit in fields(Limits))
+    assert stranger.inline_bytes == 1000
+    assert stranger.message_bytes == 64 * 1024
+    assert stranger.before_login() == stranger
 
 
 # Nothing is left out.
@@ -500,6 +513,15 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
         test_paging.test_the_limit_is_the_connections_unless_another_is_given,
     ],
     "connect_seconds": [test_limits_of_time.test_a_server_may_take_connect_seconds_to_agree_and_no_longer],
+    "login_seconds": [
+        test_limits_of_time.test_a_client_may_take_login_seconds_to_be_granted_one_and_no_longer,
+        test_limits_of_time.test_a_client_that_logs_in_at_the_last_moment_is_served_for_good,
+    ],
+    "idle_seconds": [
+        test_limits_of_time.test_a_connection_may_be_idle_for_idle_seconds_and_not_for_a_third_more,
+        test_limits_of_time.test_a_connection_with_a_call_under_way_is_not_idle,
+    ],
+    "connections": [test_before_login.test_a_server_has_as_many_connections_as_the_limit_says_and_cuts_off_others],
     "handshake_seconds": [test_limits_of_time.test_a_client_may_take_handshake_seconds_to_agree_and_no_longer],
     "silence_seconds": [
         test_connection.test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit,

@@ -8,11 +8,12 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
-from pellucid.asyncio.keep_alive import LOOKS, Round, watch
+from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.auth import login as log_in
@@ -22,7 +23,7 @@ from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference
-from pellucid.errors import ConnectFailed, ProtocolError
+from pellucid.errors import ConnectFailed, LimitBroken, ProtocolError
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
@@ -45,6 +46,8 @@ class Settings:
     registry: Registry = DEFAULT_REGISTRY
     policy: Policy = DEFAULT_POLICY
     limits: Limits = field(default_factory=Limits)
+    before_login: Limits | None = None
+    """The limits until a login is granted; None where nobody logs in."""
     dialects: tuple[DialectClass, ...] = DIALECTS
     unsafe_tracebacks: bool = False
     on_disconnect: Literal["cancel", "finish"] = "cancel"
@@ -69,7 +72,9 @@ class Connection(asyncio.Protocol):
         "_giving_up",
         "_heard",
         "_hurry",
+        "_idleness",
         "_is_ready",
+        "_last_id",
         "_listens",
         "_made_callbacks",
         "_notices_given",
@@ -83,6 +88,7 @@ class Connection(asyncio.Protocol):
         "_runner",
         "_settings",
         "_transport",
+        "_used",
         "broker",
         "call_was_made",
         "loop",
@@ -109,7 +115,7 @@ class Connection(asyncio.Protocol):
             listens=listens,
             registry=settings.registry,
             policy=settings.policy,
-            limits=settings.limits,
+            limits=settings.before_login or settings.limits,
             door=self,
             dialects=settings.dialects,
             sharing=settings.sharing,
@@ -132,6 +138,10 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._round: Round | None = None
+        self._idleness: Idleness | None = None
+        # Whether anything was called since the last look, and the number of our last call then.
+        self._used = True
+        self._last_id = 0
         # Whether anything came since the last look, and whether the peer was asked for it.
         self._heard = True
         self._asked = False
@@ -255,6 +265,16 @@ class Connection(asyncio.Protocol):
         """Start no further methods of the peer's, and return once none runs."""
         await self._runner.drain()
 
+    def let_in(self) -> None:
+        """The peer was granted a login: from now on it has what a stranger has not."""
+        limits = self._settings.limits
+        if self._settings.before_login is None or self.broker.limits is limits:
+            return
+        self.broker.limits = limits
+        self._runner.bound(limits)
+        self.outbox.bound(limits)
+        self._take_time()
+
     def abort(self, reason: str, *, level: int = logging.WARNING) -> None:
         """End the connection now; what waits to be sent is lost."""
         if not self.is_closed:
@@ -274,8 +294,7 @@ class Connection(asyncio.Protocol):
             log.debug("connected", extra=self.fields("connection.made"))
         if self._listens:
             seconds = self._settings.limits.handshake_seconds
-            why = f"no dialect was agreed on within Limits.handshake_seconds={seconds}"
-            self._hurry = self.loop.call_later(seconds, self.abort, why)
+            self._make_haste(seconds, f"no dialect was agreed on within Limits.handshake_seconds={seconds}")
         if self._on_made is not None:
             self._on_made(self)
         self.outbox.flush()
@@ -288,6 +307,7 @@ class Connection(asyncio.Protocol):
         try:
             broker.receive_data(data)
             while (event := broker.next_event()) is not None:
+                self._used = True
                 if type(event) is MethodCall:  # nearly all are one of these
                     self._runner.arrive(event)
                 elif type(event) is Answer:
@@ -296,7 +316,8 @@ class Connection(asyncio.Protocol):
                     self._settle(event)
         except (ProtocolError, ConnectFailed) as error:
             self._ending = error
-            self.abort(str(error))
+            is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
+            self.abort(f"{error}, before a login" if is_strange else str(error))
         finally:
             self.outbox.held_back = False
         self.outbox.flush()
@@ -350,15 +371,19 @@ class Connection(asyncio.Protocol):
                 log.error("no root object for a new connection", exc_info=error, extra=self.fields("root.failed"))
                 raise ProtocolError("the application has no root object for this connection") from error
         self._is_ready = True
-        if self._hurry is not None:
-            self._hurry.cancel()
-            self._hurry = None
+        limits = self._settings.limits
+        self._take_time()
+        if self._settings.before_login is not None:
+            seconds = limits.login_seconds
+            self._make_haste(seconds, f"nobody logged in within Limits.login_seconds={seconds}")
+        if not isinf(limits.idle_seconds):
+            self._idleness = Idleness(self.loop, self, limits.idle_seconds)
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
         if not self.broker.pings and self._transport is not None:
-            _keep_alive(self._transport, self._settings.limits.silence_seconds)
+            _keep_alive(self._transport, limits.silence_seconds)
         elif self.broker.pings:
-            self._round = watch(self.loop, self, self._settings.limits.silence_seconds / LOOKS)
+            self._round = watch(self.loop, self, limits.silence_seconds / LOOKS)
 
     def _tell_stopped(self, event: StoppedObserving) -> None:
         stopped = hook(event.cacheable, "stopped_observing")
@@ -383,6 +408,21 @@ class Connection(asyncio.Protocol):
             self.outbox.flush()
         else:
             self.abort(f"no sign of life within Limits.silence_seconds={self._settings.limits.silence_seconds}")
+
+    # Whether it is of use.
+
+    def was_used(self) -> bool:
+        """Whether anything was called or answered since this was asked last, or is under way."""
+        pending = self._books.pending
+        used = self._used or pending.last_id != self._last_id or len(pending) > 0 or self._runner.is_busy
+        self._used, self._last_id = False, pending.last_id
+        return used
+
+    def end_idle(self) -> None:
+        """Close it: nothing was called for as long as the limits allow."""
+        seconds = self._settings.limits.idle_seconds
+        log.info("%s was idle", self.peer, extra=self.fields("connection.idle"))
+        self._shut(f"nothing was called within Limits.idle_seconds={seconds}")
 
     # What its outbox needs.
 
@@ -457,14 +497,24 @@ class Connection(asyncio.Protocol):
         for call, error in lost.calls:
             call.fail(error)
         self.outbox.lose(reason)
-        if self._hurry is not None:
-            self._hurry.cancel()
-            self._hurry = None
+        self._take_time()
+        if self._idleness is not None:
+            self._idleness.stop()
         if not self._is_ready:
             self._ending = self._ending or ConnectFailed(reason)
             if self._ready is not None and not self._ready.done():
                 self._fail_ready(self._ready)
         self.loop.call_soon(self._give_notices, lost)
+
+    def _make_haste(self, seconds: float, reason: str) -> None:
+        """End the connection for `reason` unless it takes its time within so many seconds."""
+        self._hurry = self.loop.call_later(seconds, self.abort, reason)
+
+    def _take_time(self) -> None:
+        """What there was some hurry about has been done, or is of no use any more."""
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
 
     @property
     def _callbacks(self) -> Callbacks:

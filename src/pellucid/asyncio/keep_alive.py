@@ -1,4 +1,4 @@
-"""Noticing peers that have vanished: connections are looked at in turn, many by one timer.
+"""Noticing peers that have vanished, or have nothing to say: connections are looked at in turn, many by one timer.
 
 A timer for each connection would cost more memory than the rest of what an idle one takes.
 """
@@ -9,7 +9,7 @@ import asyncio
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["LOOKS", "Round", "Watched", "watch"]
+__all__ = ["LOOKS", "Idleness", "Round", "Watched", "watch"]
 
 LOOKS = 3
 """How often a connection is looked at within the time in which its peer must give a sign of life: whoever was silent
@@ -17,10 +17,10 @@ for one look is asked, and whoever is silent for another is dead."""
 
 
 class Watched(Protocol):
-    """A connection, as far as it is looked at."""
+    """What is looked at."""
 
     def look_for_life(self) -> None:
-        """Look, and end it where nobody is there."""
+        """Look, and end the connection where nobody is there."""
         ...
 
 
@@ -64,3 +64,34 @@ def watch(loop: asyncio.AbstractEventLoop, connection: Watched, seconds: float) 
         around = _rounds[key] = Round(loop, seconds)
     around.add(connection)
     return around
+
+
+class Working(Protocol):
+    """A connection, as far as it is of use."""
+
+    def was_used(self) -> bool:
+        """Whether anything was called or answered since this was asked last, or is under way."""
+        ...
+
+    def end_idle(self) -> None:
+        """Close it: it is of no use."""
+        ...
+
+
+class Idleness:
+    """Watches a connection that may not be idle for longer than so many seconds, until it is told to `stop`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Working, seconds: float) -> None:
+        self._connection = connection
+        self._idle_looks = 0
+        self._round = watch(loop, self, seconds / LOOKS)
+
+    def look_for_life(self) -> None:
+        """Look, and end it where it was idle for so long."""
+        self._idle_looks = 0 if self._connection.was_used() else self._idle_looks + 1
+        if self._idle_looks == LOOKS:
+            self._connection.end_idle()
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        self._round.discard(self)

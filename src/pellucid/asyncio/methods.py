@@ -25,6 +25,7 @@ from pellucid.errors import (
     RemoteProtocolError,
     TooManyCalls,
 )
+from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "running_call"]
@@ -242,6 +243,15 @@ class Runner:
         if cancel:
             for call in list((self._tasks or {}).values()):
                 self._stop(call)
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._admission.limits = limits
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether methods run, or calls wait for their turn."""
+        return self._admission.running > 0 or self._admission.waiting > 0
 
     @property
     def usage(self) -> dict[str, int]:

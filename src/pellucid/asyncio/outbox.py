@@ -9,6 +9,7 @@ from typing import Protocol
 from pellucid.core.broker import Broker
 from pellucid.core.calls import Call
 from pellucid.errors import Overloaded, PBConnectionLost
+from pellucid.limits import Limits
 
 __all__ = ["Outbox"]
 
@@ -78,9 +79,7 @@ class Outbox:
         self._pending = broker.books.pending.calls
         self._host = host
         self._transport: asyncio.WriteTransport | None = None
-        self._limit = broker.limits.queued_bytes
-        self._most_bulk = broker.limits.buffer_bytes
-        self._packet = min(PACKET_BYTES, self._limit)
+        self.bound(broker.limits)
         self._is_due = False
         self._crowded = False
         self._paused = False
@@ -89,6 +88,12 @@ class Outbox:
         self._in_piece = False
         self._piece = 0  # bytes of a large buffer that the transport was given, and has not sent yet
         self._waiting: list[Call] | None = None
+
+    def bound(self, limits: Limits) -> None:
+        """Let these limits count from now on."""
+        self._limit = limits.queued_bytes
+        self._most_bulk = limits.buffer_bytes
+        self._packet = min(PACKET_BYTES, self._limit)
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
         """The connection is made."""

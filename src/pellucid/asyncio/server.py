@@ -36,6 +36,7 @@ def serve(
     registry: Registry = DEFAULT_REGISTRY,
     policy: Policy | None = None,
     limits: Limits | None = None,
+    limits_before_login: Limits | None = None,
     dialects: Iterable[str] | None = None,
     tls: ssl.SSLContext | None = None,
     sock: socket.socket | Iterable[socket.socket] = (),
@@ -47,13 +48,15 @@ def serve(
 
     `root` is an object for everybody, a `Portal` that has clients log in, or a function that makes the root object of
     each `Connection` it is given. `sock` are sockets that listen already, such as systemd's. `tls` is needed for
-    ``pbs://`` URLs. `on_disconnect` says what happens to methods that run when their caller vanishes. With
-    `unsafe_tracebacks` clients are shown the traceback of what fails here: they learn about your code by it.
+    ``pbs://`` URLs. `limits_before_login` count for each client of a portal until it has been granted a login; they are
+    `Limits.before_login` of `limits` unless others are given. `on_disconnect` says what happens to methods that run
+    when their caller vanishes. With `unsafe_tracebacks` clients are shown the traceback of what fails here: they learn
+    about your code by it.
     The other parameters are those of `connect`.
 
     Raises:
         ValueError: a URL is none, or none is given; `tls` is missing or not needed; `dialects` or `on_disconnect` is
-            unknown.
+            unknown; `limits_before_login` are given, and `root` is no portal.
 
     Entering or awaiting it raises:
         OSError: a URL can't be listened at.
@@ -69,10 +72,14 @@ def serve(
         raise ValueError(f'on_disconnect is "cancel" or "finish", not {on_disconnect!r}')
     if tls is not None and not any(secure) and not sockets:
         raise ValueError("tls= is given, but no pbs:// URL to use it for")
+    if limits_before_login is not None and not isinstance(root, Portal):
+        raise ValueError("limits_before_login= are given, but nobody logs in at a root that is no Portal")
+    limits = limits or Limits()
     settings = Settings(
         registry=registry,
         policy=policy or DEFAULT_POLICY,
-        limits=limits or Limits(),
+        limits=limits,
+        before_login=(limits_before_login or limits.before_login()) if isinstance(root, Portal) else None,
         dialects=dialects_named(dialects),
         sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,
@@ -102,6 +109,7 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._bound: list[str] = []
         self._closed = False
+        self._is_full = False
         # Made once: each connection has them.
         self._on_made, self._on_lost = self._admit_connection, self.connections.discard
 
@@ -114,9 +122,9 @@ class Server:
     def usage(self) -> dict[str, Usage]:
         """Of each limit, how much that connection uses which uses most of it; see `Connection.usage`.
 
-        Limits hold for each connection by itself. Without connections there is nothing.
+        Limits hold for each connection by itself, but for `Limits.connections`.
         """
-        most: dict[str, Usage] = {}
+        most = {"connections": Usage(len(self.connections), self._settings.limits.connections)}
         for connection in self.connections:
             for name, usage in connection.usage.items():
                 most[name] = max(usage, most.get(name, usage))
@@ -203,6 +211,15 @@ class Server:
         if self._closed:  # its TLS handshake outlasted the server
             connection.abort("the server is closed", level=logging.DEBUG)
             return
+        most = self._settings.limits.connections
+        if len(self.connections) >= most:
+            connection.abort(f"over Limits.connections={most}", level=logging.DEBUG)
+            if not self._is_full:  # once: whoever attacks would have the log filled
+                self._is_full = True
+                fields = {"event": "server.full", "connections": len(self.connections)}
+                log.warning("further connections are cut off: over Limits.connections=%s", most, extra=fields)
+            return
+        self._is_full = False
         self.connections.add(connection)
 
     def _add(self, server: asyncio.Server, url: str) -> None:
@@ -238,6 +255,7 @@ def _admit(connection: Connection, login: Login) -> AvatarReference:
     """The avatar as it is sent, its logout bound to the peer's hold of it."""
     avatar = AvatarReference(login.avatar)
     connection.when_gone(avatar, login.logout)
+    connection.let_in()
     fields = {"event": "login.granted", "connection": connection.number, "peer": connection.peer}
     log.info("%s logged in", connection.peer, extra=fields)
     return avatar

@@ -192,7 +192,7 @@ class Arrivals:
         """`call` waits for promises, or for its turn; from there it goes to `ready`, or fails."""
         limits = self.limits
         if len(self._waiting) >= limits.waiting_calls:
-            self._host.refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls))
+            self._host.refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls, len(self._waiting) + 1))
             return
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             asked = self._waiting_bytes + call.size

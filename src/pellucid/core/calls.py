@@ -225,7 +225,7 @@ class PendingCalls:
     def enter(self, call: Call) -> int:
         """Remember `call` until it is answered, and return its id. Raises TooManyCalls where there is no room."""
         if len(self.calls) >= self.limits.calls_pending:
-            raise TooManyCalls("calls_pending", self.limits.calls_pending)
+            raise TooManyCalls("calls_pending", self.limits.calls_pending, len(self.calls) + 1)
         self.last_id = call_id = self.last_id + 1
         self.calls[call_id] = call
         return call_id
@@ -309,7 +309,7 @@ class Admission:
         if self.queue is None:
             self.queue = deque()
         if len(self.queue) >= limits.waiting_calls:
-            raise TooManyCalls("waiting_calls", limits.waiting_calls)
+            raise TooManyCalls("waiting_calls", limits.waiting_calls, len(self.queue) + 1)
         if self._waiting_bytes + call.size > limits.waiting_bytes:
             raise TooManyCalls("waiting_bytes", limits.waiting_bytes, self._waiting_bytes + call.size)
         self.queue.append(call)

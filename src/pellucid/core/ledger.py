@@ -246,7 +246,7 @@ class Books(Ledger):
     def _new_id(self) -> int:
         held = len(self.exports) + (len(self._cache_exports) if self._cache_exports is not None else 0)
         if held >= self.limits.references_exported:
-            raise TooManyReferences("references_exported", self.limits.references_exported)
+            raise TooManyReferences("references_exported", self.limits.references_exported, held + 1)
         self._last_id += 1
         return self._last_id
 
@@ -259,7 +259,8 @@ class Books(Ledger):
         if self._imports_are_full():
             self._collect_dropped()
         if self._imports_are_full():
-            raise TooManyReferences("references_imported", self.limits.references_imported)
+            most = self.limits.references_imported
+            raise TooManyReferences("references_imported", most, most + 1)
 
     def _imports_are_full(self) -> bool:
         caches = len(self._cache_imports) if self._cache_imports is not None else 0

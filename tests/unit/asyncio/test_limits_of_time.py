@@ -134,6 +134,99 @@ async def test_a_client_that_agrees_in_the_last_moment_is_served_for_good(clock:
         await late.close()
 
 
+class Realm:
+    def request_avatar(self, avatar_id: str, mind: Any) -> pb.Avatar:
+        return pb.Avatar()
+
+
+PORTAL = pb.Portal(Realm(), [pb.AllowAnonymous()])
+
+
+@on_a_stopped_clock
+async def test_a_client_may_take_login_seconds_to_be_granted_one_and_no_longer(clock: StoppedClock) -> None:
+    async with pair(PORTAL, limits=pb.Limits(login_seconds=SECONDS)) as both:
+        await clock.let_pass(SECONDS - A_MOMENT)
+        assert not both.served.is_closed
+        await clock.let_pass(A_MOMENT)
+        assert both.served.is_closed
+        await both.client.wait_closed()
+
+
+@on_a_stopped_clock
+async def test_a_client_that_logs_in_at_the_last_moment_is_served_for_good(clock: StoppedClock) -> None:
+    async with pair(PORTAL, limits=pb.Limits(login_seconds=SECONDS)) as both:
+        await clock.let_pass(SECONDS - A_MOMENT)
+        avatar = await both.client.login(pb.credentials.Anonymous())
+        avatar.release()
+        for _ in range(100):
+            await clock.let_pass(SECONDS)
+        assert not both.served.is_closed
+
+
+@on_a_stopped_clock
+async def test_where_nobody_logs_in_nobody_has_to(clock: StoppedClock) -> None:
+    async with pair(Gate(), limits=pb.Limits(login_seconds=SECONDS)) as both:
+        for _ in range(100):
+            await clock.let_pass(SECONDS)
+        assert not both.served.is_closed
+
+
+IDLE = pb.Limits(idle_seconds=SECONDS, silence_seconds=int(SECONDS))
+
+
+async def let_it_be_idle(clock: StoppedClock) -> None:
+    """Let so much time pass, in small steps so that both sides give signs of life, that it is idle for too long."""
+    for _ in range(2 * 6):
+        await clock.let_pass(SECONDS / 6)
+
+
+@on_a_stopped_clock
+async def test_a_connection_may_be_idle_for_idle_seconds_and_not_for_a_third_more(clock: StoppedClock) -> None:
+    async with pair(Gate(), limits=IDLE) as both:
+        await clock.let_pass(SECONDS / 6)
+        await both.client.root.call("echo")
+        for _ in range(6):
+            assert not both.served.is_closed
+            await clock.let_pass(SECONDS / 6)
+        assert not both.served.is_closed
+        await clock.let_pass(SECONDS / 3)
+        assert both.served.is_closed
+        await both.client.wait_closed()
+
+
+@on_a_stopped_clock
+async def test_a_connection_that_is_called_over_either_way_is_not_idle(clock: StoppedClock) -> None:
+    async with pair(Gate(), limits=IDLE, client={"limits": pb.Limits()}) as both:
+        for _ in range(20):
+            await clock.let_pass(SECONDS / 2)
+            await both.client.root.call_with(one_way=True).call("echo")
+            await turns()
+        both.client.broker.publish(pb.Referenceable())
+        for _ in range(20):
+            await clock.let_pass(SECONDS / 2)
+            await both.served.root.call_with(one_way=True).call("nothing")
+            await turns()
+        assert not both.served.is_closed
+        await let_it_be_idle(clock)
+        assert both.served.is_closed
+
+
+@on_a_stopped_clock
+async def test_a_connection_with_a_call_under_way_is_not_idle(clock: StoppedClock) -> None:
+    gate = Gate()
+    async with pair(gate, limits=IDLE, client={"limits": IDLE}) as both:
+        call = both.client.root.call("wait", 5)
+        await gate.entered.get()
+        await let_it_be_idle(clock)
+        assert not both.served.is_closed
+        assert not both.client.is_closed
+        gate.opened.set()
+        assert await call == 5
+        await let_it_be_idle(clock)
+        assert both.served.is_closed
+        assert both.client.is_closed
+
+
 @on_a_stopped_clock
 async def test_closing_waits_close_seconds_for_a_peer_that_reads_and_never_hangs_up(clock: StoppedClock) -> None:
     async with lingering_server() as url:

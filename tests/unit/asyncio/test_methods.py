@@ -142,7 +142,7 @@ async def test_calls_beyond_those_that_may_wait_are_answered_too_many_calls_and_
         calls = [both.client.root.call("wait", number) for number in range(7)]
         refused = [await outcome(call) for call in calls[5:]]
         assert [type(error) for error in refused] == [TooManyCalls, TooManyCalls]
-        assert str(refused[0]) == "over Limits.waiting_calls=3"
+        assert str(refused[0]) == "over Limits.waiting_calls=3: 4 asked"
         gate.opened.set()
         assert await asyncio.gather(*calls[:5]) == [0, 1, 2, 3, 4]
         assert await both.client.root.call("wait", "again") == "again"

@@ -134,7 +134,7 @@ async def test_what_a_peer_does_not_read_counts() -> None:
 @on_each_loop
 async def test_a_server_shows_the_connection_that_uses_most() -> None:
     async with pb.serve(Shelf(), "pb://127.0.0.1:0") as server:
-        assert server.usage == {}
+        assert server.usage == {"connections": (0, 10_000)}
         async with pb.connect(server.urls[0]) as one, pb.connect(server.urls[0]) as other:
             held = [await one.root.call("thing") for _ in range(3)] + [await other.root.call("thing")]
             assert server.usage["references_exported"] == (3, pb.Limits().references_exported)
