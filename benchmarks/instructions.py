@@ -125,6 +125,12 @@ async def call_64(root: Any, runs: int) -> None:
     await asyncio.gather(*(work() for _ in range(64)))
 
 
+async def batch_of_64(root: Any, runs: int) -> None:
+    texts = [f"{TEXT} {number}" for number in range(64)]
+    for _ in range(runs):
+        assert await pb.gather(*(root.prepare("echo", text) for text in texts)) == texts
+
+
 async def echo_structure(root: Any, runs: int) -> None:
     for _ in range(runs):
         assert await root.call("echo", STRUCTURE) == STRUCTURE
@@ -141,6 +147,7 @@ PATHS: dict[str, tuple[Callable[[Any, int], Awaitable[None]], int, int]] = {
     "call": (call, 100, 1),
     "call of a coroutine": (call_coroutine, 100, 1),
     "call, 64 in flight": (call_64, 5, 64),
+    "batch of 64": (batch_of_64, 5, 64),
     "structure of 200 dicts": (echo_structure, 2, 1),
     "reference, call, drop": (use_reference, 50, 1),
 }

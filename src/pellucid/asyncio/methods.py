@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from inspect import CO_COROUTINE
@@ -87,8 +87,8 @@ _NONE: dict[str, Any] = {}
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
 
-running_call: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_call")
-"""The call that runs the method we are in, if we are in one."""
+running_call: ContextVar[tuple[Host, MethodCall | BatchRun, int]] = ContextVar("pellucid_call")
+"""The call that runs the method we are in, if we are in one; or the batch that it came in, and its place there."""
 
 
 def current_call() -> CurrentCall:
@@ -98,9 +98,10 @@ def current_call() -> CurrentCall:
         LookupError: we are in none.
     """
     try:
-        host, call = running_call.get()
+        host, running, place = running_call.get()
     except LookupError:
         raise LookupError("current_call() has an answer only inside a method that a peer called") from None
+    call = running.calls[place] if isinstance(running, BatchRun) else running
     remaining = None if call.deadline is None else max(0.0, call.deadline - host.loop.time())
     return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size, remaining)
 
@@ -178,43 +179,90 @@ class Runner:
 
         What plain methods return is the outcome at once; all else goes the way of any call.
         """
-        admission, serving, host = self._admission, self._serving, self._host
-        ended = 0
-        for call in run.calls:
-            if self._gone:
-                return
-            if call.error is None:
-                serving.find_method(call, None)  # those before it may have changed what there is
-            method = call.method
-            if method is None or self._due or not admission.has_room:
-                self.arrive(call)
-                continue
-            args, call.args = call.args, ()
-            token = running_call.set((host, call))
-            try:
-                result = method(*args, **call.kwargs)
-                if type(result) in _ANSWERS:
-                    run.outcomes[call.call_id] = result
-                    call.ended = True
-                    ended += 1
-                elif _is_awaitable(result):
-                    admission.running += 1
-                    self._begin(call, result)
-                else:
-                    self._answer(call, result)
-            except asyncio.CancelledError:
-                self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
-            except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
-                self._fail(call, error)
-            finally:
-                running_call.reset(token)
-                call.kwargs = _NONE
-                del args
+        if run.items is not None:
+            self._run_items(run, run.items)
+        else:
+            for call in run.calls:
+                self._run_in_batch(call)
+        if self._gone:
+            return
         try:
-            serving.ended_in_batch(run, ended)
+            self._serving.answer_batch(run)
         except LimitExceeded as hindrance:
-            host.abort(f"not even an error can be sent: {hindrance}")
+            self._host.abort(f"not even an error can be sent: {hindrance}")
         self._outbox.schedule()
+
+    def _run_items(self, run: BatchRun, items: Sequence[tuple[int | str, str, list[Any]]]) -> None:
+        """Run calls of which most end at once, so that there need not be a `MethodCall` for each."""
+        admission, serving, host, exports = self._admission, self._serving, self._host, self._broker.books.exports
+        outcomes, ended = run.outcomes, 0
+        # Of the call before: what it called, where that was found, and of what state of the table that is true.
+        known_by: int | str | None = None
+        called = attribute = ""
+        obj: Any = None
+        state = -1
+        token = running_call.set((host, run, 0))
+        try:
+            for place, (target, name, args) in enumerate(items):
+                if self._gone:
+                    return
+                if target != known_by or name != called or exports.changes != state:
+                    known_by, called, state = target, name, exports.changes
+                    obj, attribute = serving.find_plain(target, name)
+                method: Any = getattr(obj, attribute, None) if attribute else None
+                if not callable(method) or self._due or not admission.has_room:
+                    self._run_in_batch(run.calls[place])
+                    continue
+                running_call.set((host, run, place))
+                try:
+                    result: Any = method(*args)
+                    if type(result) in _ANSWERS:
+                        outcomes[place] = result
+                        ended += 1
+                        if run.made is not None:
+                            run.made[place].ended = True
+                    elif _is_awaitable(result):
+                        admission.running += 1
+                        self._begin(run.calls[place], result)
+                    else:
+                        self._answer(run.calls[place], result)
+                except asyncio.CancelledError:
+                    self._tell(run.calls[place], CallCancelled(f"{name!r} was cancelled where it ran"))
+                except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+                    self._fail(run.calls[place], error)
+        finally:
+            running_call.reset(token)
+            run.left -= ended
+
+    def _run_in_batch(self, call: MethodCall) -> None:
+        """Run a call of a batch, if it is its turn; what a plain method returns is the outcome at once."""
+        if self._gone:
+            return
+        if call.error is None:
+            self._serving.find_method(call, None)  # those before it may have changed what there is
+        method = call.method
+        if method is None or self._due or not self._admission.has_room:
+            self.arrive(call)
+            return
+        args, call.args = call.args, ()
+        token = running_call.set((self._host, call, 0))
+        try:
+            result = method(*args, **call.kwargs)
+            if type(result) in _ANSWERS:
+                call.batch.end(call.call_id, result)
+            elif _is_awaitable(result):
+                self._admission.running += 1
+                self._begin(call, result)
+            else:
+                self._answer(call, result)
+        except asyncio.CancelledError:
+            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+            self._fail(call, error)
+        finally:
+            running_call.reset(token)
+            call.kwargs = _NONE
+            del args
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
@@ -301,7 +349,7 @@ class Runner:
         args, kwargs = call.args, call.kwargs
         call.args, call.kwargs = (), _NONE
         host = self._host
-        token = running_call.set((host, call))
+        token = running_call.set((host, call, 0))
         try:
             result = method(*args, **kwargs)
             if type(result) not in _ANSWERS and _is_awaitable(result):
@@ -488,4 +536,5 @@ def _discard(result: Awaitable[Any]) -> None:
 
 
 def _correlation_id(host: Host, call: MethodCall) -> str:
-    return f"{host.number}-{call.call_id}"
+    batch = "" if call.batch is None else f"{call.batch.call_id}."
+    return f"{host.number}-{batch}{call.call_id}"

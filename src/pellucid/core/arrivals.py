@@ -19,7 +19,7 @@ from pellucid.flavors.failures import rebuild, report
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.serializable import Serializable, identity
 from pellucid.limits import Limits
-from pellucid.wire.messages import CallFailed, ExportId, MethodCall, Promised
+from pellucid.wire.messages import Batch, CallFailed, ExportId, MethodCall, Promised
 from pellucid.wire.names import names_of
 
 __all__ = ["Arrivals", "BatchRun"]
@@ -28,13 +28,50 @@ __all__ = ["Arrivals", "BatchRun"]
 class BatchRun:
     """A batch of the peer's that is under way: what its calls have ended in so far."""
 
-    def __init__(self, call_id: int, calls: list[MethodCall]) -> None:
-        self.call_id = call_id
-        self.calls = calls
-        self.outcomes: list[Any] = [None] * len(calls)
+    __slots__ = ("_batch", "call_id", "items", "left", "made", "outcomes")
+
+    deadline = None
+    """A batch has none that comes as one of these to be run: each of its calls has its own then."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.call_id = batch.call_id
+        self.items = batch.items
+        """See `Batch.items`."""
+        self.outcomes: list[Any] = [_UNDER_WAY] * len(batch)
         """By place: a result, or `CallFailed`."""
-        self.left = len(calls)
+        self.left = len(batch)
         """How many have not ended."""
+        self.made: list[MethodCall] | None = None
+        """Its calls, by place, where anybody asked for them."""
+        self._batch = batch
+
+    @property
+    def calls(self) -> list[MethodCall]:
+        """Its calls, by place."""
+        if self.made is None:
+            self.made = self._batch.calls
+            for call, outcome in zip(self.made, self.outcomes, strict=True):
+                call.batch = self
+                call.ended = outcome is not _UNDER_WAY
+        return self.made
+
+    def end(self, place: int, outcome: Any) -> None:
+        """The call at `place` has ended so."""
+        self.outcomes[place] = outcome
+        self.left -= 1
+        if self.made is not None:
+            self.made[place].ended = True
+
+    @property
+    def perspectives(self) -> list[Any]:
+        """Through whose eyes each outcome is seen."""
+        if self.made is None:
+            return [None] * len(self.outcomes)
+        return [call.perspective for call in self.made]
+
+
+_UNDER_WAY = object()
+"""Stands among the outcomes of a batch for those that are still to come."""
 
 
 class Incoming(Call):

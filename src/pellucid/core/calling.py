@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 from pellucid.core.caches import CacheObserver
@@ -107,7 +108,7 @@ class Calling:
             ForeignReference: at once, where they are not all of this connection.
         """
         self.check()
-        references = {each.reference: None for each in prepared}
+        references = set(map(_REFERENCE_OF, prepared))
         perspectives = {id(reference.live_target().perspective) for reference in references}
         if any(reference.keeper is not self._line.books for reference in references):
             raise ForeignReference("calls that are gathered go to one peer: gather those of each connection apart")
@@ -251,8 +252,6 @@ class Calling:
         """Make those calls in one message, where the dialect can and none has to wait for others here."""
         if self._dialect is None or not self._chains or self.promises.is_queueing:
             return False
-        if any(has_promises(each.args, each.kwargs) for each in prepared):
-            return False
         line = self._line
         if line.books.owes_releases:
             line.send_releases()
@@ -266,6 +265,10 @@ class Calling:
                 data = self._dialect.encode_plain_batch(call_id, prepared)
             if data is not None:
                 line.outgoing.add(data)
+            elif any(has_promises(each.args, each.kwargs) for each in prepared):
+                pending.drop(call_id)
+                call.gathers = None
+                return False
             else:
                 batch = Batch(call_id, [_as_message(place, each) for place, each in enumerate(prepared)])
                 if call.deadline is not None:
@@ -296,6 +299,9 @@ class Calling:
         if value.keeper is not self._line.books:
             raise ForeignReference(f"{promise.name!r} returned a reference of another connection: call that itself")
         return value
+
+
+_REFERENCE_OF = attrgetter("reference")
 
 
 def _as_message(place: int, prepared: Prepared) -> MethodCall:

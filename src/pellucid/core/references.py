@@ -84,18 +84,15 @@ class Caller(Protocol):
 class Prepared:
     """A call that is not made yet: what `pellucid.gather` takes."""
 
-    __slots__ = ("args", "kwargs", "name", "reference")
+    __slots__ = ("args", "kwargs", "name", "reference", "target")
 
     def __init__(self, reference: RemoteReference, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.reference = reference
+        self.target = reference.export_id
+        """What stands for what is called."""
         self.name = name
         self.args = args
         self.kwargs = kwargs
-
-    @property
-    def target(self) -> ExportId:
-        """What stands for what is called."""
-        return self.reference.export_id
 
     @property
     def parts(self) -> tuple[RemoteReference, str, tuple[Any, ...], dict[str, Any]]:

@@ -13,7 +13,7 @@ from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
 from pellucid.errors import Error, NoSuchMethod, RateExceeded, Revoked, told_without_traceback
-from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Dialect, DialectClass
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Cancel, ExportId, Message, MethodCall
@@ -89,24 +89,25 @@ class Serving:
 
     def take_batch(self, batch: Batch) -> BatchRun | None:
         """Many calls came in one message: `more` has them, where they can't be run one after another."""
-        run = BatchRun(batch.call_id, batch.calls)
+        run = BatchRun(batch)
         self.arrivals.enter(batch.call_id, run)
-        if batch.error is not None or not batch.calls:
+        if batch.error is not None or not run.left:
             self._line.check_reader()
             del self.arrivals.running[batch.call_id]
             failed = CallFailed(batch.call_id, batch.error) if batch.error is not None else None
             self._line.send(failed or BatchAnswer(batch.call_id, [], []))
             return None
         is_simple = not self.arrivals.has_held and batch.timeout is None
-        for call in batch.calls:
-            call.batch = run
+        if is_simple and batch.items is not None:
+            return run
+        for call in run.calls:
             if call.waits or call.timeout is not None:
                 is_simple = False
             if batch.timeout is not None and (call.timeout is None or batch.timeout < call.timeout):
                 call.timeout = batch.timeout
         if is_simple:
             return run
-        self._add(batch.calls)
+        self._add(run.calls)
         return None
 
     def take_cancel(self, cancel: Cancel) -> None:
@@ -179,18 +180,16 @@ class Serving:
     def _end_in_batch(self, call: MethodCall, outcome: Any) -> None:
         """A call of a batch has ended so; the last of them has the batch answered."""
         run: BatchRun = call.batch
-        call.ended = True
-        run.outcomes[call.call_id] = outcome
-        self.ended_in_batch(run, 1)
+        run.end(call.call_id, outcome)
+        self.answer_batch(run)
 
-    def ended_in_batch(self, run: BatchRun, count: int) -> None:
-        """So many calls of `run` have ended, and it has their outcomes."""
-        run.left -= count
-        if run.left or not count or self._line.state is State.CLOSED:
+    def answer_batch(self, run: BatchRun) -> None:
+        """Answer `run`, if all its calls have ended and it was not answered before."""
+        if run.left or self.arrivals.running.get(run.call_id) is not run:
             return
         self.arrivals.running.pop(run.call_id, None)
         try:
-            self._line.send(BatchAnswer(run.call_id, run.outcomes, [each.perspective for each in run.calls]))
+            self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
 
@@ -202,6 +201,19 @@ class Serving:
     def exported(self, export_id: ExportId) -> Referenceable:
         """The object of ours that the peer may call so. Raises Error where there is none."""
         return self._exports.target(export_id)
+
+    def find_plain(self, target: int | str, name: str) -> tuple[Any, str]:
+        """The object that is known by `target` and the attribute of it that a call of `name` runs.
+
+        Nothing and no name where that has to be asked of the object, or there is none: `find_method` tells. What is
+        found holds until `Exports.changes` is another number.
+        """
+        try:
+            obj = self._exports.target(target.encode() if isinstance(target, str) else target)
+            cls: Any = type(obj)
+            return (obj, attribute_of(cls, name)) if obj.perspective is None else (None, "")
+        except (Error, NoSuchMethod, UnicodeEncodeError):
+            return None, ""
 
     def find_method(self, call: MethodCall, obj: Referenceable | None) -> None:
         """Say in `call` what to run, or why there is nothing: `obj` is what is called, where that is known already."""

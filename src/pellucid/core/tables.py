@@ -34,9 +34,11 @@ class Export:
 class Exports:
     """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
 
-    __slots__ = ("_by_id", "_cleanups", "_ids", "_others", "_parting", "_root")
+    __slots__ = ("_by_id", "_cleanups", "_ids", "_others", "_parting", "_root", "changes")
 
     def __init__(self, parting: Parting[object]) -> None:
+        self.changes = 0
+        """How often a number or a name ceased to mean what it had meant."""
         self._parting = parting  # objects just released: see `original`
         self._by_id: dict[int, Export] = {}
         self._ids: dict[Hashable, int] = {}
@@ -60,6 +62,7 @@ class Exports:
 
     def publish(self, name: bytes, obj: Referenceable) -> None:
         """Let the peer call `obj` by `name`, uncounted."""
+        self.changes += 1
         if self._root is None or self._root[0] == name:
             self._root = name, obj
         else:
@@ -154,6 +157,7 @@ class Exports:
         return [cleanup for _, cleanup in self._cleanups.pop(key, ())] if self._cleanups else []
 
     def _forget(self, export_id: int, export: Export) -> None:
+        self.changes += 1
         del self._by_id[export_id]
         del self._ids[export.key]
 

@@ -139,7 +139,7 @@ def _prefix_of(cls: Any) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _attribute(cls: Any, name: str) -> str:
+def attribute_of(cls: Any, name: str) -> str:
     """The method of a `cls` that a call of `name` runs, where it is found in no other way than by its name.
 
     Raises:
@@ -159,7 +159,7 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
     """
     cls: Any = type(obj)
     try:
-        method = getattr(obj, _attribute(cls, name))
+        method = getattr(obj, attribute_of(cls, name))
     except AttributeError:
         method = None
     if callable(method):

@@ -82,19 +82,53 @@ class MethodCall:
     """What the receiver's door runs it in."""
 
 
-@dataclass(slots=True)
 class Batch:
     """Run many methods, in this order; they are answered together."""
 
-    call_id: int
-    calls: list[MethodCall]
-    """Their `call_id` is their place in the batch."""
-    size: int = 0
-    """Bytes that it took on the wire."""
-    error: Exception | None = None
-    """What was wrong with it as a whole; it is answered with that."""
-    timeout: float | None = None
-    """Seconds that the caller waits from now on; None where there is no end to that."""
+    __slots__ = ("_calls", "call_id", "error", "items", "size", "timeout")
+
+    def __init__(
+        self,
+        call_id: int,
+        calls: list[MethodCall] | None = None,
+        size: int = 0,
+        *,
+        items: list[Any] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self.call_id = call_id
+        self._calls = calls
+        self.items = items
+        """In place of calls where there is nothing else to them: of each a number or text for the target, the name, and
+        the arguments. Many that end as soon as they are made never need to be more."""
+        self.size = size
+        """Bytes that it took on the wire."""
+        self.error: Exception | None = None
+        """What was wrong with it as a whole; it is answered with that."""
+        self.timeout = timeout
+        """Seconds that the caller waits from now on; None where there is no end to that."""
+
+    def __repr__(self) -> str:
+        return f"Batch({self.call_id}, {self.calls}, {self.size}, timeout={self.timeout}, error={self.error!r})"
+
+    def __len__(self) -> int:
+        return len(self.items if self.items is not None else self.calls)
+
+    @property
+    def calls(self) -> list[MethodCall]:
+        """Its calls, whose `call_id` is their place in the batch."""
+        if self._calls is None:
+            items = self.items or []
+            size = self.size // (len(items) or 1)
+            self._calls = [
+                MethodCall(place, target.encode() if type(target) is str else target, name, args, {}, size)
+                for place, (target, name, args) in enumerate(items)
+            ]
+        return self._calls
+
+    def fail(self, error: Exception) -> None:
+        """None of it is to be run, for `error`."""
+        self._calls, self.items, self.error = [], None, error
 
 
 @dataclass(slots=True)

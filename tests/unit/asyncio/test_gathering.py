@@ -182,3 +182,112 @@ async def test_calls_made_together_obey_the_limit_of_what_waits() -> None:
     for whole in wholes:
         whole.cancel()
     pipe.end()
+
+
+class Nosy(Things):
+    """Tells which call is running, at once and from a task that goes on after the method."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told_later: list[asyncio.Task[str]] = []
+
+    def remote_which(self) -> str:
+        return pb.current_call().correlation_id
+
+    async def remote_which_coroutine(self) -> str:
+        await asyncio.sleep(0)
+        return pb.current_call().correlation_id
+
+    def remote_start(self) -> None:
+        self.told_later.append(asyncio.ensure_future(self.remote_which_coroutine()))
+
+
+@on_each_loop
+async def test_each_of_many_calls_knows_which_it_is_and_so_does_what_it_started() -> None:
+    nosy = Nosy()
+    async with pair(nosy) as both:
+        root = both.client.root
+        single = await root.call("which")
+        ids = [await pb.gather(*(root.prepare(name) for _ in range(3))) for name in ("which", "which_coroutine")]
+        await pb.gather(*(root.prepare("start") for _ in range(3)))
+        ids.append(await asyncio.gather(*nosy.told_later))
+        assert len({single, *ids[0], *ids[1], *ids[2]}) == 10
+        assert {each.split("-")[0] for each in (*ids[0], *ids[1], *ids[2])} == {both.served.number}
+
+
+@on_each_loop
+async def test_what_one_of_many_calls_changes_counts_for_the_next() -> None:
+    class Successor(Things):
+        def remote_replace(self) -> str:
+            return "the successor"
+
+    class Abdicating(Things):
+        def remote_replace(self) -> str:
+            both.served.broker.publish(Successor())
+            return "abdicated"
+
+        def remote_learn(self) -> str:
+            self.remote_learn = lambda: "learned"  # type: ignore[method-assign]
+            return "what?"
+
+        def remote_forget(self) -> str:
+            del Abdicating.remote_forget
+            return "forgotten"
+
+    async with pair(Abdicating()) as both:
+        root = both.client.root
+        assert await pb.gather(root.prepare("learn"), root.prepare("learn")) == ["what?", "learned"]
+        results = await pb.gather(*[root.prepare("forget")] * 2, return_exceptions=True)
+        assert [results[0], type(results[1])] == ["forgotten", NoSuchMethod]
+        assert await pb.gather(*[root.prepare("replace")] * 3) == ["abdicated", "the successor", "the successor"]
+
+
+class Person(pb.Avatar):
+    def perspective_name(self, number: int) -> tuple[str, int]:
+        return type(pb.current_call().avatar).__name__, number
+
+    def perspective_thing(self, number: int) -> pb.Referenceable:
+        return pb.Referenceable()
+
+
+class Realm:
+    def request_avatar(self, avatar_id: str, mind: Any) -> Person:
+        return Person()
+
+
+@on_each_loop
+async def test_many_calls_of_an_avatar_are_seen_through_its_eyes() -> None:
+    async with pair(pb.Portal(Realm(), [pb.AllowAnonymous()])) as both:
+        avatar = await both.client.login(pb.credentials.Anonymous())
+        prepared = [avatar.prepare(name, number) for number, name in enumerate(["name", "name", "thing", "name"])]
+        first, second, thing, last = await pb.gather(*prepared)
+        assert [first, second, last] == [("Person", number) for number in (0, 1, 3)]
+        assert isinstance(thing, pb.RemoteReference)
+
+
+@on_each_loop
+async def test_a_promise_among_the_arguments_of_many_calls_is_waited_for() -> None:
+    things = Things()
+    async with pair(things) as both:
+        root = both.client.root
+        promise = root.call("wait", 5)
+        whole = pb.gather(root.prepare("echo", 1), root.prepare("echo", promise))
+        await things.entered.get()
+        things.opened.set()
+        assert await whole == [1, 5]
+        assert await pb.gather(root.prepare("echo", 2)) == [2]
+
+
+@on_each_loop
+async def test_giving_many_calls_up_spares_those_that_have_ended() -> None:
+    things = Things()
+    async with pair(things) as both:
+        root = both.client.root
+        whole = pb.gather(root.prepare("echo", 1), root.prepare("wait", 2), root.prepare("echo", 3))
+        await things.entered.get()
+        whole.cancel()
+        assert isinstance(await outcome(whole), CallCancelled)
+        assert await root.call("echo", 4) == 4
+        await turns()
+        assert both.served.usage["running_calls"].used == (0 if both.client.dialect == "pellucid" else 1)
+        things.opened.set()

@@ -160,18 +160,17 @@ class MessageReader:
             raise RemoteProtocolError("a batch is malformed")
         if len(items) > most:
             batch = Batch(call_id, [], self._deframer.size)
-            batch.error = TooManyCalls("waiting_calls", most, len(items))
+            batch.fail(TooManyCalls("waiting_calls", most, len(items)))
             return batch
+        reader = self._maybe_reader
+        holds_more = reader is not None and (reader.references or not reader.is_plain)
+        if len(expression) == 3 and not holds_more and _are_plain(items):
+            return Batch(call_id, size=self._deframer.size, items=items)
         calls: list[MethodCall] = []
         size = self._deframer.size // (len(items) or 1)
         for place, item in enumerate(items):
             if type(item) is not list or len(item) < 3 or type(item[1]) is not str or type(item[2]) is not list:
                 raise RemoteProtocolError("a call in a batch is malformed")
-            target = item[0]
-            if len(item) == 3 and type(target) in _KNOWN_BY:
-                aim = target if type(target) is int else target.encode()
-                calls.append(MethodCall(place, aim, item[1], item[2], {}, size))
-                continue
             call = self._call(place, item[0], item[1], item[2], item[3] if len(item) > 3 else None, _CALL)
             if len(item) > 4:
                 self._read_options(call, item[4])
@@ -180,8 +179,7 @@ class MessageReader:
         batch = Batch(call_id, calls, self._deframer.size)
         if len(expression) > 3:
             self._read_options(batch, expression[3])
-        reader = self._maybe_reader
-        if reader is not None and (reader.references or not reader.is_plain):
+        if holds_more:
             self._read_batch_values(batch)
         return batch
 
@@ -204,8 +202,7 @@ class MessageReader:
                     self._see_through(call, reader.references_in([*call.args, *call.kwargs.values()]))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             reader.give_back()
-            batch.calls = []
-            batch.error = told_without_traceback(error)
+            batch.fail(told_without_traceback(error))
 
     def _read_answer(self, expression: list[Any]) -> Answer | CallFailed:
         if len(expression) < 3 or type(expression[1]) is not int:
@@ -343,6 +340,18 @@ READERS: dict[int, Callable[[MessageReader, list[Any]], Message | None]] = {
 
 READ_UNKNOWN: Callable[[MessageReader, list[Any]], Message | None] = MessageReader._read_unknown
 """How those of other kinds are."""
+
+
+def _are_plain(items: list[Any]) -> bool:
+    """Whether these calls of a batch have a number or a text for their target, a name, arguments, and nothing else."""
+    if not items or set(map(type, items)) != {list} or set(map(len, items)) != {3}:
+        return False
+    targets, names, arguments = zip(*items, strict=True)
+    return (
+        _KNOWN_BY.issuperset(map(type, targets))
+        and set(map(type, names)) == {str}
+        and set(map(type, arguments)) == {list}
+    )
 
 
 def _operands(expression: list[Any], count: int) -> list[Any]:

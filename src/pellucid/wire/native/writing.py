@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from ormsgpack import packb
@@ -58,6 +60,8 @@ _NOTIFY_START = b"\x96" + packb(_NOTIFY) + packb(0)
 """How a message of six elements begins that tells a copy of a change. No number: nobody asks for an answer."""
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
+
+_TARGET_OF, _ARGUMENTS_OF, _KEYWORDS_OF = attrgetter("target"), attrgetter("args"), attrgetter("kwargs")
 
 _ODD = "backslashreplace"
 """What becomes of the name of an object that has no UTF-8 form: nobody publishes one here, and the peer says so."""
@@ -149,15 +153,12 @@ class MessageWriter:
 
     def encode_plain_batch(self, call_id: int, calls: Sequence[Any]) -> bytes | None:
         """The bytes of a batch of calls with nothing but numbers and texts; None where `encode` has to be asked."""
-        if not self._encoder.plain_may_cross:
+        if not self._encoder.plain_may_cross or any(map(_KEYWORDS_OF, calls)):
             return None
-        items = []
-        for call in calls:
-            if call.kwargs or not _SCALARS.issuperset(map(type, call.args)):
-                return None
-            target = call.target
-            items.append((target if type(target) is int else _target(target), call.name, call.args))
-        return self._if_it_fits([_BATCH, call_id, items])
+        if not _SCALARS.issuperset(map(type, chain.from_iterable(map(_ARGUMENTS_OF, calls)))):
+            return None
+        known_by = {target: _target(target) for target in set(map(_TARGET_OF, calls))}
+        return self._if_it_fits([_BATCH, call_id, [(known_by[call.target], call.name, call.args) for call in calls]])
 
     def _if_it_fits(self, message: list[Any]) -> bytes | None:
         """The bytes of `message`, which has plain values; None where it is too long, or the codec can't write it."""
