@@ -339,10 +339,10 @@ class Broker:
 
     def take_unsent(self) -> list[StoppedObserving | Released]:
         """Whom to tell of what could not be sent: it was prepared for, and will not happen."""
-        caches, self.books.unsent_caches = self.books.unsent_caches, []
-        cleanups, self.books.unsent_cleanups = self.books.unsent_cleanups, []
+        caches, self.books.unsent_caches = self.books.unsent_caches, ()
+        cleanups, self.books.unsent_cleanups = self.books.unsent_cleanups, ()
         unsent: list[StoppedObserving | Released] = [_stopped(export) for export in caches]
-        return [*unsent, Released(cleanups)] if cleanups else unsent
+        return [*unsent, Released(list(cleanups))] if cleanups else unsent
 
     def publish(self, obj: Referenceable, name: bytes = ROOT) -> None:
         """Let the peer get hold of `obj`, by `name`, without being given it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
@@ -77,9 +77,10 @@ class Books(Ledger):
         self._cache_imports: CacheImports | None = None
         self.notices: dict[object, Callable[[], object]] | None = None
         """What to run when the connection ends, in the order asked for."""
-        self.unsent_caches: list[CacheExport] = []
+        # Sequences that rarely hold anything begin as tuples, which take no memory.
+        self.unsent_caches: Sequence[CacheExport] = ()
         """Cacheables that were given an observer and then not sent after all."""
-        self.unsent_cleanups: list[Callable[[], object]] = []
+        self.unsent_cleanups: Sequence[Callable[[], object]] = ()
         """What was to be run on the release of objects that were not sent after all."""
         self.owes_releases = False
         """Whether there may be receipts to give back."""
@@ -87,7 +88,7 @@ class Books(Ledger):
         self._last_id = 0
         # Receipts to be given back: of references, by id, and of caches.
         self._receipts: list[tuple[int, int]] = []
-        self._cache_receipts: list[tuple[int, int]] = []
+        self._cache_receipts: Sequence[tuple[int, int]] = ()
 
     @property
     def cache_exports(self) -> CacheExports:
@@ -121,7 +122,7 @@ class Books(Ledger):
     def unexport_cache(self, cache_id: int) -> None:
         unsent = self.cache_exports.release(cache_id, 1)
         if unsent is not None:
-            self.unsent_caches.append(unsent)
+            self.unsent_caches = [*self.unsent_caches, unsent]
 
     def id_at_home(self, held: Held) -> ExportId:
         if isinstance(held, RemoteReference) and held.keeper is self:
@@ -175,7 +176,9 @@ class Books(Ledger):
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
         self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
-        self._cache_receipts.extend((cache_id, count) for cache_id, count in caches.items() if count > 0)
+        if caches:
+            mine = [(cache_id, count) for cache_id, count in caches.items() if count > 0]
+            self._cache_receipts = [*self._cache_receipts, *mine]
         self.owes_releases = self.owes_releases or bool(self._receipts or self._cache_receipts)
 
     # What references do.
@@ -217,7 +220,7 @@ class Books(Ledger):
             self._receipts = []
         if self._cache_receipts:
             releases += [ReleaseCache(cache_id, count) for cache_id, count in self._cache_receipts]
-            self._cache_receipts = []
+            self._cache_receipts = ()
         return releases
 
     @property
@@ -238,7 +241,7 @@ class Books(Ledger):
         self.imports.clear()
         self._cache_exports = self._cache_imports = None
         self._receipts.clear()
-        self._cache_receipts.clear()
+        self._cache_receipts = ()
 
     def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
         return self.door.observer_class(self, cache_id, perspective)
@@ -253,7 +256,7 @@ class Books(Ledger):
     def _collect_dropped(self) -> None:
         self._receipts.extend(self.imports.take_dropped())
         if self._cache_imports is not None:
-            self._cache_receipts.extend(self._cache_imports.take_dropped())
+            self._cache_receipts = [*self._cache_receipts, *self._cache_imports.take_dropped()]
 
     def _check_imports(self) -> None:
         if self._imports_are_full():

@@ -140,7 +140,7 @@ class Serving:
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             if isinstance(value, Referenceable):
                 books = self._line.books
-                books.unsent_cleanups += books.exports.not_sent(value)
+                books.unsent_cleanups = [*books.unsent_cleanups, *books.exports.not_sent(value)]
             self.fail(call, error)
             return told_without_traceback(error)
         if self._chains:

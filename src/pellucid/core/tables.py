@@ -31,6 +31,11 @@ class Export:
     """Receipts that the peer has not given back."""
 
 
+_NO_EXPORTS: dict[int, Export] = {}
+_NO_IDS: dict[Hashable, int] = {}
+"""Stand for tables that nothing was entered in: most connections never need them."""
+
+
 class Exports:
     """Our objects that the peer may call: by number while it holds them, by name as long as they are published."""
 
@@ -40,8 +45,9 @@ class Exports:
         self.changes = 0
         """How often a number or a name ceased to mean what it had meant."""
         self._parting = parting  # objects just released: see `original`
-        self._by_id: dict[int, Export] = {}
-        self._ids: dict[Hashable, int] = {}
+        # These are tables of their own once something is entered.
+        self._by_id: dict[int, Export] = _NO_EXPORTS
+        self._ids: dict[Hashable, int] = _NO_IDS
         # What is published: nearly always one object.
         self._root: tuple[bytes, Referenceable] | None = None
         self._others: dict[bytes, Referenceable] | None = None
@@ -77,6 +83,8 @@ class Exports:
         key = identity(obj)
         export_id = self._ids.get(key)
         if export_id is None:
+            if self._ids is _NO_IDS:
+                self._by_id, self._ids = {}, {}
             export_id = self._ids[key] = new_id()
             self._by_id[export_id] = Export(obj, key, 1)
         else:
@@ -179,6 +187,10 @@ class Knocking(Protocol):
         ...
 
 
+_NO_IMPORTS: dict[int, _Import] = {}
+"""As of exports."""
+
+
 class Imports:
     """The peer's objects that we hold: one reference for each, for as long as somebody here holds it.
 
@@ -190,7 +202,7 @@ class Imports:
 
     def __init__(self, books: Knocking) -> None:
         self._books = books
-        self._by_id: dict[int, _Import] = {}
+        self._by_id: dict[int, _Import] = _NO_IMPORTS  # a table of its own once something is entered
         self._dropped: list[_Import] = []
         # Bound once, when there is a reference: each has it.
         self._when_dropped: Callable[[weakref.ref[RemoteReference]], None] | None = None
@@ -210,6 +222,7 @@ class Imports:
         """Enter a reference made for an object received for the first time, or again after it was dropped."""
         if self._when_dropped is None:
             self._when_dropped = self._note
+            self._by_id = {}
         held = _Import(reference, self._when_dropped)
         held.export_id = export_id
         held.receipts = 1
