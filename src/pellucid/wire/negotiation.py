@@ -17,6 +17,9 @@ from pellucid.wire.pb import banana
 
 __all__ = ["Negotiation"]
 
+# How a TLS client begins: a handshake record, of whatever version. As banana it would be the length of a long name.
+_TLS = b"\x16\x03"
+
 # A list of names; what is deeper is none, whatever the limit on messages.
 _NESTING = 2
 
@@ -76,6 +79,10 @@ class Negotiation:
 
     def _choose(self) -> tuple[str, bytes] | None:
         if self._decoder is None:
+            if self._listens and self._said.startswith(_TLS):
+                raise RemoteProtocolError(
+                    "the peer speaks TLS, which is not spoken here: is its URL pbs:// in place of pb://?"
+                )
             self._decoder = banana.Decoder(self._bounds(), None)
             self._decoder.receive_data(self._said)
             self._said = b""

@@ -126,3 +126,9 @@ def test_what_follows_the_choice_is_left_for_the_dialect_however_it_is_cut(liste
             cut = len(data)
         assert chosen == ("pb", b"" if listens else write(b"pb", None))
         assert side.take_rest() == data[len(said) : cut]
+
+
+def test_a_client_that_speaks_tls_is_told_apart_from_noise() -> None:
+    client_hello = bytes.fromhex("16 03 01 02 00 01 00 01 fc 03 03")
+    with pytest.raises(RemoteProtocolError, match="the peer speaks TLS, which is not spoken here"):
+        told(client_hello, listens=True)
