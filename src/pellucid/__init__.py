@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
     from pellucid.asyncio.run import run
     from pellucid.asyncio.server import Server, serve
+    from pellucid.asyncio.tls import TLS
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
     from pellucid.auth.portal import Portal, Realm
@@ -68,6 +69,7 @@ _HOMES = {
     "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
     "pellucid.asyncio.run": "run",
     "pellucid.asyncio.server": "Server serve",
+    "pellucid.asyncio.tls": "TLS",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
     "pellucid.auth.portal": "Portal Realm",
     "pellucid.core.caches": "update_all",
@@ -109,6 +111,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "ANONYMOUS",
     "DEFAULT_REGISTRY",
+    "TLS",
     "AllowAnonymous",
     "Avatar",
     "Cacheable",

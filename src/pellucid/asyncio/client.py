@@ -9,7 +9,9 @@ from collections.abc import Generator, Iterable
 from typing import Any
 
 from pellucid.asyncio.connection import Connection, Settings
-from pellucid.errors import ConnectFailed, RemoteProtocolError
+from pellucid.asyncio.tls import TLS, check_tls, client_context
+from pellucid.asyncio.tls_failures import why_no_server
+from pellucid.errors import ConnectFailed, NoCommonDialect, RemoteProtocolError
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.limits import Limits
@@ -19,6 +21,8 @@ from pellucid.wire.dialects import dialects_named, sharing_named
 
 __all__ = ["Connecting", "connect"]
 
+_SILENT = "; a server for pbs:// URLs says nothing to a client without TLS: is it one?"
+
 
 def connect(
     url: str,
@@ -27,7 +31,7 @@ def connect(
     policy: Policy | None = None,
     limits: Limits | None = None,
     dialects: Iterable[str] | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | TLS | None = None,
     sharing: Sharing = "tree",
     unsafe_tracebacks: bool = False,
 ) -> Connecting:
@@ -36,14 +40,15 @@ def connect(
     `registry`, `policy` and `limits` say what may cross; `dialects` are the names of wire languages to speak, all of
     them by default. `sharing` is for the native dialect: with "tree", what is met twice in one message arrives as two
     copies; with "graph" as one object, as it always does over the PB dialects, and that costs time. `tls` is for
-    ``pbs://`` URLs; the default one checks the server's certificate and name. With `unsafe_tracebacks` the peer is
-    shown the traceback of what fails here.
+    ``pbs://`` URLs, a `TLS` or an `ssl.SSLContext`; without it the server needs a certificate of an authority that the
+    system trusts. That, and the server's name, are always checked, unless an `ssl.SSLContext` says otherwise. With
+    `unsafe_tracebacks` the peer is shown the traceback of what fails here.
 
     Raises:
-        ValueError: `url` is none, or `dialects` has an unknown name.
+        ValueError: `url` is none, `tls` is not needed or a file of it can't be used, or `dialects` has an unknown name.
 
     Awaiting it raises:
-        ConnectFailed: nobody answers there, or not within `Limits.connect_seconds`.
+        ConnectFailed: nobody answers there, or not within `Limits.connect_seconds`, or who answers can't be trusted.
         NoCommonDialect: the server speaks none of the dialects.
     """
     settings = Settings(
@@ -57,7 +62,9 @@ def connect(
     where = parse_url(url)
     if tls is not None and (isinstance(where, UnixURL) or not where.tls):
         raise ValueError(f"tls= is for pbs:// URLs, and {url!r} is none")
-    return Connecting(where, settings, tls)
+    check_tls(tls)
+    context = client_context(tls) if isinstance(where, TCPURL) and where.tls else None
+    return Connecting(where, settings, context)
 
 
 class Connecting:
@@ -90,17 +97,26 @@ class Connecting:
                 if isinstance(where, UnixURL):
                     await loop.create_unix_connection(lambda: connection, where.path)
                 else:
-                    tls = (self._tls or ssl.create_default_context()) if where.tls else None
-                    await loop.create_connection(lambda: connection, where.host, where.port, ssl=tls)
+                    await loop.create_connection(lambda: connection, where.host, where.port, ssl=self._tls)
                 await connection.ready
         except TimeoutError as error:
+            silent = _SILENT if connection.peer and self._tls is None else ""
             connection.abort("connecting took too long", level=logging.DEBUG)
-            raise ConnectFailed(f"no connection to {where} within {seconds} s (Limits.connect_seconds)") from error
+            limit = f"{seconds} s (Limits.connect_seconds)"
+            raise ConnectFailed(f"no connection to {where} within {limit}{silent}") from error
         except RemoteProtocolError as error:
             raise ConnectFailed(f"what answers at {where} does not speak PB: {error}") from error
-        except OSError as error:
-            raise ConnectFailed(f"no connection to {where}: {error}") from error
+        except NoCommonDialect:
+            raise
+        except (OSError, ConnectFailed) as error:
+            raise ConnectFailed(f"no connection to {where}: {_why(error, where)}") from error
         except BaseException:
             connection.abort("connecting was given up", level=logging.DEBUG)
             raise
         return connection
+
+
+def _why(error: OSError | ConnectFailed, where: TCPURL | UnixURL) -> str:
+    if isinstance(where, TCPURL) and where.tls:
+        return why_no_server(error, where.host)
+    return f"{error}{_SILENT}" if isinstance(error, ConnectFailed) and isinstance(where, TCPURL) else str(error)

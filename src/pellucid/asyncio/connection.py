@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isinf
@@ -16,6 +17,7 @@ from pellucid.asyncio.calls import Call
 from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
+from pellucid.asyncio.tls import server_certificate
 from pellucid.auth import login as log_in
 from pellucid.core import calls
 from pellucid.core.arrivals import BatchRun
@@ -34,7 +36,7 @@ from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
 
-__all__ = ["Connection", "Settings"]
+__all__ = ["Connection", "Settings", "address_text"]
 
 log = logging.getLogger("pellucid")
 
@@ -181,6 +183,24 @@ class Connection(asyncio.Protocol):
         return self.broker.dialect
 
     @property
+    def peer_certificate(self) -> dict[str, Any] | None:
+        """The certificate that the peer has shown and that was found good, as `ssl.SSLSocket.getpeercert` gives it.
+
+        None without TLS, where none was asked for, and when the connection has ended.
+        """
+        tls = self._tls
+        return (None if tls is None else cast(dict[str, Any] | None, tls.getpeercert())) or None
+
+    @property
+    def server_certificate(self) -> bytes | None:
+        """The certificate of the connection's server in DER form, alike at both sides where nobody sits in between.
+
+        None without TLS, at a server that was given an `ssl.SSLContext`, and when the connection has ended.
+        """
+        tls = self._tls
+        return None if tls is None else server_certificate(tls)
+
+    @property
     def usage(self) -> dict[str, Usage]:
         """How much of its limits the peer uses at this moment, by their names: of those that are not about one message.
 
@@ -261,6 +281,11 @@ class Connection(asyncio.Protocol):
                 self._fail_ready(self._ready)
         return self._ready
 
+    @property
+    def _tls(self) -> ssl.SSLObject | None:
+        """What knows of its TLS. Transports that are closing may not tell any more."""
+        return None if self._transport is None or self.is_closed else self._transport.get_extra_info("ssl_object")
+
     async def drain(self) -> None:
         """Start no further methods of the peer's, and return once none runs."""
         await self._runner.drain()
@@ -326,6 +351,8 @@ class Connection(asyncio.Protocol):
         self._shut("the peer closed the connection", peer_has_ended=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._is_ready:
+            self._ending = self._ending or exc
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
         if self._giving_up is not None:
             self._giving_up.cancel()
@@ -560,6 +587,11 @@ def _keep_alive(transport: asyncio.BaseTransport, seconds: int) -> None:
 def _address(transport: asyncio.BaseTransport) -> str:
     name = transport.get_extra_info("peername")
     if isinstance(name, tuple):
-        host, port = name[:2]
-        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+        return address_text(name)
     return f"unix:{transport.get_extra_info('sockname') or name}"
+
+
+def address_text(address: tuple[Any, ...]) -> str:
+    """The address of a TCP socket, as the system tells it, as text."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
+from pellucid.asyncio.tls import TLS, check_tls, server_contexts
+from pellucid.asyncio.tls_listener import SecureListener, listening_sockets
 from pellucid.auth import Login, Portal, PortalRoot
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
@@ -38,7 +40,7 @@ def serve(
     limits: Limits | None = None,
     limits_before_login: Limits | None = None,
     dialects: Iterable[str] | None = None,
-    tls: ssl.SSLContext | None = None,
+    tls: ssl.SSLContext | TLS | None = None,
     sock: socket.socket | Iterable[socket.socket] = (),
     on_disconnect: Literal["cancel", "finish"] = "cancel",
     sharing: Sharing = "tree",
@@ -48,15 +50,15 @@ def serve(
 
     `root` is an object for everybody, a `Portal` that has clients log in, or a function that makes the root object of
     each `Connection` it is given. `sock` are sockets that listen already, such as systemd's. `tls` is needed for
-    ``pbs://`` URLs. `limits_before_login` count for each client of a portal until it has been granted a login; they are
-    `Limits.before_login` of `limits` unless others are given. `on_disconnect` says what happens to methods that run
+    ``pbs://`` URLs, and used at TCP sockets of `sock`: a `TLS`, whose files may be renewed while the server runs, or
+    an `ssl.SSLContext`. `limits_before_login` count for each client of a portal until it has been granted a login; they
+    are `Limits.before_login` of `limits` unless others are given. `on_disconnect` says what happens to methods that run
     when their caller vanishes. With `unsafe_tracebacks` clients are shown the traceback of what fails here: they learn
-    about your code by it.
-    The other parameters are those of `connect`.
+    about your code by it. The other parameters are those of `connect`.
 
     Raises:
-        ValueError: a URL is none, or none is given; `tls` is missing or not needed; `dialects` or `on_disconnect` is
-            unknown; `limits_before_login` are given, and `root` is no portal.
+        ValueError: a URL is none, or none is given; `tls` is missing or not needed, or a file of it can't be used;
+            `dialects` or `on_disconnect` is unknown; `limits_before_login` are given, and `root` is no portal.
 
     Entering or awaiting it raises:
         OSError: a URL can't be listened at.
@@ -64,14 +66,17 @@ def serve(
     parsed = [parse_url(url) for url in urls]
     secure = [isinstance(url, TCPURL) and url.tls for url in parsed]
     if any(secure) and tls is None:
-        raise ValueError("a pbs:// URL needs tls=, an ssl.SSLContext with the server's certificate")
+        raise ValueError("a pbs:// URL needs the server's certificate: tls=pellucid.TLS(certificate=..., key=...)")
     sockets = (sock,) if isinstance(sock, socket.socket) else tuple(sock)
     if not parsed and not sockets:
         raise ValueError('say where to listen, as in serve(root, "pb://localhost:8787")')
     if on_disconnect not in ("cancel", "finish"):
         raise ValueError(f'on_disconnect is "cancel" or "finish", not {on_disconnect!r}')
-    if tls is not None and not any(secure) and not sockets:
-        raise ValueError("tls= is given, but no pbs:// URL to use it for")
+    if tls is not None and not any(secure) and all(map(_is_unix, sockets)):
+        raise ValueError(
+            "tls= is given, but no pbs:// URL or TCP socket to use it for; there is no TLS on Unix sockets"
+        )
+    check_tls(tls)
     if limits_before_login is not None and not isinstance(root, Portal):
         raise ValueError("limits_before_login= are given, but nobody logs in at a root that is no Portal")
     limits = limits or Limits()
@@ -85,7 +90,7 @@ def serve(
         unsafe_tracebacks=unsafe_tracebacks,
         on_disconnect=on_disconnect,
     )
-    return Server(_root_for(root), parsed, sockets, settings, tls)
+    return Server(_root_for(root), parsed, sockets, settings, None if tls is None else server_contexts(tls))
 
 
 class Server:
@@ -97,7 +102,7 @@ class Server:
         urls: Iterable[TCPURL | UnixURL],
         sockets: Iterable[socket.socket],
         settings: Settings,
-        tls: ssl.SSLContext | None,
+        tls_contexts: Callable[[], ssl.SSLContext] | None,
     ) -> None:
         self.connections: set[Connection] = set()
         """The connections that clients have made and not ended."""
@@ -105,8 +110,8 @@ class Server:
         self._urls = list(urls)
         self._sockets = list(sockets)
         self._settings = settings
-        self._tls = tls
-        self._servers: list[asyncio.Server] = []
+        self._tls_contexts = tls_contexts
+        self._servers: list[asyncio.Server | SecureListener] = []
         self._bound: list[str] = []
         self._closed = False
         self._is_full = False
@@ -142,21 +147,26 @@ class Server:
                 if isinstance(url, UnixURL):
                     self._add(await loop.create_unix_server(self._accept, url.path), str(url))
                     continue
-                server = await loop.create_server(self._accept, url.host, url.port, **self._tls_arguments(url.tls))
+                if url.tls:
+                    sockets = await listening_sockets(url.host, url.port)
+                    port = sockets[0].getsockname()[1]
+                    self._add(self._listen_securely(sockets), str(replace(url, port=port)))
+                    continue
+                server = await loop.create_server(self._accept, url.host, url.port)
                 port = server.sockets[0].getsockname()[1]
                 self._add(server, str(replace(url, port=port)))
             for sock in self._sockets:
                 sock.setblocking(False)
-                if sock.family == getattr(socket, "AF_UNIX", None):
+                if _is_unix(sock):
                     self._add(await loop.create_unix_server(self._accept, sock=sock), f"pb+unix:{sock.getsockname()}")
                     continue
-                tls = self._tls is not None
-                server = await loop.create_server(self._accept, sock=sock, **self._tls_arguments(tls))
                 host, port = sock.getsockname()[:2]
-                self._add(server, str(TCPURL(host, port, tls)))
+                if self._tls_contexts is not None:
+                    self._add(self._listen_securely([sock]), str(TCPURL(host, port, tls=True)))
+                    continue
+                self._add(await loop.create_server(self._accept, sock=sock), str(TCPURL(host, port)))
         except BaseException:
-            for server in self._servers:
-                server.close()
+            await self._stop_listening()
             raise
 
     async def close(self) -> None:
@@ -167,8 +177,7 @@ class Server:
         close its own server starts a task for it: awaited there, this would wait for that method to end.
         """
         self._closed = True
-        for server in self._servers:
-            server.close()
+        await self._stop_listening()
         connections = list(self.connections)
         if connections:
             draining = [asyncio.ensure_future(connection.drain()) for connection in connections]
@@ -176,7 +185,6 @@ class Server:
             for task in slow:
                 task.cancel()
             await asyncio.gather(*(connection.close() for connection in connections))
-        self._servers.clear()
 
     async def serve_forever(self) -> None:
         """Serve until cancelled, then close."""
@@ -208,7 +216,7 @@ class Server:
         )
 
     def _admit_connection(self, connection: Connection) -> None:
-        if self._closed:  # its TLS handshake outlasted the server
+        if self._closed:  # it was accepted at the very end
             connection.abort("the server is closed", level=logging.DEBUG)
             return
         most = self._settings.limits.connections
@@ -222,15 +230,26 @@ class Server:
         self._is_full = False
         self.connections.add(connection)
 
-    def _add(self, server: asyncio.Server, url: str) -> None:
+    def _add(self, server: asyncio.Server | SecureListener, url: str) -> None:
         self._servers.append(server)
         self._bound.append(url)
         log.info("listening at %s", url, extra={"event": "server.listening", "url": url})
 
-    def _tls_arguments(self, tls: bool) -> dict[str, Any]:
-        if not tls:
-            return {}
-        return {"ssl": self._tls, "ssl_handshake_timeout": self._settings.limits.handshake_seconds}
+    def _listen_securely(self, sockets: Iterable[socket.socket]) -> SecureListener:
+        assert self._tls_contexts is not None  # `serve` has seen to it
+        return SecureListener(sockets, self._accept, self._tls_contexts, self._settings.limits.handshake_seconds)
+
+    async def _stop_listening(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+        for server in servers:
+            if isinstance(server, SecureListener):  # the loop's own have closed their sockets
+                await server.wait_closed()
+
+
+def _is_unix(sock: socket.socket) -> bool:
+    return sock.family == getattr(socket, "AF_UNIX", None)
 
 
 def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connection], Referenceable]:

@@ -1,0 +1,107 @@
+"""Listening with TLS.
+
+The loop's own servers have one context for all clients, and tell nobody when a handshake fails. So here each client is
+accepted first, and then given the context of that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from pellucid.asyncio.connection import address_text
+from pellucid.asyncio.tls_failures import why_no_client
+
+__all__ = ["SecureListener", "listening_sockets"]
+
+log = logging.getLogger("pellucid")
+
+_RETRY_SECONDS = 1.0
+"""How long to wait when the system has no descriptor or memory for another client; the loop's servers wait as long."""
+
+
+async def listening_sockets(host: str, port: int) -> list[socket.socket]:
+    """A socket that listens for each address of `host`.
+
+    Raises:
+        OSError: there is none, or somebody listens there already.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
+            sockets.append(socket.create_server(address, family=family, backlog=100))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+class SecureListener:
+    """Accepts clients at sockets, until it is closed, and makes connections of those that get through the handshake."""
+
+    def __init__(
+        self,
+        sockets: Iterable[socket.socket],
+        accept: Callable[[], asyncio.Protocol],
+        contexts: Callable[[], ssl.SSLContext],
+        handshake_seconds: float,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._accept = accept
+        self._contexts = contexts
+        self._handshake_seconds = handshake_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sockets = set(sockets)  # those to close here; a transport has those of the others
+        for sock in tuple(self._sockets):
+            sock.setblocking(False)
+            self._begin(self._listen(sock))
+
+    def close(self) -> None:
+        """Accept no more clients, and give up handshakes under way. Connections that are made live on."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return once the sockets are closed."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sock in self._sockets:
+            sock.close()
+
+    async def _listen(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                accepted, address = await self._loop.sock_accept(sock)
+            except ConnectionAbortedError:
+                continue  # it was gone before it was accepted
+            except OSError as error:
+                log.error("no further clients for now: %s", error, extra={"event": "server.exhausted"})
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._sockets.add(accepted)
+                self._begin(self._shake_hands(accepted, address_text(address)))
+                await asyncio.sleep(0)  # those who have a connection get their turn, however many come
+
+    async def _shake_hands(self, sock: socket.socket, peer: str) -> None:
+        self._sockets.remove(sock)
+        seconds = self._handshake_seconds
+        try:
+            await self._loop.connect_accepted_socket(
+                self._accept, sock, ssl=self._contexts(), ssl_handshake_timeout=seconds
+            )
+        except OSError as error:
+            # Who connects and leaves, as those do who look whether a port is open, is no matter for a warning.
+            level = logging.INFO if isinstance(error, ConnectionResetError) else logging.WARNING
+            why = why_no_client(error, seconds)
+            log.log(level, "no connection with %s: %s", peer, why, extra={"event": "tls.failed", "peer": peer})
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
