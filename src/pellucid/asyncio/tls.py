@@ -174,7 +174,7 @@ class _Renewed:
             try:
                 self._context = _server_context(self._tls)
             except ValueError as error:
-                fields = {"event": "tls.not_renewed"}
+                fields = {"event": "tls.kept"}
                 log.error(
                     "TLS goes on with the files read before, as the new ones can't be used: %s", error, extra=fields
                 )

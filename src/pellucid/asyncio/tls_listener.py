@@ -58,8 +58,8 @@ class SecureListener:
         self._contexts = contexts
         self._handshake_seconds = handshake_seconds
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sockets = set(sockets)  # those to close here; a transport has those of the others
-        for sock in tuple(self._sockets):
+        self._sockets = tuple(sockets)
+        for sock in self._sockets:
             sock.setblocking(False)
             self._begin(self._listen(sock))
 
@@ -84,12 +84,10 @@ class SecureListener:
                 log.error("no further clients for now: %s", error, extra={"event": "server.exhausted"})
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                self._sockets.add(accepted)
                 self._begin(self._shake_hands(accepted, address_text(address)))
                 await asyncio.sleep(0)  # those who have a connection get their turn, however many come
 
     async def _shake_hands(self, sock: socket.socket, peer: str) -> None:
-        self._sockets.remove(sock)
         seconds = self._handshake_seconds
         try:
             await self._loop.connect_accepted_socket(
@@ -97,7 +95,7 @@ class SecureListener:
             )
         except OSError as error:
             # Who connects and leaves, as those do who look whether a port is open, is no matter for a warning.
-            level = logging.INFO if isinstance(error, ConnectionResetError) else logging.WARNING
+            level = logging.INFO if isinstance(error, ConnectionResetError | BrokenPipeError) else logging.WARNING
             why = why_no_client(error, seconds)
             log.log(level, "no connection with %s: %s", peer, why, extra={"event": "tls.failed", "peer": peer})
 

@@ -294,7 +294,7 @@ async def test_a_broken_renewal_leaves_the_old_certificate_in_use_and_is_logged_
     tls = authority.issue(tmp_path)
     old = der(tls)
     async with pb.serve(Gate(), SECURELY_HERE, tls=tls) as server:
-        with log_of("tls.not_renewed") as errors:
+        with log_of("tls.kept") as errors:
             replace(tmp_path / "certificate.pem", b"rubbish")
             assert [await shown(server, authority) for _ in range(3)] == [old] * 3
             error = errors.get_nowait()
@@ -315,7 +315,7 @@ async def test_a_certificate_whose_key_is_not_there_yet_is_not_shown(authority: 
     (aside := tmp_path / "aside").mkdir()
     renewed = authority.issue(aside)
     async with pb.serve(Gate(), SECURELY_HERE, tls=tls) as server:
-        with log_of("tls.not_renewed") as errors, log_of("tls.renewed") as renewals:
+        with log_of("tls.kept") as errors, log_of("tls.renewed") as renewals:
             replace(tmp_path / "certificate.pem", content(renewed.certificate))
             assert await shown(server, authority) == old
             assert "is not that of the certificate" in errors.get_nowait().getMessage()

@@ -1,0 +1,149 @@
+"""Accepting clients with TLS: at every address, as many as come, until the server is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+import pellucid as pb
+from pellucid.asyncio import tls_listener
+from pellucid.asyncio.tls_listener import SecureListener, listening_sockets
+from tests.unit.asyncio.certificates import SECURELY_HERE, Authority, log_of
+from tests.unit.asyncio.door import Gate, RawPeer, on_each_loop, turns
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def certified(authority: Authority) -> ssl.SSLContext:
+    return authority.server("127.0.0.1", "localhost")
+
+
+# Where.
+
+
+@on_each_loop
+async def test_every_address_of_a_host_is_listened_at() -> None:
+    found = await asyncio.get_running_loop().getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
+    sockets = await listening_sockets("localhost", 0)
+    assert sorted(sock.getsockname()[0] for sock in sockets) == sorted({address[0] for *_, address in found})
+    for sock in sockets:
+        sock.close()
+
+
+@on_each_loop
+async def test_a_port_in_use_is_an_os_error_and_nothing_else_stays_open(certified: ssl.SSLContext) -> None:
+    async with pb.serve(Gate(), SECURELY_HERE, tls=certified) as first:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with pytest.raises(OSError, match=r"[Aa]ddress already in use"):
+            await pb.serve(Gate(), f"pbs://127.0.0.1:{port}", first.urls[0], tls=certified)
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+@on_each_loop
+async def test_a_server_that_is_closed_may_be_started_again_at_its_port(
+    authority: Authority, certified: ssl.SSLContext
+) -> None:
+    server = await pb.serve(Gate(), SECURELY_HERE, tls=certified)
+    port = server.urls[0]
+    await server.close()
+    async with (
+        pb.serve(Gate(), port, tls=certified) as server,
+        pb.connect(*server.urls, tls=authority.client()) as connection,
+    ):
+        assert await connection.root.call("echo", 1) == 1
+
+
+# Who.
+
+
+@on_each_loop
+async def test_many_clients_at_once_are_served(authority: Authority, certified: ssl.SSLContext) -> None:
+    async with pb.serve(Gate(), SECURELY_HERE, tls=certified) as server:
+        context = authority.client()
+        clients = await asyncio.gather(*(pb.connect(server.urls[0], tls=context) for _ in range(40)))
+        assert await asyncio.gather(*(client.root.call("echo", 1) for client in clients)) == [1] * 40
+        assert len(server.connections) == 40
+        assert all(connection.peer.startswith("127.0.0.1:") for connection in server.connections)
+        await asyncio.gather(*(client.close() for client in clients))
+
+
+@on_each_loop
+async def test_one_who_leaves_before_it_has_said_anything_is_no_matter_for_a_warning(
+    certified: ssl.SSLContext,
+) -> None:
+    async with pb.serve(Gate(), SECURELY_HERE, tls=certified) as server:
+        with log_of("tls.failed") as records:
+            passer_by = await RawPeer.connect_silently(server.urls[0])
+            await passer_by.close()
+            record = await records.get()
+        assert record.levelno == logging.INFO
+        assert "it ended the connection in the TLS handshake" in record.getMessage()
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """This process can open nothing more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@on_each_loop
+async def test_a_client_that_comes_when_no_descriptors_are_left_is_served_when_there_are_again(
+    authority: Authority, certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_listener, "_RETRY_SECONDS", 0.01)
+    async with pb.serve(Gate(), SECURELY_HERE, tls=certified) as server:
+        port = int(server.urls[0].rpartition(":")[2])
+        with log_of("server.exhausted") as records, socket.socket() as sock:
+            sock.setblocking(False)
+            with no_descriptors_left():
+                await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+                assert "Too many open files" in (await records.get()).getMessage()
+            context = authority.client()
+            reader, writer = await asyncio.open_connection(sock=sock, ssl=context, server_hostname="127.0.0.1")
+            assert b"none" in await reader.read(100)
+            writer.close()
+            await writer.wait_closed()
+
+
+# Until when.
+
+
+# A socket that `sock_accept` was about to hand over when it is cancelled is closed by Python, which complains.
+@pytest.mark.filterwarnings("ignore:unclosed <socket.socket:ResourceWarning")
+@on_each_loop
+async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certified: ssl.SSLContext) -> None:
+    for moment in range(12):
+        sockets = await listening_sockets("127.0.0.1", 0)
+        listener = SecureListener(sockets, asyncio.Protocol, lambda: certified, 10)
+        with socket.create_connection(sockets[0].getsockname()) as client:
+            client.settimeout(5)
+            await turns(moment)
+            listener.close()
+            await listener.wait_closed()
+            assert sockets[0].fileno() == -1
+            await turns()
+            try:
+                assert client.recv(1) == b""
+            except ConnectionError:
+                pass
