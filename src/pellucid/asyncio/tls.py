@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,15 +162,15 @@ class _Renewed:
 
     def __init__(self, tls: TLS) -> None:
         self._tls = tls
-        self._read = _stamps(tls)
+        self._paths = list(tls.paths())
+        self._read = _stamps(self._paths)
         self._context = _server_context(tls)
 
     def context(self) -> ssl.SSLContext:
         """The context for the next client."""
-        stamps = _stamps(self._tls)
+        stamps = _stamps(self._paths)
         if stamps != self._read:
             self._read = stamps  # of files that can't be used, too: they are tried, and complained of, once
-            files = ", ".join(str(path) for path in self._tls.paths())
             try:
                 self._context = _server_context(self._tls)
             except ValueError as error:
@@ -179,6 +179,7 @@ class _Renewed:
                     "TLS goes on with the files read before, as the new ones can't be used: %s", error, extra=fields
                 )
             else:
+                files = ", ".join(map(str, self._paths))
                 log.info("TLS renewed from %s", files, extra={"event": "tls.renewed"})
         return self._context
 
@@ -260,10 +261,10 @@ def _first_certificate(pem: bytes) -> bytes | None:
         return None
 
 
-def _stamps(tls: TLS) -> list[tuple[int, ...] | None]:
-    """What changes when a file is replaced, or written to. It costs a microsecond for each file."""
+def _stamps(paths: Iterable[Path]) -> list[tuple[int, ...] | None]:
+    """What changes when a file is replaced, or written to. It costs a few microseconds, a handshake a millisecond."""
     stamps: list[tuple[int, ...] | None] = []
-    for path in tls.paths():
+    for path in paths:
         try:
             seen = path.stat()
         except OSError:

@@ -90,6 +90,8 @@ class SecureListener:
     async def _shake_hands(self, sock: socket.socket, peer: str) -> None:
         seconds = self._handshake_seconds
         try:
+            # asyncio does so by itself only where the listening socket was made with the number of this protocol.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(
                 self._accept, sock, ssl=self._contexts(), ssl_handshake_timeout=seconds
             )

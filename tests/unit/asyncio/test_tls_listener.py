@@ -82,6 +82,27 @@ async def test_many_clients_at_once_are_served(authority: Authority, certified: 
 
 
 @on_each_loop
+async def test_what_is_sent_leaves_at_once(authority: Authority, certified: ssl.SSLContext) -> None:
+    at_once: list[int] = []
+
+    class Noting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            sock = transport.get_extra_info("socket")
+            at_once.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            transport.close()
+
+    sockets = await listening_sockets("127.0.0.1", 0)
+    listener = SecureListener(sockets, Noting, lambda: certified, 10)
+    reader, writer = await asyncio.open_connection(*sockets[0].getsockname(), ssl=authority.client())
+    assert await reader.read() == b""
+    assert at_once[0]
+    writer.close()
+    await writer.wait_closed()
+    listener.close()
+    await listener.wait_closed()
+
+
+@on_each_loop
 async def test_one_who_leaves_before_it_has_said_anything_is_no_matter_for_a_warning(
     certified: ssl.SSLContext,
 ) -> None:
