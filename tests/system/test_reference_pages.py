@@ -76,6 +76,7 @@ def test_a_program_prints_what_is_shown_below_it(program: Block, output: str, tm
 
     ended = subprocess.run(
         [sys.executable, file],
+        cwd=tmp_path,  # some write files
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
