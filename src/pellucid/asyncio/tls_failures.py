@@ -31,7 +31,7 @@ def why_no_server(error: Exception, host: str) -> str:
     """Why a client has no connection with TLS to the server at `host`, or none that lasted until it was greeted."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _why_not_believed(error, host)
-    if not isinstance(error, OSError) or isinstance(error, ConnectionResetError):
+    if not isinstance(error, OSError) or isinstance(error, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError):
         # asyncio and uvloop send no alert when they refuse a client, and in TLS 1.3 the client is done by then.
         maybe = "it may ask for a certificate, refuse the one shown here, or know no TLS as new as 1.2; its log tells"
         return f"the server ended the connection in the TLS handshake, or right after it: {maybe}"

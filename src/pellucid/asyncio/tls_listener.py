@@ -7,6 +7,7 @@ accepted first, and then given the context of that moment.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import ssl
@@ -16,12 +17,14 @@ from typing import Any
 from pellucid.asyncio.connection import address_text
 from pellucid.asyncio.tls_failures import why_no_client
 
-__all__ = ["SecureListener", "listening_sockets"]
+__all__ = ["SecureListener", "listening_sockets", "sockets_at"]
 
 log = logging.getLogger("pellucid")
 
+# As the loop's servers have them: how many clients may wait to be accepted, and how long they wait when the system has no
+# descriptor or memory for another.
+_BACKLOG = 100
 _RETRY_SECONDS = 1.0
-"""How long to wait when the system has no descriptor or memory for another client; the loop's servers wait as long."""
 
 
 async def listening_sockets(host: str, port: int) -> list[socket.socket]:
@@ -32,10 +35,29 @@ async def listening_sockets(host: str, port: int) -> list[socket.socket]:
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return sockets_at(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def sockets_at(addresses: Iterable[tuple[int, Any]]) -> list[socket.socket]:
+    """A socket that listens for each address, given with its family; those aside whose family the system has not.
+
+    `localhost` may have an address of IPv6 all the same.
+
+    Raises:
+        OSError: none is left, or somebody listens at one already.
+    """
     sockets: list[socket.socket] = []
+    unknown: OSError | None = None
     try:
-        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
-            sockets.append(socket.create_server(address, family=family, backlog=100))
+        for family, address in addresses:
+            try:
+                sockets.append(socket.create_server(address, family=family, backlog=_BACKLOG))
+            except OSError as error:
+                if error.errno != errno.EAFNOSUPPORT:
+                    raise
+                unknown = error
+        if unknown is not None and not sockets:
+            raise unknown
     except BaseException:
         for sock in sockets:
             sock.close()
@@ -75,15 +97,19 @@ class SecureListener:
             sock.close()
 
     async def _listen(self, sock: socket.socket) -> None:
+        is_exhausted = False
         while True:
             try:
                 accepted, address = await self._loop.sock_accept(sock)
             except ConnectionAbortedError:
                 continue  # it was gone before it was accepted
             except OSError as error:
-                log.error("no further clients for now: %s", error, extra={"event": "server.exhausted"})
+                if not is_exhausted:  # once: it may go on for long
+                    is_exhausted = True
+                    log.error("no further clients for now: %s", error, extra={"event": "server.exhausted"})
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
+                is_exhausted = False
                 self._begin(self._shake_hands(accepted, address_text(address)))
                 await asyncio.sleep(0)  # those who have a connection get their turn, however many come
 

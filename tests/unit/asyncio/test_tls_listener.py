@@ -15,7 +15,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.asyncio import tls_listener
-from pellucid.asyncio.tls_listener import SecureListener, listening_sockets
+from pellucid.asyncio.tls_listener import SecureListener, listening_sockets, sockets_at
 from tests.unit.asyncio.certificates import SECURELY_HERE, Authority, log_of
 from tests.unit.asyncio.door import Gate, RawPeer, on_each_loop, turns
 
@@ -40,6 +40,14 @@ async def test_every_address_of_a_host_is_listened_at() -> None:
     assert sorted(sock.getsockname()[0] for sock in sockets) == sorted({address[0] for *_, address in found})
     for sock in sockets:
         sock.close()
+
+
+def test_an_address_of_a_family_that_the_system_has_not_is_left_out() -> None:
+    unknown = (99, ("127.0.0.1", 0))
+    (sock,) = sockets_at([unknown, (socket.AF_INET, ("127.0.0.1", 0))])
+    sock.close()
+    with pytest.raises(OSError, match="Address family not supported"):
+        sockets_at([unknown])
 
 
 @on_each_loop
