@@ -75,7 +75,7 @@ async def test_a_client_that_never_starts_tls_is_cut_off_in_time(certified: ssl.
 async def test_a_client_that_says_nothing_inside_tls_is_cut_off_in_time(
     authority: Authority, certified: ssl.SSLContext
 ) -> None:
-    limits = pb.Limits(handshake_seconds=0.1)
+    limits = pb.Limits(handshake_seconds=0.5)
     async with pb.serve(Gate(), SECURELY_HERE, tls=certified, limits=limits) as server:
         silent = await RawPeer.connect_silently(server.urls[0])
         await silent.start_tls(authority.client())

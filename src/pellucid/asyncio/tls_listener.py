@@ -21,7 +21,7 @@ __all__ = ["SecureListener", "listening_sockets", "sockets_at"]
 
 log = logging.getLogger("pellucid")
 
-# As the loop's servers have them: how many clients may wait to be accepted, and how long they wait when the system has no
+# As the loop's servers have them: how many clients may wait to be accepted, and for how long when the system has no
 # descriptor or memory for another.
 _BACKLOG = 100
 _RETRY_SECONDS = 1.0
@@ -81,6 +81,7 @@ class SecureListener:
         self._handshake_seconds = handshake_seconds
         self._tasks: set[asyncio.Task[None]] = set()
         self._sockets = tuple(sockets)
+        self._untouched: set[socket.socket] = set()  # those of clients whose handshake has not begun
         for sock in self._sockets:
             sock.setblocking(False)
             self._begin(self._listen(sock))
@@ -93,14 +94,14 @@ class SecureListener:
     async def wait_closed(self) -> None:
         """Return once the sockets are closed."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for sock in self._sockets:
+        for sock in (*self._sockets, *self._untouched):
             sock.close()
 
     async def _listen(self, sock: socket.socket) -> None:
         is_exhausted = False
         while True:
             try:
-                accepted, address = await self._loop.sock_accept(sock)
+                accepted, address = await self._next_client(sock)
             except ConnectionAbortedError:
                 continue  # it was gone before it was accepted
             except OSError as error:
@@ -110,10 +111,28 @@ class SecureListener:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 is_exhausted = False
+                self._untouched.add(accepted)
                 self._begin(self._shake_hands(accepted, address_text(address)))
                 await asyncio.sleep(0)  # those who have a connection get their turn, however many come
 
+    async def _next_client(self, sock: socket.socket) -> tuple[socket.socket, tuple[Any, ...]]:
+        # `sock_accept` of the loop may have a client already when it is cancelled, and forgets it. This hasn't.
+        while True:
+            try:
+                return sock.accept()
+            except BlockingIOError:
+                readable = self._loop.create_future()
+            try:
+                self._loop.add_reader(sock, _note, readable)
+            except NotImplementedError:  # that of Windows can't wait for this
+                return await self._loop.sock_accept(sock)
+            try:
+                await readable
+            finally:
+                self._loop.remove_reader(sock)
+
     async def _shake_hands(self, sock: socket.socket, peer: str) -> None:
+        self._untouched.remove(sock)
         seconds = self._handshake_seconds
         try:
             # asyncio does so by itself only where the listening socket was made with the number of this protocol.
@@ -131,3 +150,8 @@ class SecureListener:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _note(readable: asyncio.Future[None]) -> None:
+    if not readable.done():
+        readable.set_result(None)

@@ -253,7 +253,9 @@ async def test_a_client_without_tls_at_a_port_with_it_is_told_and_so_is_the_serv
             error = await failure_of(url)
             assert "a server for pbs:// URLs says nothing to a client without TLS: is it one?" in str(error)
             assert "within Limits.handshake_seconds=0.05" in (await records.get()).getMessage()
-        error = await failure_of(url, limits=pb.Limits(connect_seconds=0.01))
+
+    async with pb.serve(Gate(), SECURELY_HERE, tls=authority.issue(tmp_path)) as server:
+        error = await failure_of(server.urls[0].replace("pbs:", "pb:"), limits=pb.Limits(connect_seconds=0.3))
         assert "(Limits.connect_seconds); a server for pbs:// URLs says nothing" in str(error)
 
 
