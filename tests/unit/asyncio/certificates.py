@@ -27,8 +27,8 @@ YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
 class Authority:
     """A certificate authority, and what servers and clients need that know it."""
 
-    def __init__(self) -> None:
-        self._ca = trustme.CA()
+    def __init__(self, above: Authority | None = None) -> None:
+        self._ca: trustme.CA = trustme.CA() if above is None else above._ca.create_child_ca()
 
     def server(self, *names: str) -> ssl.SSLContext:
         """What a server of those names needs, as a context."""

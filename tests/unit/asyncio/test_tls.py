@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -57,6 +58,21 @@ async def test_the_key_may_be_in_the_file_of_the_certificate(authority: Authorit
         pb.connect(server.urls[0], tls=pb.TLS(authorities=authority.trusted(tmp_path))) as connection,
     ):
         assert connection.server_certificate == der(two)
+
+
+@on_each_loop
+async def test_a_certificate_may_be_followed_by_those_of_authorities_in_between(
+    authority: Authority, tmp_path: Path
+) -> None:
+    tls = Authority(above=authority).issue(tmp_path)
+    assert content(tls.certificate).count(b"BEGIN CERTIFICATE") == 2
+    roots = Remembering()
+    async with (
+        pb.serve(roots, SECURELY_HERE, tls=tls) as server,
+        pb.connect(server.urls[0], tls=pb.TLS(authorities=authority.trusted(tmp_path))) as connection,
+    ):
+        await connection.root.call("echo")
+        assert connection.server_certificate == roots.served[0].server_certificate == der(tls)
 
 
 @on_each_loop
@@ -271,6 +287,21 @@ async def test_those_who_come_after_a_renewal_see_the_new_certificate_and_others
 
 
 @on_each_loop
+async def test_links_that_point_elsewhere_are_a_renewal(authority: Authority, tmp_path: Path) -> None:
+    for version in "first", "second":
+        (tmp_path / version).mkdir()
+        authority.issue(tmp_path / version)
+    (live := tmp_path / "live").symlink_to("first")
+    tls = pb.TLS(certificate=live / "certificate.pem", key=live / "key.pem")
+    async with pb.serve(Gate(), SECURELY_HERE, tls=tls) as server:
+        old = der(tls)
+        assert await shown(server, authority) == old
+        (tmp_path / "next").symlink_to("second")
+        (tmp_path / "next").rename(live)
+        assert await shown(server, authority) == der(tls) != old
+
+
+@on_each_loop
 async def test_authorities_are_renewed_as_well(authority: Authority, tmp_path: Path) -> None:
     tls = authority.issue(tmp_path)
     (theirs := tmp_path / "theirs").mkdir()
@@ -285,6 +316,28 @@ async def test_authorities_are_renewed_as_well(authority: Authority, tmp_path: P
         newcomers.trusted(tmp_path)
         async with pb.connect(server.urls[0], tls=newcomer) as connection:
             assert await connection.root.call("echo", 1) == 1
+
+
+@on_each_loop
+async def test_no_session_outlives_a_renewal(authority: Authority, tmp_path: Path) -> None:
+    tls = authority.issue(tmp_path)
+    context = authority.client()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in 1.3 a session is known only some time after the handshake
+
+    def connect(address: tuple[str, int], session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None]:
+        with (
+            socket.create_connection(address, timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as client,
+        ):
+            assert client.recv(1)
+            return client.session, client.session_reused
+
+    async with pb.serve(Gate(), SECURELY_HERE, tls=tls) as server:
+        address = "127.0.0.1", int(server.urls[0].rpartition(":")[2])
+        session, _ = await asyncio.to_thread(connect, address, None)
+        assert (await asyncio.to_thread(connect, address, session))[1]
+        authority.issue(tmp_path)
+        assert not (await asyncio.to_thread(connect, address, session))[1]
 
 
 @on_each_loop
