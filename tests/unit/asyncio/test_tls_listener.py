@@ -185,7 +185,7 @@ async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certifie
 class LikeThatOfWindows(asyncio.SelectorEventLoop):
     """A loop that tells nobody what can be read."""
 
-    def add_reader(self, *args: object) -> NoReturn:
+    def add_reader(self, fd: object, callback: object, *args: object) -> NoReturn:
         raise NotImplementedError
 
 
