@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Error,
         ForeignReference,
         InsecureJelly,
+        InvalidArgument,
         LimitBroken,
         LimitExceeded,
         LocalProtocolError,
@@ -77,9 +78,9 @@ _HOMES = {
     "pellucid.core.gathering": "gather",
     "pellucid.core.references": "Prepared RemoteReference",
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
-    "InsecureJelly LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect NoSuchMethod "
-    "NotAReference Overloaded PBConnectionLost ProtocolError RateExceeded RemoteError RemoteProtocolError Revoked "
-    "TooManyCalls TooManyReferences UnauthorizedLogin UnhandledCredentials",
+    "InsecureJelly InvalidArgument LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect "
+    "NoSuchMethod NotAReference Overloaded PBConnectionLost ProtocolError RateExceeded RemoteError "
+    "RemoteProtocolError Revoked TooManyCalls TooManyReferences UnauthorizedLogin UnhandledCredentials",
     "pellucid.flavors.cacheable": "Cacheable Observer RemoteCache",
     "pellucid.flavors.copyable": "Copyable RemoteCopy",
     "pellucid.flavors.facets": "Facet FacetUse",
@@ -130,6 +131,7 @@ __all__ = [
     "ForeignReference",
     "InMemoryPasswords",
     "InsecureJelly",
+    "InvalidArgument",
     "LimitBroken",
     "LimitExceeded",
     "Limits",

@@ -7,6 +7,7 @@
     │   ├── NotAReference         a call of the result of a call that is no reference
     │   ├── Revoked               a call of a facet that was revoked, or whose time is over
     │   ├── RateExceeded          a call of a facet that is called too often
+    │   ├── InvalidArgument       an argument that is not what the method's annotation says
     │   └── LimitExceeded         a named limit of `pellucid.Limits`
     │       ├── TooManyCalls
     │       ├── TooManyReferences
@@ -34,7 +35,7 @@ Whose fault an exception is shows in its type; facts are attributes; the text is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Error",
     "ForeignReference",
     "InsecureJelly",
+    "InvalidArgument",
     "LimitBroken",
     "LimitExceeded",
     "LocalProtocolError",
@@ -235,6 +237,26 @@ class RateExceeded(Error):
     """As of `NoSuchMethod`."""
 
 
+class InvalidArgument(Error):
+    """A call's arguments are not what the method's annotations say. The method has not run."""
+
+    method: str = ""
+    """The method, with its prefix; like the other three it is empty where it came over a PB dialect: as text alone."""
+    argument: str = ""
+    """Which argument, and where inside of it, as in ``jobs[3]['name']``."""
+    expected: str = ""
+    """What the annotation says."""
+    got: str = ""
+    """What came instead: its type, as a rule."""
+    facts: ClassVar = ("method", "argument", "expected", "got")
+    while_dispatching = False
+    """As of `NoSuchMethod`."""
+
+    def __init__(self, method: str, argument: str, expected: str, got: str) -> None:
+        super().__init__(f"argument {argument} of {method}: expected {expected}, got {got}")
+        self.method, self.argument, self.expected, self.got = method, argument, expected, got
+
+
 class DeadReferenceError(ProtocolError):
     """The reference is dead: its connection has ended, or it was released. Raised at once, nothing is sent."""
 
@@ -280,6 +302,11 @@ class Overloaded(LimitExceeded):
 
 SELF_EXPLANATORY = (Error, InsecureJelly, NoSuchMethod, ProtocolError)
 """Errors about what somebody sent or called, which say all there is to know without a traceback."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether `error` was found while a method was looked for, rather than raised by one that was run."""
+    return isinstance(error, NoSuchMethod | InvalidArgument | RateExceeded | Revoked) and error.while_dispatching
 
 
 def told_without_traceback(error: Exception) -> Exception:

@@ -34,6 +34,7 @@ def connect(
     tls: ssl.SSLContext | TLS | None = None,
     sharing: Sharing = "tree",
     unsafe_tracebacks: bool = False,
+    validate: bool = False,
 ) -> Connecting:
     """Connect to the server at `url`: ``async with connect(url) as connection``, or ``await connect(url)``.
 
@@ -42,7 +43,9 @@ def connect(
     copies; with "graph" as one object, as it always does over the PB dialects, and that costs time. `tls` is for
     ``pbs://`` URLs, a `TLS` or an `ssl.SSLContext`; without it the server needs a certificate of an authority that the
     system trusts. That, and the server's name, are always checked, unless an `ssl.SSLContext` says otherwise. With
-    `unsafe_tracebacks` the peer is shown the traceback of what fails here.
+    `unsafe_tracebacks` the peer is shown the traceback of what fails here. With `validate` the arguments of its calls to
+    objects of this side are checked by the annotations of the methods; a class that was made with ``validate=`` has its
+    own say.
 
     Raises:
         ValueError: `url` is none, `tls` is not needed or a file of it can't be used, or `dialects` has an unknown name.
@@ -58,6 +61,7 @@ def connect(
         dialects=dialects_named(dialects),
         sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,
+        validate=validate,
     )
     where = parse_url(url)
     if tls is not None and (isinstance(where, UnixURL) or not where.tls):

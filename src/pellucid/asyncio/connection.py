@@ -26,7 +26,7 @@ from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.errors import ConnectFailed, LimitBroken, ProtocolError
-from pellucid.flavors.dispatch import DECODED
+from pellucid.flavors.dispatch import DECODED, VALIDATED
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -54,6 +54,7 @@ class Settings:
     unsafe_tracebacks: bool = False
     on_disconnect: Literal["cancel", "finish"] = "cancel"
     sharing: Sharing = "tree"
+    validate: bool = False
 
 
 class Connection(asyncio.Protocol):
@@ -96,6 +97,7 @@ class Connection(asyncio.Protocol):
         "loop",
         "outbox",
         "peer",
+        "translator",
         "unsafe_tracebacks",
     )
 
@@ -113,6 +115,8 @@ class Connection(asyncio.Protocol):
         self.peer = ""
         """The address of the peer, as text."""
         self.unsafe_tracebacks = settings.unsafe_tracebacks
+        self.translator = VALIDATED if settings.validate else DECODED
+        """By what rules the methods are found that the peer calls."""
         self.broker = Broker(
             listens=listens,
             registry=settings.registry,
@@ -463,7 +467,6 @@ class Connection(asyncio.Protocol):
 
     # What its broker needs.
 
-    translator = DECODED
     reference_class = RemoteReference
     observer_class = CacheObserver
 

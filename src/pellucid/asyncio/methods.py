@@ -24,6 +24,7 @@ from pellucid.errors import (
     LoginFailed,
     RemoteProtocolError,
     TooManyCalls,
+    is_refusal,
 )
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
@@ -488,6 +489,10 @@ class Runner:
     def _fail(self, call: MethodCall, error: Exception) -> None:
         if isinstance(error, LoginFailed):
             log.warning("login from %s refused: %s", self._host.peer, error, extra=self._fields("login.refused", call))
+        elif is_refusal(error):
+            # That is no news, but of a one-way call nobody else is told.
+            level = logging.DEBUG if call.wants_answer else logging.WARNING
+            log.log(level, "call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)

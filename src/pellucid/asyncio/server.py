@@ -19,6 +19,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
+from pellucid.flavors.validation import prepare, validates
 from pellucid.limits import Limits, Usage
 from pellucid.urls import TCPURL, UnixURL, parse_url
 from pellucid.wire.dialect import Sharing
@@ -45,6 +46,7 @@ def serve(
     on_disconnect: Literal["cancel", "finish"] = "cancel",
     sharing: Sharing = "tree",
     unsafe_tracebacks: bool = False,
+    validate: bool = False,
 ) -> Server:
     """Publish `root` at `urls`: ``async with serve(...) as server``, or ``server = await serve(...)``.
 
@@ -54,11 +56,13 @@ def serve(
     an `ssl.SSLContext`. `limits_before_login` count for each client of a portal until it has been granted a login; they
     are `Limits.before_login` of `limits` unless others are given. `on_disconnect` says what happens to methods that run
     when their caller vanishes. With `unsafe_tracebacks` clients are shown the traceback of what fails here: they learn
-    about your code by it. The other parameters are those of `connect`.
+    about your code by it. With `validate` the arguments of their calls are checked by the annotations of the methods; a
+    class that was made with ``validate=`` has its own say. The other parameters are those of `connect`.
 
     Raises:
         ValueError: a URL is none, or none is given; `tls` is missing or not needed, or a file of it can't be used;
             `dialects` or `on_disconnect` is unknown; `limits_before_login` are given, and `root` is no portal.
+        TypeError: `root` is none, or the annotations of one of its methods are to be checked and can't be.
 
     Entering or awaiting it raises:
         OSError: a URL can't be listened at.
@@ -89,7 +93,10 @@ def serve(
         sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,
         on_disconnect=on_disconnect,
+        validate=validate,
     )
+    if isinstance(root, Referenceable) and validates(type(root), validate):
+        prepare(type(root), "remote_")
     return Server(_root_for(root), parsed, sockets, settings, None if tls is None else server_contexts(tls))
 
 

@@ -12,7 +12,8 @@ from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
-from pellucid.errors import Error, NoSuchMethod, RateExceeded, Revoked, told_without_traceback
+from pellucid.errors import Error, NoSuchMethod, is_refusal, told_without_traceback
+from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Dialect, DialectClass
@@ -161,7 +162,7 @@ class Serving:
         line = self._line
         if not call.wants_answer or call.ended or line.state is State.CLOSED:
             return
-        if isinstance(error, NoSuchMethod | RateExceeded | Revoked) and error.while_dispatching:
+        if is_refusal(error):
             raised = False
         failed = CallFailed(call.call_id, error, with_traceback, raised)
         if call.batch is not None:
@@ -211,7 +212,8 @@ class Serving:
         try:
             obj = self._exports.target(target.encode() if isinstance(target, str) else target)
             cls: Any = type(obj)
-            return (obj, attribute_of(cls, name)) if obj.perspective is None else (None, "")
+            validate = is_validating(self._door.translator)
+            return (obj, attribute_of(cls, name, validate)) if obj.perspective is None else (None, "")
         except (Error, NoSuchMethod, UnicodeEncodeError):
             return None, ""
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pellucid.flavors.copyable import Copyable, RemoteCopy
-from pellucid.flavors.dispatch import Translator, built_in, method_by, receive
+from pellucid.flavors.dispatch import Translator, built_in, found, method_by, receive
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Held, find_method
+from pellucid.flavors.validation import Validating
 
 __all__ = ["Cacheable", "Observer", "RemoteCache"]
 
@@ -40,7 +41,7 @@ class Cacheable(Copyable):
     stoppedObserving = stopped_observing
 
 
-class RemoteCache(RemoteCopy, Held):
+class RemoteCache(RemoteCopy, Held, Validating):
     """The local copy of a peer's `Cacheable`; register a subclass for the sender's tag.
 
     An instance is made by calling the class without arguments, then given the state. The owner's updates run its
@@ -53,7 +54,7 @@ class RemoteCache(RemoteCopy, Held):
     luid: Any = None
     """By which the owner knows it on that connection."""
 
-    @built_in(lambda cache, name: find_method(cache, "observe_", name, dynamic=True))
+    @built_in(lambda cache, name, translator: found(cache, "observe_", name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What the owner's update `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "observe_", name)

@@ -13,19 +13,30 @@ from typing import Any, Protocol, TypeVar
 
 from pellucid.errors import NoSuchMethod
 from pellucid.flavors.hooks import nearest
+from pellucid.flavors.serializable import find_method
+from pellucid.flavors.validation import guarded
 
-__all__ = ["DECODED", "Translator", "built_in", "dispatched", "is_dynamic", "method_by", "receive"]
+__all__ = [
+    "DECODED",
+    "VALIDATED",
+    "Translator",
+    "built_in",
+    "dispatched",
+    "found",
+    "is_validating",
+    "method_by",
+    "receive",
+]
 
 MethodFor = TypeVar("MethodFor", bound=Callable[..., Any])
-
-Finder = Callable[[Any, str], Callable[..., Any]]
-"""Finds what a call runs, given the object and the name."""
 
 
 class Translator(Protocol):
     """The part of PB's broker that an overridden ``remoteMessageReceived`` needs.
 
     Where it says ``dynamic = True``, a peer may call by PB's rule: methods of the instance too; see `find_method`.
+    Where it says ``validates = True``, arguments are checked by the methods' annotations, unless a class has its own
+    say; see `pellucid.flavors.validation`.
     """
 
     def unserialize(self, value: Any, perspective: Any = None, /) -> Any:
@@ -47,6 +58,9 @@ class Translator(Protocol):
 class _Decoded:
     """A translator for values that are decoded before they get to a method, and encoded after."""
 
+    def __init__(self, *, validates: bool) -> None:
+        self.validates = validates
+
     def unserialize(self, value: Any, perspective: Any = None, /) -> Any:
         return value
 
@@ -56,8 +70,14 @@ class _Decoded:
         return value
 
 
-DECODED: Translator = _Decoded()
+Finder = Callable[[Any, str, Translator], Callable[..., Any]]
+"""Finds what a call runs, given the object, the name, and by what rules."""
+
+DECODED: Translator = _Decoded(validates=False)
 """What an override gets for its broker where nothing is left to translate."""
+
+VALIDATED: Translator = _Decoded(validates=True)
+"""The same where arguments are checked."""
 
 
 def dispatched(obj: Any, name: str, translator: Translator, received: str) -> Callable[..., Any] | None:
@@ -90,27 +110,36 @@ def is_dynamic(translator: Translator) -> bool:
     return getattr(translator, "dynamic", False)  # a program may bring a translator of its own
 
 
-_by_pbs_rule: dict[object, Finder] = {}
+def is_validating(translator: Translator) -> bool:
+    """Whether arguments are checked where the class does not say."""
+    return getattr(translator, "validates", False)
 
 
-def built_in(by_pbs_rule: Finder) -> Callable[[MethodFor], MethodFor]:
-    """Mark a flavor's own ``method_for``: where PB's rule is in force, `by_pbs_rule` finds what a call runs."""
+_built_in: dict[object, Finder] = {}
+
+
+def built_in(finder: Finder) -> Callable[[MethodFor], MethodFor]:
+    """Mark a flavor's own ``method_for``: for a call of a peer's, `finder` is asked, which is told the rules."""
 
     def mark(method_for: MethodFor) -> MethodFor:
-        _by_pbs_rule[method_for] = by_pbs_rule
+        _built_in[method_for] = finder
         return method_for
 
     return mark
 
 
+def found(obj: Any, prefix: str, name: str, translator: Translator) -> Callable[..., Any]:
+    """The method of `obj` that a peer means by `name`, by the rules of `translator`. Raises NoSuchMethod."""
+    method = find_method(obj, prefix, name, dynamic=is_dynamic(translator))
+    return guarded(method, type(obj), is_validating(translator))
+
+
 def method_by(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
     """What `obj` says that a call of `name` runs. Raises NoSuchMethod."""
-    if is_dynamic(translator):
-        by_pbs_rule = _by_pbs_rule.get(type(obj).method_for)
-        if by_pbs_rule is not None:
-            return by_pbs_rule(obj, name)
-    found: Callable[..., Any] = obj.method_for(name)
-    return found
+    finder = _built_in.get(type(obj).method_for)
+    if finder is not None:
+        return finder(obj, name, translator)
+    return guarded(obj.method_for(name), type(obj), is_validating(translator))
 
 
 def receive(

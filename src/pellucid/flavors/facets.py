@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
-from pellucid.errors import NoSuchMethod, RateExceeded, Revoked
-from pellucid.flavors.dispatch import DECODED
+from pellucid.errors import InvalidArgument, NoSuchMethod, RateExceeded, Revoked
+from pellucid.flavors.dispatch import DECODED, Translator, built_in
 from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.flavors.validation import Checked
 
 __all__ = ["Facet", "FacetUse"]
 
@@ -25,7 +26,7 @@ class FacetUse:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     refusal: Exception | None
-    """Why it is not run: `Revoked`, `RateExceeded` or `NoSuchMethod`; None where it is."""
+    """Why it is not run: `Revoked`, `RateExceeded`, `InvalidArgument` or `NoSuchMethod`; None where it is."""
 
 
 class Facet(Referenceable):
@@ -89,41 +90,48 @@ class Facet(Referenceable):
             self._membrane.is_revoked = True
         self._is_revoked = True
 
+    @built_in(lambda facet, name, translator: partial(facet._use, name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
-        return partial(self._use, name)
+        return partial(self._use, name, DECODED)
 
-    def _use(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        method, refusal = self._find(name)
+    def _use(self, name: str, translator: Translator, /, *args: Any, **kwargs: Any) -> Any:
+        given = args, kwargs
+        membrane = self._membrane
+        method: Any = None
+        refusal: Exception | None = None
+        try:
+            method = self._find(name, translator)
+            if membrane is not None:
+                args = tuple(map(membrane.inwards, args))
+                kwargs = {key: membrane.inwards(value) for key, value in kwargs.items()}
+            if isinstance(method, Checked):
+                method.contract.check(args, kwargs)
+                method = method.method
+            if self._rate is not None and not self._rate.admits(self._clock()):
+                raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
+        except (Revoked, RateExceeded, NoSuchMethod, InvalidArgument) as error:
+            refusal = error
+            error.__traceback__ = None
+            error.while_dispatching = True
         if self._audit is not None:
-            self._audit(FacetUse(self, name, args, kwargs, refusal))
+            self._audit(FacetUse(self, name, *given, refusal))
         if refusal is not None:
             raise refusal
-        if self._membrane is None:
-            return method(*args, **kwargs)
-        inwards, outwards = self._membrane.inwards, partial(self._membrane.outwards, clock=self._clock)
-        result = method(*map(inwards, args), **{key: inwards(value) for key, value in kwargs.items()})
+        result = method(*args, **kwargs)
+        if membrane is None:
+            return result
+        outwards = partial(membrane.outwards, clock=self._clock)
         if hasattr(result, "addCallback"):
             return result.addCallback(outwards)
         return _later(result, outwards) if hasattr(result, "__await__") else outwards(result)
 
-    def _find(self, name: str) -> tuple[Any, Exception | None]:
-        """The method to run; or why none is."""
-        refusal: Revoked | RateExceeded | NoSuchMethod
-        try:
-            if self.revoked:
-                raise Revoked("the facet was revoked, or its time is over: ask its owner for another")
-            if self.methods is not None and name not in self.methods:
-                raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
-            method = method_of(self.object, name, DECODED)
-            if self._rate is not None and not self._rate.admits(self._clock()):
-                raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
-        except (Revoked, RateExceeded, NoSuchMethod) as error:
-            refusal = error
-        else:
-            return method, None
-        refusal.__traceback__ = None
-        refusal.while_dispatching = True
-        return None, refusal
+    def _find(self, name: str, translator: Translator) -> Callable[..., Any]:
+        """The method to run. Raises Revoked or NoSuchMethod."""
+        if self.revoked:
+            raise Revoked("the facet was revoked, or its time is over: ask its owner for another")
+        if self.methods is not None and name not in self.methods:
+            raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
+        return method_of(self.object, name, translator)
 
     def __repr__(self) -> str:
         names = "all methods" if self.methods is None else ", ".join(sorted(self.methods)) or "no methods"

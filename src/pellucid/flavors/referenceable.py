@@ -8,9 +8,20 @@ from typing import Any, ClassVar
 
 from pellucid.errors import NoSuchMethod
 from pellucid.flavors.cacheable import RemoteCache
-from pellucid.flavors.dispatch import DECODED, Translator, built_in, dispatched, is_dynamic, method_by, receive
+from pellucid.flavors.dispatch import (
+    DECODED,
+    Translator,
+    built_in,
+    dispatched,
+    found,
+    is_dynamic,
+    is_validating,
+    method_by,
+    receive,
+)
 from pellucid.flavors.hooks import nearest
 from pellucid.flavors.serializable import Serializable, find_method
+from pellucid.flavors.validation import Validating, checked_by_name, guarded, validates
 
 __all__ = [
     "AsReferenceable",
@@ -24,7 +35,7 @@ __all__ = [
 ]
 
 
-class Referenceable(Serializable):
+class Referenceable(Serializable, Validating):
     """An object that the peer may call: a call of ``name`` runs the method ``remote_name``.
 
     Such a method may be plain or ``async``. Nothing else of the object can be reached, and only a peer that was given
@@ -37,7 +48,7 @@ class Referenceable(Serializable):
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
 
-    @built_in(lambda obj, name: find_method(obj, "remote_", name, dynamic=True))
+    @built_in(lambda obj, name, translator: found(obj, "remote_", name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Override it to dispatch in another way.
 
@@ -73,22 +84,27 @@ class Viewpoint(Referenceable):
 
     processUniqueID = process_unique_id
 
-    @built_in(lambda view, name: partial(find_method(view.object, "view_", name, dynamic=True), view.perspective))
+    @built_in(lambda view, name, translator: view._method_by(name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
         return partial(find_method(self.object, "view_", name), self.perspective)
 
+    def _method_by(self, name: str, translator: Translator) -> Callable[..., Any]:
+        method = find_method(self.object, "view_", name, dynamic=is_dynamic(translator))
+        # The perspective is nothing that the peer sent: what is checked is the rest.
+        return guarded(partial(method, self.perspective), type(self.object), is_validating(translator))
 
-class Viewable(Serializable):
+
+class Viewable(Serializable, Validating):
     """An object that is sent as a `Viewpoint`: whoever calls it is known by the perspective it was sent to."""
 
 
-class Avatar:
+class Avatar(Validating):
     """What a peer acts through once it has logged in: a call of ``name`` runs ``perspective_name``.
 
     Any class can be an avatar; deriving from this one lets you override how calls are dispatched.
     """
 
-    @built_in(lambda avatar, name: find_method(avatar, "perspective_", name, dynamic=True))
+    @built_in(lambda avatar, name, translator: found(avatar, "perspective_", name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "perspective_", name)
@@ -139,16 +155,36 @@ def _prefix_of(cls: Any) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def attribute_of(cls: Any, name: str) -> str:
+def _by_name(cls: Any, name: str, validate: bool) -> str | Callable[[Any], Callable[..., Any]]:
     """The method of a `cls` that a call of `name` runs, where it is found in no other way than by its name.
+
+    Where its arguments are to be checked, as `validate` says unless the class does, this is what finds it.
 
     Raises:
         NoSuchMethod: there is none, or it has to be looked for. That is not cached: a peer may think of many names.
     """
     prefix = _prefix_of(cls)
-    if prefix is not None and callable(getattr(cls, prefix + name, None)):
+    if prefix is None or not callable(getattr(cls, prefix + name, None)):
+        raise NoSuchMethod
+    if not validates(cls, validate):
         return prefix + name
-    raise NoSuchMethod
+    find = checked_by_name(cls, prefix + name)
+    if find is None:
+        raise NoSuchMethod
+    return find
+
+
+def attribute_of(cls: Any, name: str, validate: bool) -> str:
+    """The method of a `cls` that a call of `name` runs as it is, with any arguments.
+
+    Raises:
+        NoSuchMethod: there is none, or it has to be looked for, or what it is called with has to be checked.
+    """
+    if validates(cls, validate):
+        raise NoSuchMethod
+    attribute = _by_name(cls, name, False)
+    assert isinstance(attribute, str)  # nothing is checked
+    return attribute
 
 
 def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
@@ -159,7 +195,8 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
     """
     cls: Any = type(obj)
     try:
-        method = getattr(obj, attribute_of(cls, name))
+        find: Any = _by_name(cls, name, getattr(translator, "validates", False))  # in line: each call comes by
+        method = getattr(obj, find) if type(find) is str else find(obj)
     except AttributeError:
         method = None
     if callable(method):
@@ -167,5 +204,5 @@ def method_of(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
     kind = "remote"
     if isinstance(obj, AsReferenceable):
         kind, obj = obj.message_type, obj.object
-    found = dispatched(obj, name, translator, f"{kind}MessageReceived")
-    return found if found is not None else find_method(obj, f"{kind}_", name, dynamic=is_dynamic(translator))
+    method = dispatched(obj, name, translator, f"{kind}MessageReceived")
+    return method if method is not None else found(obj, f"{kind}_", name, translator)

@@ -76,6 +76,9 @@ class _Dispatching:
     dynamic = True
     """Whether methods of the instance alone may be called, too: PB's programs do."""
 
+    validates = False
+    """Whether arguments are checked where the class does not say: in this door classes do."""
+
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 

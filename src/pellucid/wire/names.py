@@ -43,6 +43,7 @@ _FROM_BROKERS: tuple[type[Exception], ...] = (
 _OURS: tuple[type[Exception], ...] = (
     errors.CallCancelled,
     errors.ForeignReference,
+    errors.InvalidArgument,
     errors.LimitExceeded,
     errors.RateExceeded,
     errors.Revoked,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ormsgpack import Ext
 
-from pellucid.errors import Error, InsecureJelly, LimitExceeded, RemoteError, told_without_traceback
+from pellucid.errors import Error, InsecureJelly, InvalidArgument, LimitExceeded, RemoteError, told_without_traceback
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.failures import FailureReport, report
@@ -371,12 +371,18 @@ def held_form(export_id: int | bytes) -> Ext:
 def failure_form(error: BaseException, *, raised: bool, with_traceback: bool) -> list[Any]:
     """What stands for an exception: what is told of it, and whether a method raised it."""
     told = report(error, names_of(type(error)), with_traceback=with_traceback)
-    details = None
-    if isinstance(error, LimitExceeded) and error.limit and not raised:
-        asked = error.asked and int_form(error.asked)
-        details = {"limit": error.limit, "value": int_form(error.value), "asked": asked}
+    details = None if raised else _details(error)
     # An error that passes through is no broker's of this connection.
     return report_form(told, raised=raised or isinstance(error, RemoteError), details=details)
+
+
+def _details(error: BaseException) -> dict[str, Any] | None:
+    if isinstance(error, LimitExceeded) and error.limit:
+        asked = error.asked and int_form(error.asked)
+        return {"limit": error.limit, "value": int_form(error.value), "asked": asked}
+    if isinstance(error, InvalidArgument) and error.argument:
+        return {name: _utf8(getattr(error, name)) for name in InvalidArgument.facts}
+    return None
 
 
 def report_form(told: FailureReport, *, raised: bool, details: dict[str, Any] | None = None) -> list[Any]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from pellucid.errors import InsecureJelly, LimitExceeded, RemoteProtocolError, told_without_traceback
+from pellucid.errors import InsecureJelly, InvalidArgument, LimitExceeded, RemoteProtocolError, told_without_traceback
 from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.policy import BASIC_TYPES
@@ -436,6 +436,9 @@ class Reader(Unjellier):
             limit, most, asked = (details.get(key) for key in ("limit", "value", "asked"))
             if type(limit) is str and type(most) is int and (asked is None or type(asked) is int):
                 error.limit, error.value, error.asked = limit, most, asked
+        elif isinstance(error, InvalidArgument) and type(details) is dict:
+            for key in InvalidArgument.facts:
+                setattr(error, key, _text(details.get(key)))
         return error
 
     def _error_told(self, told: FailureReport, *, raised: bool) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from pellucid.errors import (
     Error,
     InsecureJelly,
+    InvalidArgument,
     LimitExceeded,
     NoSuchMethod,
     ProtocolError,
@@ -315,6 +316,23 @@ def test_the_numbers_of_a_limit_are_taken_where_they_are_numbers(details: Any, l
     read = Speech().read([[FAILURE, "pellucid.errors.LimitExceeded", "text", [], None, False, details]])[0]
     assert type(read) is LimitExceeded
     assert (read.limit, read.value, read.asked) == limit
+
+
+@pytest.mark.parametrize(
+    ("details", "facts"),
+    [
+        ({"method": "a", "argument": "b", "expected": "c", "got": "d", "more": 5}, ["a", "b", "c", "d"]),
+        ({"argument": 5, "expected": None, "got": [TUPLE]}, ["", "", "", ""]),
+        ({}, ["", "", "", ""]),
+        (5, ["", "", "", ""]),
+    ],
+    ids=str,
+)
+def test_what_is_told_of_an_argument_is_taken_where_it_is_text(details: Any, facts: list[str]) -> None:
+    read = Speech().read([[FAILURE, "pellucid.errors.InvalidArgument", "text", [], None, False, details]])[0]
+    assert type(read) is InvalidArgument
+    assert [read.method, read.argument, read.expected, read.got] == facts
+    assert str(read) == "text"
 
 
 def test_who_raised_it_decides_what_a_name_of_ours_means() -> None:

@@ -1,0 +1,307 @@
+"""Whether a value is what an annotation says; and where it is not, what it is instead.
+
+Checkers only look: nothing is converted, and a value that passes is the one that came. Which annotation makes which
+checker is said in `pellucid.flavors.annotations`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Collection, Mapping, Sized
+from dataclasses import dataclass, replace
+from typing import Any
+
+__all__ = [
+    "Checker",
+    "Constrained",
+    "Fault",
+    "Fields",
+    "Instance",
+    "Items",
+    "Late",
+    "OneOf",
+    "Pairs",
+    "Places",
+    "Providing",
+    "Seen",
+    "Value",
+    "is_bound",
+    "kind_of",
+    "shown",
+]
+
+
+@dataclass(slots=True)
+class Fault:
+    """Something that is not what an annotation says."""
+
+    path: str
+    """Where it lies inside of the value, as in ``[3]['name']``; empty where it is the value itself."""
+    expected: str
+    got: str
+
+    def inside(self, step: str) -> Fault:
+        """The same, seen from one `step` further outside."""
+        self.path = step + self.path
+        return self
+
+
+Seen = dict[tuple[int, int], tuple[Any, Fault | None]]
+"""What was found out in the check of one argument, by id() of the `Late` checker and of the value, which it keeps.
+
+Without it an annotation that refers to itself could take exponential time, and a value that does could take for ever.
+"""
+
+
+class Checker:
+    """Says of a value whether it is what one annotation asks for."""
+
+    exact: frozenset[type] = frozenset()
+    """Of these types, and no subclass, every value will do."""
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+        """The annotation as text."""
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        """What is wrong with `value`, if anything is."""
+        raise NotImplementedError
+
+    def refuse(self, value: object) -> Fault:
+        """That `value` is nothing of the kind."""
+        return Fault("", self.expected, kind_of(value))
+
+
+class Instance(Checker):
+    """An object of a class, or of several; a subclass will do, but for those that are no special case of it."""
+
+    def __init__(self, expected: str, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> None:
+        super().__init__(expected)
+        self.exact = frozenset(classes)
+        self._classes = classes
+        self._but = but
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if isinstance(value, self._classes) and not isinstance(value, self._but):
+            return None
+        return self.refuse(value)
+
+
+class Providing(Checker):
+    """Something that provides an interface, of zope.interface's."""
+
+    def __init__(self, expected: str, interface: Any) -> None:
+        super().__init__(expected)
+        self._interface = interface
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        return None if self._interface.providedBy(value) else self.refuse(value)
+
+
+class Value(Checker):
+    """One of the values of a ``Literal``."""
+
+    def __init__(self, expected: str, values: tuple[Any, ...]) -> None:
+        super().__init__(expected)
+        self._values = values
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        # True and 1.0 are equal to 1, and are not what Literal[1] says.
+        if any(type(value) is type(each) and value == each for each in self._values):
+            return None
+        return Fault("", self.expected, shown(value))
+
+
+class Items(Checker):
+    """A list, set or other collection whose elements are all of one kind."""
+
+    def __init__(self, expected: str, cls: type, element: Checker) -> None:
+        super().__init__(expected)
+        self._cls = cls
+        self._element = element
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if not isinstance(value, self._cls):
+            return self.refuse(value)
+        exact, fault_of = self._element.exact, self._element.fault
+        if not isinstance(value, Collection) or exact.issuperset(map(type, value)):
+            return None  # an iterator is not looked into: that would be its end
+        for place, element in enumerate(value):
+            if type(element) not in exact and (fault := fault_of(element, seen)) is not None:
+                return fault.inside(f"[{place}]" if hasattr(value, "__getitem__") else "{...}")
+        return None
+
+
+class Places(Checker):
+    """A tuple with something of its own in each place."""
+
+    def __init__(self, expected: str, places: tuple[Checker | None, ...]) -> None:
+        super().__init__(expected)
+        self._places = places
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if not isinstance(value, tuple):
+            return self.refuse(value)
+        if len(value) != len(self._places):
+            return Fault("", self.expected, f"a tuple of {len(value)}")
+        for place, (checker, element) in enumerate(zip(self._places, value, strict=True)):
+            if checker is None or type(element) in checker.exact:
+                continue
+            if (fault := checker.fault(element, seen)) is not None:
+                return fault.inside(f"[{place}]")
+        return None
+
+
+class Pairs(Checker):
+    """A mapping whose keys are of one kind, and whose values are of one kind."""
+
+    def __init__(self, expected: str, cls: Any, key: Checker | None, value: Checker | None) -> None:
+        super().__init__(expected)
+        self._cls = cls
+        self._key = key
+        self._value = value
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if not isinstance(value, self._cls):
+            return self.refuse(value)
+        checker = self._key
+        if checker is not None and not checker.exact.issuperset(map(type, value)):
+            for key in value:
+                if type(key) not in checker.exact and (fault := checker.fault(key, seen)) is not None:
+                    return fault.inside(".keys()")
+        checker = self._value
+        if checker is not None and not checker.exact.issuperset(map(type, value.values())):
+            for key, item in value.items():
+                if type(item) not in checker.exact and (fault := checker.fault(item, seen)) is not None:
+                    return fault.inside(f"[{shown(key)}]")
+        return None
+
+
+class Fields(Checker):
+    """A dictionary with the keys of a TypedDict, and no others."""
+
+    def __init__(self, expected: str, fields: Mapping[str, Checker | None], required: frozenset[str]) -> None:
+        super().__init__(expected)
+        self._fields = fields
+        self._required = required
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if not isinstance(value, dict):
+            return self.refuse(value)
+        if not value.keys() >= self._required:
+            return Fault("", self.expected, f"a dict without {min(self._required.difference(value))!r}")
+        fields = self._fields
+        for key, item in value.items():
+            if key not in fields:
+                return Fault("", self.expected, f"a dict with {shown(key)}")
+            checker = fields[key]
+            if checker is None or type(item) in checker.exact:
+                continue
+            if (fault := checker.fault(item, seen)) is not None:
+                return fault.inside(f"[{key!r}]")
+        return None
+
+
+class OneOf(Checker):
+    """What any of several annotations will do for."""
+
+    def __init__(self, expected: str, choices: tuple[Checker, ...]) -> None:
+        super().__init__(expected)
+        self._choices = choices
+        self.exact = frozenset().union(*(choice.exact for choice in choices))
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        nearest: list[Fault] = []
+        for choice in self._choices:
+            fault = choice.fault(value, seen)
+            if fault is None:
+                return None
+            if fault.path or isinstance(choice, Constrained):
+                nearest.append(fault)
+        # Where only one of them can have been meant, its fault says more.
+        return nearest[0] if len(nearest) == 1 else self.refuse(value)
+
+
+class Late(Checker):
+    """An annotation that may be part of itself: what it is is made later."""
+
+    def __init__(self, expected: str, make: Callable[[], Checker | None]) -> None:
+        super().__init__(expected)
+        self._make = make
+        self._checker: Checker | None = None
+
+    def make(self) -> None:
+        """It is needed from now on."""
+        self._checker = self._make()
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        checker = self._checker
+        if checker is None or type(value) in checker.exact:
+            return None
+        key = id(self), id(value)
+        if key not in seen:
+            seen[key] = value, Fault("", self.expected, f"a {kind_of(value)} that contains itself")
+            seen[key] = value, checker.fault(value, seen)
+        fault = seen[key][1]
+        return None if fault is None else replace(fault)  # whoever it is told to adds to the path
+
+
+class Constrained(Checker):
+    """What an annotation asks for, within the bounds of a ``msgspec.Meta``: msgspec is the judge of those."""
+
+    def __init__(self, expected: str, checker: Checker, bounded: Any) -> None:
+        """`bounded` is the annotation that msgspec is to judge by. Raises TypeError where it can't."""
+        super().__init__(expected)
+        self._checker = checker
+        import msgspec  # an extra: whoever has a Meta has it
+
+        # What msgspec finds out about an annotation it keeps with the class that has it.
+        self._struct: Any = msgspec.defstruct("Argument", [("value", bounded)])
+        self._convert: Callable[..., object] = msgspec.convert
+        self._invalid = msgspec.ValidationError
+        self._judge(None)
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if type(value) not in self._checker.exact and (fault := self._checker.fault(value, seen)) is not None:
+            return fault
+        expected = self._judge(value)
+        return None if expected is None else Fault("", expected, shown(value))
+
+    def _judge(self, value: Any) -> str | None:
+        """What msgspec expects instead of `value`, if it does."""
+        try:
+            self._convert({"value": value}, self._struct, builtin_types=_UNCONVERTED)
+        except self._invalid as error:
+            return str(error).removeprefix("Expected ").partition(" - at `$")[0].replace("`", "")
+        return None
+
+
+def is_bound(metadata: object) -> bool:
+    """Whether something in an ``Annotated`` is for msgspec to judge by."""
+    cls = type(metadata)
+    return (cls.__module__, cls.__name__) == ("msgspec", "Meta")
+
+
+_UNCONVERTED = (bytes, bytearray, memoryview, datetime.datetime, datetime.time)
+"""What msgspec would make of text, unless it is told that it need not."""
+
+
+def shown(value: object) -> str:
+    """`value` as an error shows it: never much of it, and never the digits of a long int, which take their time."""
+    if value is None or isinstance(value, bool | float):
+        return repr(value)
+    if isinstance(value, int):
+        bits = value.bit_length()
+        return str(value) if bits <= _BITS else f"an int of {bits} bits"
+    if isinstance(value, str | bytes):
+        return repr(value) if len(value) <= _CHARACTERS else f"{value[:_CHARACTERS]!r}... of length {len(value)}"
+    return f"a {kind_of(value)} of length {len(value)}" if isinstance(value, Sized) else kind_of(value)
+
+
+_BITS = 64
+_CHARACTERS = 50
+
+
+def kind_of(value: object) -> str:
+    """The type of `value` as an error names it."""
+    return "None" if value is None else type(value).__qualname__[:100]
