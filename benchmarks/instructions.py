@@ -52,7 +52,15 @@ class Thing(pb.Referenceable):
         return value
 
 
+class Strict(pb.Referenceable, validate=True):
+    def remote_echo(self, value: str) -> str:
+        return value
+
+
 class Root(pb.Root):
+    def remote_strict(self) -> Strict:
+        return Strict()
+
     def remote_echo(self, value: object) -> object:
         return value
 
@@ -112,6 +120,10 @@ async def call(root: Any, runs: int) -> None:
         assert await root.call("echo", TEXT) == TEXT
 
 
+async def call_checked(root: Any, runs: int) -> None:
+    await call(await root.call("strict"), runs)
+
+
 async def call_coroutine(root: Any, runs: int) -> None:
     for _ in range(runs):
         assert await root.call("echo_coroutine", TEXT) == TEXT
@@ -145,6 +157,7 @@ async def use_reference(root: Any, runs: int) -> None:
 
 PATHS: dict[str, tuple[Callable[[Any, int], Awaitable[None]], int, int]] = {
     "call": (call, 100, 1),
+    "call, checked": (call_checked, 100, 1),
     "call of a coroutine": (call_coroutine, 100, 1),
     "call, 64 in flight": (call_64, 5, 64),
     "batch of 64": (batch_of_64, 5, 64),

@@ -31,6 +31,7 @@ __all__ = [
     "Root",
     "Viewable",
     "Viewpoint",
+    "attribute_of",
     "method_of",
 ]
 

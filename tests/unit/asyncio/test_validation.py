@@ -230,6 +230,23 @@ async def test_calls_of_a_batch_are_checked_each_by_itself() -> None:
 
 
 @on_each_loop
+async def test_a_server_checks_calls_of_a_batch_whatever_their_class_says() -> None:
+    async with pair(lambda connection: Worker(), validate=True, **BOTH) as both:
+        calls = [both.client.root.prepare("work", jobs) for jobs in ([], 5, "ab", [])]
+        outcomes = await pb.gather(*calls, return_exceptions=True)
+        assert [each if type(each) is int else type(each) for each in outcomes] == [0, *[InvalidArgument] * 2, 0]
+
+
+@on_each_loop
+async def test_a_batch_with_a_contract_that_is_no_good_fails_call_by_call() -> None:
+    async with pair(lambda connection: Unfinished(), **BOTH) as both:
+        outcomes = await pb.gather(
+            *(both.client.root.prepare("unresolved", [1]) for _ in range(2)), return_exceptions=True
+        )
+        assert [type(each) for each in outcomes] == [RemoteError] * 2
+
+
+@on_each_loop
 async def test_a_facet_checks_as_its_object_does_and_is_told_of_it() -> None:
     uses: list[pb.FacetUse] = []
     async with pair(pb.facet(Office(), methods=["double"], audit=uses.append), **BOTH) as both:
