@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Collection, Mapping, Sized
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 __all__ = [
@@ -39,10 +39,13 @@ class Fault:
     """Where it lies inside of the value, as in ``[3]['name']``; empty where it is the value itself."""
     expected: str
     got: str
+    is_near: bool = field(default=False, compare=False)
+    """Whether the value is of the right kind, and its fault is elsewhere: in what it contains, or how much of it."""
 
     def inside(self, step: str) -> Fault:
         """The same, seen from one `step` further outside."""
         self.path = step + self.path
+        self.is_near = True
         return self
 
 
@@ -115,17 +118,20 @@ class Value(Checker):
 class Items(Checker):
     """A list, set or other collection whose elements are all of one kind."""
 
-    def __init__(self, expected: str, cls: type, element: Checker) -> None:
+    def __init__(self, expected: str, cls: Any, element: Checker) -> None:
         super().__init__(expected)
         self._cls = cls
         self._element = element
+        self._is_collection = issubclass(cls, Collection)
 
     def fault(self, value: Any, seen: Seen) -> Fault | None:
         if not isinstance(value, self._cls):
             return self.refuse(value)
-        exact, fault_of = self._element.exact, self._element.fault
-        if not isinstance(value, Collection) or exact.issuperset(map(type, value)):
+        if not (self._is_collection or isinstance(value, Collection)):
             return None  # an iterator is not looked into: that would be its end
+        exact, fault_of = self._element.exact, self._element.fault
+        if exact.issuperset(map(type, value)):
+            return None
         for place, element in enumerate(value):
             if type(element) not in exact and (fault := fault_of(element, seen)) is not None:
                 return fault.inside(f"[{place}]" if hasattr(value, "__getitem__") else "{...}")
@@ -143,7 +149,7 @@ class Places(Checker):
         if not isinstance(value, tuple):
             return self.refuse(value)
         if len(value) != len(self._places):
-            return Fault("", self.expected, f"a tuple of {len(value)}")
+            return Fault("", self.expected, f"a tuple of {len(value)}", is_near=True)
         for place, (checker, element) in enumerate(zip(self._places, value, strict=True)):
             if checker is None or type(element) in checker.exact:
                 continue
@@ -189,11 +195,11 @@ class Fields(Checker):
         if not isinstance(value, dict):
             return self.refuse(value)
         if not value.keys() >= self._required:
-            return Fault("", self.expected, f"a dict without {min(self._required.difference(value))!r}")
+            return Fault("", self.expected, f"a dict without {min(self._required.difference(value))!r}", is_near=True)
         fields = self._fields
         for key, item in value.items():
             if key not in fields:
-                return Fault("", self.expected, f"a dict with {shown(key)}")
+                return Fault("", self.expected, f"a dict with {shown(key)}", is_near=True)
             checker = fields[key]
             if checker is None or type(item) in checker.exact:
                 continue
@@ -216,7 +222,7 @@ class OneOf(Checker):
             fault = choice.fault(value, seen)
             if fault is None:
                 return None
-            if fault.path or isinstance(choice, Constrained):
+            if fault.is_near:
                 nearest.append(fault)
         # Where only one of them can have been meant, its fault says more.
         return nearest[0] if len(nearest) == 1 else self.refuse(value)
@@ -265,7 +271,7 @@ class Constrained(Checker):
         if type(value) not in self._checker.exact and (fault := self._checker.fault(value, seen)) is not None:
             return fault
         expected = self._judge(value)
-        return None if expected is None else Fault("", expected, shown(value))
+        return None if expected is None else Fault("", expected, shown(value), is_near=True)
 
     def _judge(self, value: Any) -> str | None:
         """What msgspec expects instead of `value`, if it does."""

@@ -232,7 +232,8 @@ async def test_calls_of_a_batch_are_checked_each_by_itself() -> None:
 @on_each_loop
 async def test_a_server_checks_calls_of_a_batch_whatever_their_class_says() -> None:
     async with pair(lambda connection: Worker(), validate=True, **BOTH) as both:
-        calls = [both.client.root.prepare("work", jobs) for jobs in ([], 5, "ab", [])]
+        arguments: list[Any] = [[], 5, "ab", []]
+        calls = [both.client.root.prepare("work", jobs) for jobs in arguments]
         outcomes = await pb.gather(*calls, return_exceptions=True)
         assert [each if type(each) is int else type(each) for each in outcomes] == [0, *[InvalidArgument] * 2, 0]
 

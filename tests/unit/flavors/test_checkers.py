@@ -239,6 +239,8 @@ REFUSED: list[tuple[Any, Any, str, str, str]] = [
     (collections.abc.Callable[[int], str], 5, "", "Callable", "int"),
     (list[int] | str, [None], "[0]", "int", "None"),
     (list[int] | list[str], [None], "", "list[int] | list[str]", "list"),
+    (tuple[int, str] | int, (1,), "", "tuple[int, str]", "a tuple of 1"),
+    (Entry | None, {}, "", "Entry", "a dict without 'name'"),
     (Entry, {}, "", "Entry", "a dict without 'name'"),
     (Entry, {"name": "a", "x": 1}, "", "Entry", "a dict with 'x'"),
     (Entry, {"name": "a", 5: 1}, "", "Entry", "a dict with 5"),
@@ -252,6 +254,7 @@ REFUSED: list[tuple[Any, Any, str, str, str]] = [
     (Annotated[int, msgspec.Meta(ge=0)], True, "", "int", "bool"),
     (Annotated[int, msgspec.Meta(le=5)], 2**2000, "", "int <= 5", "an int of 2001 bits"),
     (Optional[Annotated[int, msgspec.Meta(ge=0)]], -1, "", "int >= 0", "-1"),  # noqa: UP045 - as above
+    (Optional[Annotated[int, msgspec.Meta(ge=0)]], "a", "", "int | None", "str"),  # noqa: UP045 - as above
     (Annotated[float, msgspec.Meta(ge=0)], float("nan"), "", "float >= 0.0", "nan"),
     (Annotated[str, msgspec.Meta(max_length=2)], "a" * 60, "", "str of length <= 2", f"'{'a' * 50}'... of length 60"),
     (Annotated[str, msgspec.Meta(pattern="^a$")], "b", "", "str matching regex '^a$'", "'b'"),
