@@ -116,8 +116,9 @@ class Contract:
         self._name = name
         self._rest: Place | None = None
         self._named_rest: Place | None = None
-        self._by_name: dict[str, Place] = {}
-        self._required: dict[str, int] = {}  # what has no default, and its place; after all of them, where it has none
+        # With the number of the place, which is behind all others where it has none; and of what has no default, that.
+        self._by_name: dict[str, tuple[int, Place]] = {}
+        self._required: dict[str, int] = {}
         places: list[Place] = []
         for key, parameter in parameters.items():
             checker = checkers.get(key)
@@ -128,10 +129,11 @@ class Contract:
             if parameter.kind is Parameter.VAR_KEYWORD:
                 self._named_rest = place
                 continue
+            number = len(parameters) if parameter.kind is Parameter.KEYWORD_ONLY else len(places)
             if parameter.default is Parameter.empty:
-                self._required[key] = len(parameters) if parameter.kind is Parameter.KEYWORD_ONLY else len(places)
+                self._required[key] = number
             if parameter.kind is not Parameter.POSITIONAL_ONLY:
-                self._by_name[key] = place
+                self._by_name[key] = number, place
             if parameter.kind is not Parameter.KEYWORD_ONLY:
                 places.append(place)
         self._places = tuple(places)
@@ -158,20 +160,20 @@ class Contract:
                     self._look(f"{name}[{number}]", checker, value)
         for key, value in kwargs.items():
             if key in self._by_name:
-                name, _, checker = self._by_name[key]
-                if any(key == place[0] for place in places[:count]):
+                number, (name, exact, checker) = self._by_name[key]
+                if number < count:
                     raise self._refusal(key, "it once", "it by position and by name")
             elif self._named_rest is not None:
-                name, _, checker = self._named_rest
+                name, exact, checker = self._named_rest
                 name = f"{name}[{shown(key)}]"
             else:
                 raise self._refusal(shown(key), "no argument of that name", kind_of(value))
-            if checker is not None:
+            if type(value) not in exact and checker is not None:
                 self._look(name, checker, value)
-        for key, place in self._required.items():
-            if count <= place and not (key in kwargs and key in self._by_name):
-                known = self._by_name.get(key) or places[place]
-                raise self._refusal(key, known[2].expected if known[2] is not None else "a value", "nothing")
+        for key, number in self._required.items():
+            if count <= number and not (key in kwargs and key in self._by_name):
+                _, _, checker = self._by_name[key][1] if key in self._by_name else places[number]
+                raise self._refusal(key, checker.expected if checker is not None else "a value", "nothing")
 
     def _look(self, name: str, checker: Checker, value: Any) -> None:
         try:

@@ -322,6 +322,22 @@ def test_the_error_says_it_all() -> None:
     assert raised.value.method == "remote_many"
 
 
+class Echoer(Referenceable, validate=True):
+    def remote_echo(self, value: list[int] | dict[str, list[float]] | tuple[bytes, ...] | None) -> Any:
+        return value
+
+
+@given(
+    st.none()
+    | st.lists(st.integers())
+    | st.dictionaries(st.text(), st.lists(st.floats() | st.integers()))
+    | st.lists(st.binary()).map(tuple)
+)
+def test_what_passes_the_check_is_the_very_object_that_came(value: Any) -> None:
+    assert ask(Echoer(), "echo", value) is value
+    assert ask(Echoer(), "echo", value=value) is value
+
+
 counts = st.integers(min_value=0, max_value=4)
 
 
