@@ -43,9 +43,9 @@ def connect(
     copies; with "graph" as one object, as it always does over the PB dialects, and that costs time. `tls` is for
     ``pbs://`` URLs, a `TLS` or an `ssl.SSLContext`; without it the server needs a certificate of an authority that the
     system trusts. That, and the server's name, are always checked, unless an `ssl.SSLContext` says otherwise. With
-    `unsafe_tracebacks` the peer is shown the traceback of what fails here. With `validate` the arguments of its calls to
-    objects of this side are checked by the annotations of the methods; a class that was made with ``validate=`` has its
-    own say.
+    `unsafe_tracebacks` the peer is shown the traceback of what fails here. With `validate` the arguments of its calls
+    to objects of this side are checked by the annotations of the methods; a class that was made with ``validate=`` has
+    its own say.
 
     Raises:
         ValueError: `url` is none, `tls` is not needed or a file of it can't be used, or `dialects` has an unknown name.
