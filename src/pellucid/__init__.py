@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
     from pellucid.auth.portal import Portal, Realm
+    from pellucid.auth.throttle import LoginThrottle
     from pellucid.core.caches import update_all
     from pellucid.core.calls import Call
     from pellucid.core.gathering import gather
@@ -49,9 +50,11 @@ if TYPE_CHECKING:
         RemoteProtocolError,
         Revoked,
         TooManyCalls,
+        TooManyLogins,
         TooManyReferences,
         UnauthorizedLogin,
         UnhandledCredentials,
+        UnprotectedLogin,
     )
     from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
     from pellucid.flavors.copyable import Copyable, RemoteCopy
@@ -73,6 +76,7 @@ _HOMES = {
     "pellucid.asyncio.tls": "TLS",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
     "pellucid.auth.portal": "Portal Realm",
+    "pellucid.auth.throttle": "LoginThrottle",
     "pellucid.core.caches": "update_all",
     "pellucid.core.calls": "Call",
     "pellucid.core.gathering": "gather",
@@ -80,7 +84,8 @@ _HOMES = {
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
     "InsecureJelly InvalidArgument LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect "
     "NoSuchMethod NotAReference Overloaded PBConnectionLost ProtocolError RateExceeded RemoteError "
-    "RemoteProtocolError Revoked TooManyCalls TooManyReferences UnauthorizedLogin UnhandledCredentials",
+    "RemoteProtocolError Revoked TooManyCalls TooManyLogins TooManyReferences UnauthorizedLogin UnhandledCredentials "
+    "UnprotectedLogin",
     "pellucid.flavors.cacheable": "Cacheable Observer RemoteCache",
     "pellucid.flavors.copyable": "Copyable RemoteCopy",
     "pellucid.flavors.facets": "Facet FacetUse",
@@ -137,6 +142,7 @@ __all__ = [
     "Limits",
     "LocalProtocolError",
     "LoginFailed",
+    "LoginThrottle",
     "NoCommonDialect",
     "NoSuchMethod",
     "NotAReference",
@@ -161,10 +167,12 @@ __all__ = [
     "Root",
     "Server",
     "TooManyCalls",
+    "TooManyLogins",
     "TooManyReferences",
     "UnauthorizedLogin",
     "UnhandledCredentials",
     "Unpersistable",
+    "UnprotectedLogin",
     "Usage",
     "Viewable",
     "Viewpoint",

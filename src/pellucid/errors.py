@@ -23,7 +23,9 @@
     │   └── NoCommonDialect
     ├── LoginFailed
     │   ├── UnauthorizedLogin
-    │   └── UnhandledCredentials
+    │   │   └── UnprotectedLogin
+    │   ├── UnhandledCredentials
+    │   └── TooManyLogins
     └── ProtocolError
         ├── LocalProtocolError    you asked for what the protocol forbids; nothing was sent
         ├── RemoteProtocolError   the peer sent what the protocol forbids
@@ -35,6 +37,8 @@ Whose fault an exception is shows in its type; facts are attributes; the text is
 
 from __future__ import annotations
 
+import re
+from math import ceil
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -62,9 +66,11 @@ __all__ = [
     "RemoteProtocolError",
     "Revoked",
     "TooManyCalls",
+    "TooManyLogins",
     "TooManyReferences",
     "UnauthorizedLogin",
     "UnhandledCredentials",
+    "UnprotectedLogin",
 ]
 
 
@@ -186,13 +192,36 @@ class NoCommonDialect(ConnectFailed):
 class LoginFailed(Exception):
     """The portal did not grant an avatar."""
 
+    username: str | None = None
+    """At the server, for its log: who the peer said it was. It does not travel."""
+
 
 class UnauthorizedLogin(LoginFailed):
     """The credentials are wrong. It does not say which part of them."""
 
 
+class UnprotectedLogin(UnauthorizedLogin):
+    """Credentials of this kind are not for a connection that others could listen to, or answer in the peer's place.
+
+    Raised at the client, nothing of the credentials was sent.
+    """
+
+
 class UnhandledCredentials(LoginFailed):
     """No checker of the portal accepts credentials of this kind."""
+
+
+class TooManyLogins(LoginFailed):
+    """Too many logins have failed, from this address or of this user: these credentials were not looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many logins have failed; try again in {ceil(seconds)} s")
+
+    @property
+    def seconds(self) -> int | None:
+        """After how many seconds to try again. None where the text, which is all that travels, does not say."""
+        found = re.search(r"in (\d{1,9}) s$", str(self), re.ASCII)
+        return int(found[1]) if found else None
 
 
 class ProtocolError(Exception):

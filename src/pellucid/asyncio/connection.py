@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
 from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
+from pellucid.asyncio.login import Link
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.asyncio.tls import server_certificate
@@ -222,16 +223,20 @@ class Connection(asyncio.Protocol):
         """Whether the connection has ended."""
         return self._books.closed
 
-    async def login(self, credentials: object, mind: object = None) -> RemoteReference:
+    async def login(self, credentials: object, mind: object = None, *, allow_md5: bool = False) -> RemoteReference:
         """Log in at the peer's portal, and return the reference to the avatar.
 
-        `mind` is handed to the peer's realm; often it is a Referenceable for the avatar to call.
+        `mind` is handed to the peer's realm; often it is a Referenceable for the avatar to call. PB's own login, by
+        md5, is used over TLS that checks the peer's certificate, loopback addresses and unix sockets; with `allow_md5`
+        over any connection.
 
         Raises:
             UnauthorizedLogin: the peer refuses the credentials.
             UnhandledCredentials: it takes none of this kind.
+            UnprotectedLogin: they are not for a connection like this one. Nothing made of them was sent.
+            TooManyLogins: the peer does not look at them for now.
         """
-        avatar = await log_in(self.root, credentials, mind)
+        avatar = await log_in(self.root, credentials, mind, link=Link(self), allow_md5=allow_md5)
         if not isinstance(avatar, RemoteReference):
             raise ProtocolError(f"the peer's login gave a {type(avatar).__name__} instead of an avatar's reference")
         return avatar
@@ -273,6 +278,11 @@ class Connection(asyncio.Protocol):
             await self._made_callbacks.wait()
 
     # For servers and clients of this package.
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What carries its bytes, once that is made."""
+        return self._transport
 
     @property
     def ready(self) -> asyncio.Future[None]:

@@ -12,6 +12,7 @@ from inspect import CO_COROUTINE
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from pellucid.asyncio.login import clip
 from pellucid.asyncio.outbox import Outbox
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker, is_expected
@@ -488,7 +489,9 @@ class Runner:
 
     def _fail(self, call: MethodCall, error: Exception) -> None:
         if isinstance(error, LoginFailed):
-            log.warning("login from %s refused: %s", self._host.peer, error, extra=self._fields("login.refused", call))
+            who = clip(error.username)
+            fields = {**self._fields("login.refused", call), "username": who}
+            log.warning("login of %r from %s refused: %s", who, self._host.peer, error, extra=fields)
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             level = logging.DEBUG if call.wants_answer else logging.WARNING

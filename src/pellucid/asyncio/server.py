@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import socket
 import ssl
 from collections.abc import Callable, Generator, Iterable
@@ -12,12 +11,13 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
+from pellucid.asyncio.login import Link
 from pellucid.asyncio.tls import TLS, check_tls, server_contexts
 from pellucid.asyncio.tls_listener import SecureListener, listening_sockets
-from pellucid.auth import Login, Portal, PortalRoot
+from pellucid.auth import Portal, PortalRoot
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
-from pellucid.flavors.referenceable import AvatarReference, Referenceable, Root
+from pellucid.flavors.referenceable import Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.flavors.validation import prepare, validates
 from pellucid.limits import Limits, Usage
@@ -265,7 +265,7 @@ def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connectio
     if isinstance(root, Referenceable):
         return lambda connection: root
     if isinstance(root, Portal):
-        return lambda connection: PortalRoot(root, secrets.token_bytes, lambda login: _admit(connection, login))
+        return lambda connection: PortalRoot(root, Link(connection))
     if callable(root):
         return lambda connection: _checked(root(connection))
     raise TypeError(f"a root is a Referenceable, a Portal, or a function that makes one; not {type(root).__name__}")
@@ -275,13 +275,3 @@ def _checked(root: object) -> Referenceable:
     if not isinstance(root, Referenceable):
         raise TypeError(f"the root object must be a Referenceable, not {type(root).__name__}")
     return root
-
-
-def _admit(connection: Connection, login: Login) -> AvatarReference:
-    """The avatar as it is sent, its logout bound to the peer's hold of it."""
-    avatar = AvatarReference(login.avatar)
-    connection.when_gone(avatar, login.logout)
-    connection.let_in()
-    fields = {"event": "login.granted", "connection": connection.number, "peer": connection.peer}
-    log.info("%s logged in", connection.peer, extra=fields)
-    return avatar

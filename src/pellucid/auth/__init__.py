@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
 from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
-from pellucid.auth.exchange import Admit, Callee, PortalRoot, login
+from pellucid.auth.exchange import Admit, Callee, PBPortalRoot, PortalRoot, login
 from pellucid.auth.portal import Login, Portal, Realm
+from pellucid.auth.throttle import LoginThrottle
 
 __all__ = [
     "ANONYMOUS",
@@ -16,6 +17,8 @@ __all__ = [
     "Checker",
     "InMemoryPasswords",
     "Login",
+    "LoginThrottle",
+    "PBPortalRoot",
     "Password",
     "PasswordChallenge",
     "Portal",

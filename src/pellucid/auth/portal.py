@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import Any, Protocol, cast
 
 from pellucid.auth.checkers import Checker
+from pellucid.auth.throttle import LoginThrottle
 from pellucid.errors import UnhandledCredentials
 
 __all__ = ["Login", "Portal", "Realm"]
@@ -43,15 +44,29 @@ class Login:
     """What the peer will act through."""
     logout: Callable[[], object]
     """To be called exactly once, when the login ends; the result may be an awaitable, to be awaited."""
+    avatar_id: str | None = None
+    """Whose it is, for the log; None where the portal does not say."""
 
 
 class Portal:
     """The one way in: a realm, and the checkers that guard it.
 
     The first checker that takes the kind of credentials decides; a second one is not asked when it refuses.
+
+    PB's md5 login is taken over TLS, loopback addresses and unix sockets; with `allow_md5` over any connection.
+    `throttle` says how often logins may fail.
     """
 
-    def __init__(self, realm: Realm, checkers: Iterable[Checker]) -> None:
+    def __init__(
+        self,
+        realm: Realm,
+        checkers: Iterable[Checker],
+        *,
+        allow_md5: bool = False,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        self.allow_md5 = allow_md5
+        self.throttle = throttle or LoginThrottle()
         self._realm = realm
         self._checkers = tuple(checkers)
 
@@ -63,7 +78,7 @@ class Portal:
             UnauthorizedLogin: the checker refused them.
             TypeError: a checker or the realm returned what it may not; a mistake in the application.
         """
-        checker = self._checker_for(credentials)
+        checker = self.checker_for(type(credentials))
         avatar_id = await _settled(checker.check(credentials))
         # A checker that "returns False" to refuse must not let anyone in.
         if not isinstance(avatar_id, str):
@@ -71,15 +86,20 @@ class Portal:
                 f"{type(checker).__qualname__}.check returned {type(avatar_id).__qualname__}, not an avatar id (str);"
                 " to refuse credentials, raise UnauthorizedLogin"
             )
-        return _as_login(await _settled(self._realm.request_avatar(avatar_id, mind)))
+        return _as_login(avatar_id, await _settled(self._realm.request_avatar(avatar_id, mind)))
 
-    def _checker_for(self, credentials: object) -> Checker:
+    def checker_for(self, kind: type) -> Checker:
+        """The first checker that takes credentials of that kind.
+
+        Raises:
+            UnhandledCredentials: there is none.
+        """
         for checker in self._checkers:
-            if isinstance(credentials, checker.credentials):
+            if issubclass(kind, checker.credentials):
                 return checker
         kinds = sorted({kind.__name__ for checker in self._checkers for kind in checker.credentials})
         raise UnhandledCredentials(
-            f"no checker here takes {type(credentials).__name__}, only {', '.join(kinds) or 'nothing at all'}"
+            f"no checker here takes {kind.__name__}, only {', '.join(kinds) or 'nothing at all'}"
         )
 
 
@@ -88,11 +108,11 @@ async def _settled(value: object) -> object:
     return await value if isawaitable(value) else value
 
 
-def _as_login(granted: object) -> Login:
+def _as_login(avatar_id: str, granted: object) -> Login:
     pair = cast("tuple[object, ...]", granted) if isinstance(granted, tuple) else (granted, _nothing_to_do)
     match pair:
         case (avatar, logout) if avatar is not None and callable(logout):
-            return Login(avatar, logout)
+            return Login(avatar, logout, avatar_id)
         case _:
             raise TypeError("request_avatar must return an avatar, or a pair of it and a function to call at logout")
 

@@ -15,7 +15,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import Root
 from pellucid.twisted import jelly
 from pellucid.twisted._connection import Broker
-from pellucid.twisted._login import IPBRoot
+from pellucid.twisted._login import IPBRoot, MD5Warning
 from pellucid.twisted._references import RemoteReference
 
 __all__ = ["PBClientFactory", "PBServerFactory"]
@@ -36,6 +36,7 @@ class PBClientFactory(protocol.ClientFactory[Broker]):
     def __init__(self, unsafeTracebacks: bool | int = False, security: Any = jelly.globalSecurity) -> None:
         self.unsafeTracebacks = unsafeTracebacks
         self.security = security
+        self._md5_warning = MD5Warning()
         self._reset()
 
     def buildProtocol(self, addr: Any) -> Broker:
@@ -100,6 +101,8 @@ class PBClientFactory(protocol.ClientFactory[Broker]):
             each.errback(reason)
 
     def _cbSendUsername(self, root: Any, username: str | bytes, password: str | bytes, client: Any) -> Any:
+        if self._broker is not None:
+            self._md5_warning.look_at(self._broker.transport)
         name = username.encode() if isinstance(username, str) else username
         return root.callRemote("login", name).addCallback(self._cbResponse, password, client)
 

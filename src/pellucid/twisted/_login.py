@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.cred.credentials import Anonymous, ICredentials, IUsernameHashedPassword
 from twisted.cred.portal import Portal
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import Logger, LogLevel
 from twisted.python.components import registerAdapter
 from zope.interface import Interface, implementer
 
-from pellucid.auth import Login, PasswordChallenge, PortalRoot
+from pellucid.auth import Login, PasswordChallenge, PBPortalRoot
+from pellucid.auth.addresses import is_loopback
 from pellucid.flavors.referenceable import Avatar, Referenceable, Root
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
 
-__all__ = ["IPBRoot", "IPerspective", "IUsernameMD5Password"]
+__all__ = ["IPBRoot", "IPerspective", "IUsernameMD5Password", "MD5Warning"]
+
+log = Logger(namespace="pellucid")
 
 
 class IPBRoot(Interface):
@@ -82,9 +88,44 @@ class _PortalRoots:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = _CredPortal(portal)
+        self._warning = MD5Warning()
 
     def rootObject(self, broker: Broker) -> Referenceable:
-        return PortalRoot(self._portal, secrets.token_bytes, broker.admit)
+        return _PortalRoot(self._portal, broker, self._warning)
+
+
+class _PortalRoot(PBPortalRoot):
+    """PB's logins, with a word in the log where others can listen to them."""
+
+    def __init__(self, portal: _CredPortal, broker: Broker, warning: MD5Warning) -> None:
+        super().__init__(portal, secrets.token_bytes, broker.admit)
+        self._broker = broker
+        self._warning = warning
+
+    def remote_login(self, username: object) -> tuple[bytes, Referenceable]:
+        self._warning.look_at(self._broker.transport)
+        return super().remote_login(username)
+
+
+class MD5Warning:
+    """Warns once, in the log, of PB's md5 login over a connection that others can listen to."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def look_at(self, transport: Any) -> None:
+        """There is such a login over `transport`."""
+        if self._given or ISSLTransport.providedBy(transport):
+            return
+        peer: Any = transport.getPeer() if transport is not None else None
+        if isinstance(peer, IPv4Address | IPv6Address) and not is_loopback(peer.host):
+            self._given = True
+            log.emit(
+                LogLevel.warn,  # pyright: ignore[reportArgumentType]  # its constants are made at run time
+                "PB's md5 login is used without TLS, with {host}: whoever listens can guess the password from it."
+                " This is said once for each factory.",
+                host=peer.host,
+            )
 
 
 registerAdapter(_PortalRoots, Portal, IPBRoot)

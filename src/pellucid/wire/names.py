@@ -27,7 +27,17 @@ _NAMES: dict[type[BaseException], str] = {
     errors.LoginFailed: "twisted.cred.error.LoginFailed",
     errors.UnauthorizedLogin: "twisted.cred.error.UnauthorizedLogin",
     errors.UnhandledCredentials: "twisted.cred.error.UnhandledCredentials",
+    errors.TooManyLogins: "pellucid.errors.TooManyLogins",
+    errors.UnprotectedLogin: "pellucid.errors.UnprotectedLogin",
 }
+
+_OF_LOGINS: tuple[type[Exception], ...] = (
+    errors.LoginFailed,
+    errors.TooManyLogins,
+    errors.UnauthorizedLogin,
+    errors.UnhandledCredentials,
+    errors.UnprotectedLogin,
+)
 
 # A peer's broker makes these. The others of the table, when they arrive, were raised inside a remote method: that the
 # method lost some connection of its own must not look as if this one were lost.
@@ -35,9 +45,7 @@ _FROM_BROKERS: tuple[type[Exception], ...] = (
     errors.Error,
     errors.InsecureJelly,
     errors.NoSuchMethod,
-    errors.LoginFailed,
-    errors.UnauthorizedLogin,
-    errors.UnhandledCredentials,
+    *_OF_LOGINS,
 )
 
 _OURS: tuple[type[Exception], ...] = (
@@ -61,12 +69,7 @@ _TOLD_APART: tuple[type[Exception], ...] = (
     errors.Overloaded,
 )
 
-_RAISED_BY_METHODS: tuple[type[Exception], ...] = (
-    errors.Error,
-    errors.LoginFailed,
-    errors.UnauthorizedLogin,
-    errors.UnhandledCredentials,
-)
+_RAISED_BY_METHODS: tuple[type[Exception], ...] = (errors.Error, *_OF_LOGINS)
 
 _CLASSES = {_NAMES[cls]: cls for cls in _FROM_BROKERS} | {qualified_name(cls): cls for cls in _OURS}
 

@@ -107,8 +107,8 @@ class SlowPasswords(pb.InMemoryPasswords):
         return super().check(credentials)
 
 
-def portal(hall: Any, *checkers: pb.Checker) -> pb.Portal:
-    return pb.Portal(hall, checkers or [pb.InMemoryPasswords({"alice": "secret", "bob": "hidden"})])
+def portal(hall: Any, *checkers: pb.Checker, **options: Any) -> pb.Portal:
+    return pb.Portal(hall, checkers or [pb.InMemoryPasswords({"alice": "secret", "bob": "hidden"})], **options)
 
 
 async def released(served: pb.Connection) -> None:

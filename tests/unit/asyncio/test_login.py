@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import pellucid as pb
+from pellucid.asyncio import login
 from pellucid.auth.credentials import Anonymous, Password
 from pellucid.errors import ProtocolError, UnauthorizedLogin, UnhandledCredentials
 from tests.dialects import each_dialect
@@ -42,9 +43,68 @@ async def test_wrong_credentials_are_unauthorized_and_logged_and_may_be_tried_ag
             await both.client.login(credentials)
         (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
         assert both.served.peer in record.getMessage()
+        assert repr(credentials.username) in record.getMessage()
         assert "secret" not in record.getMessage()
+        assert record.__dict__["event"] == "login.refused"
+        assert record.__dict__["username"] == credentials.username
         assert await (await both.client.login(ALICE)).call("name") == "alice"
     assert hall.came == ["alice"]
+
+
+@on_each_loop
+async def test_a_login_is_logged_with_the_id_of_the_avatar(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "pellucid")
+    async with pair(portal(Hall())) as both:
+        await both.client.login(ALICE)
+        (record,) = (record for record in caplog.records if record.__dict__["event"] == "login.granted")
+        assert record.__dict__["avatar_id"] == "alice"
+        assert record.getMessage() == f"{both.served.peer} logged in as 'alice'"
+
+
+@on_each_loop
+async def test_a_name_goes_into_the_log_on_one_line_and_not_at_any_length(caplog: pytest.LogCaptureFixture) -> None:
+    async with pair(portal(Hall())) as both:
+        await outcome(both.client.login(Password("mallory\nalice logged in" + "!" * 10_000, "x")))
+        (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert "\n" not in record.getMessage()
+        assert len(record.getMessage()) < 300
+        assert len(record.__dict__["username"]) < 110
+
+
+@on_each_loop
+async def test_logins_that_failed_too_often_are_not_looked_at_over_whatever_connections(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guarded = portal(Hall(), pb.InMemoryPasswords({"alice": "secret"}), throttle=pb.LoginThrottle(by_peer=2))
+    async with pair(guarded) as both:
+        for _ in range(2):
+            assert isinstance(await outcome(both.client.login(Password("alice", "wrong"))), UnauthorizedLogin)
+        async with pb.connect(both.server.urls[0]) as other:
+            error = await outcome(other.login(ALICE))
+        assert isinstance(error, pb.TooManyLogins)
+        assert error.seconds in (5, 6)
+        assert [record.__dict__["event"] for record in caplog.records] == ["login.refused"] * 3
+
+
+@on_each_loop
+async def test_a_client_does_not_answer_a_challenge_where_others_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    hall = Hall()
+    async with pair(portal(hall, allow_md5=True)) as both:
+        monkeypatch.setattr(login, "is_protected", lambda transport: False)
+        error = await outcome(both.client.login(ALICE))
+        assert isinstance(error, pb.UnprotectedLogin)
+        assert "over this connection" in str(error)
+        assert await (await both.client.login(ALICE, allow_md5=True)).call("name") == "alice"
+    assert hall.came == ["alice"]
+
+
+@on_each_loop
+async def test_a_server_sends_no_challenge_where_others_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(portal(Hall())) as both:
+        monkeypatch.setattr(login, "is_protected", lambda transport: False)
+        error = await outcome(both.client.login(ALICE, allow_md5=True))
+        assert isinstance(error, pb.UnprotectedLogin)
+        assert "this server" in str(error)
 
 
 @on_each_loop

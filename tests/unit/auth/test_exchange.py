@@ -2,16 +2,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from pellucid.auth.challenge import respond
-from pellucid.auth.checkers import AllowAnonymous, InMemoryPasswords
+from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, InMemoryPasswords
 from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
 from pellucid.auth.exchange import PortalRoot, login
 from pellucid.auth.portal import Login, Portal
-from pellucid.errors import RemoteProtocolError, UnauthorizedLogin, UnhandledCredentials
+from pellucid.auth.throttle import LoginThrottle
+from pellucid.errors import (
+    RemoteProtocolError,
+    TooManyLogins,
+    UnauthorizedLogin,
+    UnhandledCredentials,
+    UnprotectedLogin,
+)
 from pellucid.flavors.referenceable import Referenceable
 from tests.unit.auth.coroutines import Paused, run
 
@@ -59,17 +67,36 @@ class Answering:
         return self.answer
 
 
-def admit(login: Login) -> object:
-    return "admitted", login.avatar
-
-
 def counting(size: int) -> bytes:
     return bytes(range(size))
 
 
-def guarded(portal: Portal | None = None, random_bytes: Callable[[int], bytes] = counting) -> PortalRoot:
+def admit(login: Login) -> object:
+    return "admitted", login.avatar
+
+
+@dataclass
+class FakeLink:
+    """A connection, as far as a login looks at it, at either end."""
+
+    protected: bool = True
+    host: str = "203.0.113.5"
+    random_bytes: Callable[[int], bytes] = counting
+    admit: Callable[[Login], object] = admit
+    time: float = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+
+PROTECTED, OPEN = FakeLink(), FakeLink(protected=False)
+
+
+def guarded(
+    portal: Portal | None = None, random_bytes: Callable[[int], bytes] = counting, *, protected: bool = True
+) -> PortalRoot:
     portal = portal or Portal(Naming(), [AllowAnonymous(), InMemoryPasswords({"alice": "secret", "bøb": "pässword"})])
-    return PortalRoot(portal, random_bytes, admit)
+    return PortalRoot(portal, FakeLink(protected, random_bytes=random_bytes))
 
 
 def challenger_for(root: PortalRoot, username: object = "alice") -> Any:
@@ -177,9 +204,9 @@ def test_the_logout_is_handed_to_whoever_admits() -> None:
             return "avatar", logout
 
     admitted: list[Login] = []
-    root = PortalRoot(Portal(Pairing(), [AllowAnonymous()]), counting, admitted.append)
+    root = PortalRoot(Portal(Pairing(), [AllowAnonymous()]), FakeLink(admit=admitted.append))
     run(root.remote_loginAnonymous(None))
-    assert admitted == [Login("avatar", logout)]
+    assert admitted == [Login("avatar", logout, ANONYMOUS)]
 
 
 # The client's half.
@@ -187,37 +214,35 @@ def test_the_logout_is_handed_to_whoever_admits() -> None:
 
 def test_a_password_logs_in_without_being_sent() -> None:
     calls: list[tuple[object, ...]] = []
-    avatar = run(login(Reference(guarded(), calls), Password("bøb", "pässword"), "mind"))
+    avatar = run(login(Reference(guarded(), calls), Password("bøb", "pässword"), "mind", link=PROTECTED))
     assert avatar == ("admitted", "avatar of bøb with mind")
     assert calls == [("login", "bøb".encode()), ("respond", respond(CHALLENGE, "pässword"), "mind")]
 
 
 def test_nobody_in_particular_logs_in_with_one_call() -> None:
     calls: list[tuple[object, ...]] = []
-    avatar = run(login(Reference(guarded(), calls), Anonymous()))
+    avatar = run(login(Reference(guarded(), calls), Anonymous(), link=PROTECTED))
     assert avatar == ("admitted", "avatar of nobody with None")
     assert calls == [("loginAnonymous", None)]
 
 
 def test_a_wrong_password_is_unauthorized() -> None:
     with pytest.raises(UnauthorizedLogin):
-        run(login(Reference(guarded(), []), Password("alice", "wrong")))
+        run(login(Reference(guarded(), []), Password("alice", "wrong"), link=PROTECTED))
 
 
 def test_credentials_that_cannot_be_sent_are_refused_before_anything_is_sent() -> None:
     peer = Answering(None)
     with pytest.raises(UnhandledCredentials) as caught:
-        run(login(peer, PasswordChallenge("alice", b"", b"")))
-    assert str(caught.value) == (
-        "PB's login can send Anonymous() or Password(username, password), not PasswordChallenge"
-    )
+        run(login(peer, PasswordChallenge("alice", b"", b""), link=PROTECTED))
+    assert str(caught.value) == ("a login can send Anonymous() or Password(username, password), not PasswordChallenge")
     assert peer.calls == []
 
 
 @pytest.mark.parametrize("size", [16, 64])
 def test_a_challenge_of_any_sensible_length_is_answered(size: int) -> None:
     challenger = Answering("avatar")
-    assert run(login(Answering((bytes(size), challenger)), Password("alice", "secret"))) == "avatar"
+    assert run(login(Answering((bytes(size), challenger)), Password("alice", "secret"), link=PROTECTED)) == "avatar"
     assert challenger.calls == [("respond", respond(bytes(size), "secret"), None)]
 
 
@@ -228,11 +253,92 @@ def test_a_challenge_of_any_sensible_length_is_answered(size: int) -> None:
 def test_an_impostors_challenge_is_not_answered(challenge: object, problem: str) -> None:
     challenger = Answering("avatar")
     with pytest.raises(RemoteProtocolError, match=problem):
-        run(login(Answering((challenge, challenger)), Password("alice", "secret")))
+        run(login(Answering((challenge, challenger)), Password("alice", "secret"), link=PROTECTED))
     assert challenger.calls == []
 
 
 @pytest.mark.parametrize("answer", [None, CHALLENGE, (), (CHALLENGE,), (CHALLENGE, None), (CHALLENGE, None, None)])
 def test_an_answer_that_is_no_challenge_is_a_protocol_error(answer: object) -> None:
     with pytest.raises(RemoteProtocolError, match="not with a challenge and a reference"):
-        run(login(Answering(answer), Password("alice", "secret")))
+        run(login(Answering(answer), Password("alice", "secret"), link=PROTECTED))
+
+
+# What is taken and sent over which connection.
+
+
+def test_over_an_unprotected_connection_a_server_sends_no_challenge_and_says_what_to_do() -> None:
+    asked: list[int] = []
+
+    def random_bytes(size: int) -> bytes:
+        asked.append(size)
+        return bytes(size)
+
+    root = guarded(random_bytes=random_bytes, protected=False)
+    with pytest.raises(UnprotectedLogin, match=r"TLS.*Portal\(\.\.\., allow_md5=True\)"):
+        root.remote_login("alice")
+    assert asked == []
+
+
+def test_over_an_unprotected_connection_a_server_sends_a_challenge_where_that_is_allowed() -> None:
+    portal = Portal(Naming(), [InMemoryPasswords({"alice": "secret"})], allow_md5=True)
+    challenger = challenger_for(guarded(portal, protected=False))
+    assert run(challenger.remote_respond(respond(CHALLENGE, "secret"), 1)) == ("admitted", "avatar of alice with 1")
+
+
+def test_over_an_unprotected_connection_anybody_may_be_nobody() -> None:
+    assert run(login(Reference(guarded(protected=False), []), Anonymous(), link=OPEN)) is not None
+
+
+def test_over_an_unprotected_connection_a_client_sends_nothing_made_from_the_password_and_says_what_to_do() -> None:
+    peer = Answering((CHALLENGE, Answering("avatar")))
+    with pytest.raises(UnprotectedLogin, match=r"pbs://.*allow_md5=True"):
+        run(login(peer, Password("alice", "secret"), link=OPEN))
+    assert "respond" not in {name for name, *_ in peer.calls}
+
+
+def test_over_an_unprotected_connection_a_client_sends_its_response_where_that_is_allowed() -> None:
+    challenger = Answering("avatar")
+    peer = Answering((CHALLENGE, challenger))
+    assert run(login(peer, Password("alice", "secret"), link=OPEN, allow_md5=True)) == "avatar"
+    assert challenger.calls == [("respond", respond(CHALLENGE, "secret"), None)]
+
+
+def test_a_portal_that_takes_no_passwords_sends_no_challenge() -> None:
+    with pytest.raises(UnhandledCredentials):
+        guarded(Portal(Naming(), [AllowAnonymous()])).remote_login("alice")
+
+
+# How often.
+
+
+def test_a_peer_that_has_failed_too_often_is_not_looked_at_and_may_try_again_later() -> None:
+    link = FakeLink()
+    throttle = LoginThrottle(by_peer=2, peer_seconds=6.0)
+    root = PortalRoot(Portal(Naming(), [InMemoryPasswords({"alice": "secret"})], throttle=throttle), link)
+    for username in "alice", "mallory":
+        with pytest.raises(UnauthorizedLogin):
+            run(challenger_for(root, username).remote_respond(b"wrong", None))
+    with pytest.raises(TooManyLogins) as for_alice:
+        root.remote_login("alice")
+    with pytest.raises(TooManyLogins) as for_mallory:
+        root.remote_login("mallory")
+    assert str(for_alice.value) == str(for_mallory.value) == "too many logins have failed; try again in 6 s"
+    link.time = 6.0
+    assert run(challenger_for(root).remote_respond(respond(CHALLENGE, "secret"), 1)) is not None
+
+
+def test_challenges_asked_for_beforehand_do_not_get_around_that() -> None:
+    throttle = LoginThrottle(by_peer=2)
+    root = PortalRoot(Portal(Naming(), [InMemoryPasswords({"alice": "secret"})], throttle=throttle), FakeLink())
+    challengers = [challenger_for(root) for _ in range(3)]
+    for challenger in challengers[:2]:
+        with pytest.raises(UnauthorizedLogin):
+            run(challenger.remote_respond(b"wrong", None))
+    with pytest.raises(TooManyLogins):
+        run(challengers[2].remote_respond(respond(CHALLENGE, "secret"), None))
+
+
+def test_what_is_refused_says_for_the_log_whose_login_it_was() -> None:
+    with pytest.raises(UnauthorizedLogin) as caught:
+        run(challenger_for(guarded(), "mallory").remote_respond(b"wrong", None))
+    assert caught.value.username == "mallory"

@@ -9,7 +9,9 @@ import pytest
 from twisted.cred import checkers, credentials, portal
 from twisted.cred.error import UnauthorizedLogin, UnhandledCredentials
 from twisted.internet import error
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -76,6 +78,36 @@ def test_a_user_who_knows_the_password_gets_the_avatar_and_its_mind_can_be_calle
     avatar = hall.login(b"alice", b"secret", Echoer())
     assert hall.link.call(avatar, "name") == b"alice"
     assert hall.link.call(avatar, "ask") == "asked"
+
+
+def warnings_of(hall: Hall, times: int, host: str) -> list[str]:
+    """What the log says of as many logins over a connection to that address."""
+    for transport in hall.link.to_client, hall.link.to_server:
+        transport.peerAddr = IPv4Address("TCP", host, 54321)
+    said: list[str] = []
+
+    def note(event: Any) -> None:
+        if event.get("log_level") is LogLevel.warn:
+            said.append(formatEvent(event))
+
+    observer: Any = note
+    globalLogPublisher.addObserver(observer)
+    try:
+        for _ in range(times):
+            hall.login(b"alice", b"secret")
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    return said
+
+
+def test_a_login_that_others_can_listen_to_is_warned_of_once_at_each_end() -> None:
+    said = warnings_of(Hall(), 3, "198.51.100.7")
+    assert len(said) == 2
+    assert all("md5 login is used without TLS, with 198.51.100.7" in text for text in said)
+
+
+def test_a_login_on_one_machine_is_not_warned_of() -> None:
+    assert warnings_of(Hall(), 1, "127.0.0.1") == []
 
 
 def test_names_and_passwords_may_be_text() -> None:

@@ -1,0 +1,82 @@
+"""Logins, as a connection of this door lets them happen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from pellucid.auth import Login
+from pellucid.auth.addresses import is_loopback
+from pellucid.flavors.referenceable import AvatarReference
+
+if TYPE_CHECKING:
+    from pellucid.asyncio.connection import Connection
+
+__all__ = ["Link", "clip", "is_protected"]
+
+log = logging.getLogger("pellucid")
+
+_CLIP = 100
+"""Characters of a name in the log: a peer chooses how many there are."""
+
+
+class Link:
+    """What the login at either end needs of its connection."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def protected(self) -> bool:
+        """Whether nobody else can listen, nor, for a client, answer in the server's place."""
+        return is_protected(self._connection.transport)
+
+    @property
+    def host(self) -> str:
+        """The peer's address, without a port."""
+        peer = self._connection.peer
+        return peer if peer.startswith("unix:") else peer.rpartition(":")[0].strip("[]")
+
+    def now(self) -> float:
+        """The time in seconds, by the loop's clock."""
+        return self._connection.now()
+
+    def random_bytes(self, size: int) -> bytes:
+        """So many bytes from the system's secure source."""
+        return secrets.token_bytes(size)
+
+    def admit(self, login: Login) -> AvatarReference:
+        """The avatar as it is sent, its logout bound to the peer's hold of it."""
+        connection = self._connection
+        avatar = AvatarReference(login.avatar)
+        connection.when_gone(avatar, login.logout)
+        connection.let_in()
+        who = clip(login.avatar_id)
+        fields = {**connection.fields("login.granted"), "avatar_id": who}
+        log.info("%s logged in as %r", connection.peer, who, extra=fields)
+        return avatar
+
+
+def is_protected(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether credentials may be sent over `transport`: TLS, a loopback address or a unix socket."""
+    if transport is None:
+        return False
+    tls: Any = transport.get_extra_info("ssl_object")
+    # Where a client does not check the certificate, anybody could be the server.
+    if tls is not None and (tls.server_side or tls.context.verify_mode == ssl.CERT_REQUIRED):
+        return True
+    sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")
+    if sock is not None and sock.family == getattr(socket, "AF_UNIX", None):
+        return True
+    return isinstance(peer, tuple) and is_loopback(str(peer[0]))
+
+
+def clip(name: str | None) -> str | None:
+    """`name` as far as it goes into a line of the log."""
+    return name if name is None or len(name) <= _CLIP else f"{name[:_CLIP]}..."
