@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.asyncio.tls import TLS
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
+    from pellucid.auth.keys import Decoys, PasswordKeeper, ScramKeys
     from pellucid.auth.portal import Portal, Realm
     from pellucid.auth.throttle import LoginThrottle
     from pellucid.core.caches import update_all
@@ -75,6 +76,7 @@ _HOMES = {
     "pellucid.asyncio.server": "Server serve",
     "pellucid.asyncio.tls": "TLS",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
+    "pellucid.auth.keys": "Decoys PasswordKeeper ScramKeys",
     "pellucid.auth.portal": "Portal Realm",
     "pellucid.auth.throttle": "LoginThrottle",
     "pellucid.core.caches": "update_all",
@@ -130,6 +132,7 @@ __all__ = [
     "CurrentCall",
     "DeadReferenceError",
     "DeadlineExceeded",
+    "Decoys",
     "Error",
     "Facet",
     "FacetUse",
@@ -150,6 +153,7 @@ __all__ = [
     "Overloaded",
     "PBConnectionLost",
     "PageCollector",
+    "PasswordKeeper",
     "Policy",
     "Portal",
     "Prepared",
@@ -165,6 +169,7 @@ __all__ = [
     "RemoteReference",
     "Revoked",
     "Root",
+    "ScramKeys",
     "Server",
     "TooManyCalls",
     "TooManyLogins",

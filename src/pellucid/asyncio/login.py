@@ -7,7 +7,8 @@ import logging
 import secrets
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pellucid.auth import Login
 from pellucid.auth.addresses import is_loopback
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pellucid.asyncio.connection import Connection
 
 __all__ = ["Link", "clip", "is_protected"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger("pellucid")
 
@@ -42,6 +46,20 @@ class Link:
         """The peer's address, without a port."""
         peer = self._connection.peer
         return peer if peer.startswith("unix:") else peer.rpartition(":")[0].strip("[]")
+
+    @property
+    def native(self) -> bool:
+        """Whether the dialect spoken is pellucid's own."""
+        return self._connection.dialect == "pellucid"
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's certificate, in DER, where the connection is TLS and it is known here."""
+        return None
+
+    def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """The result of a function that computes for a while, from a thread."""
+        return asyncio.to_thread(function, *args, **kwargs)
 
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""

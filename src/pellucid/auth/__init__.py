@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
-from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
-from pellucid.auth.exchange import Admit, Callee, PBPortalRoot, PortalRoot, login
+from pellucid.auth.client import Callee, login
+from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge, PlainPassword
+from pellucid.auth.exchange import Admit, PBPortalRoot, PortalRoot
 from pellucid.auth.portal import Login, Portal, Realm
 from pellucid.auth.throttle import LoginThrottle
 
@@ -21,6 +22,7 @@ __all__ = [
     "PBPortalRoot",
     "Password",
     "PasswordChallenge",
+    "PlainPassword",
     "Portal",
     "PortalRoot",
     "Realm",

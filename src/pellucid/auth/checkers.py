@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from pellucid.auth.challenge import password_digest
 from pellucid.auth.credentials import Anonymous, PasswordChallenge
+from pellucid.auth.keys import LEAST_ITERATIONS, SALT_BYTES, Decoys, ScramKeys, check_username, has_scram
 from pellucid.errors import UnauthorizedLogin
 
 __all__ = ["ANONYMOUS", "AllowAnonymous", "Checker", "InMemoryPasswords"]
@@ -44,18 +46,38 @@ class AllowAnonymous:
 
 
 class InMemoryPasswords:
-    """Users and their passwords in a mapping, for tests and small servers; a copy is taken, of digests only.
+    """Users and their passwords in a mapping, for tests and small servers; only md5 digests and SCRAM keys are kept.
+
+    The keys have few `iterations`, as they are made anew for each process and not stored. There are none where
+    ``pellucid[scram]`` is not installed.
 
     Raises:
-        ValueError: a username is empty, which would make that user `ANONYMOUS`.
+        ValueError: a username is empty, which would make that user `ANONYMOUS`; or a name or password has characters
+            that SCRAM does not allow.
     """
 
     credentials = (PasswordChallenge,)
 
-    def __init__(self, passwords: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        passwords: Mapping[str, str],
+        *,
+        iterations: int = LEAST_ITERATIONS,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         if ANONYMOUS in passwords:
             raise ValueError("a username may not be empty: that is the id of the anonymous avatar")
         self._digests = {username: password_digest(password) for username, password in passwords.items()}
+        self._keys: dict[str, ScramKeys] = {}
+        if has_scram():
+            for username, password in passwords.items():
+                check_username(username)
+                self._keys[username] = ScramKeys.of_password(password, random_bytes(SALT_BYTES), iterations)
+        self.decoys = Decoys(random_bytes(32), self._keys.values())
+
+    def scram_keys(self, username: str) -> ScramKeys | None:
+        """The keys of that user, if there is one."""
+        return self._keys.get(username)
 
     def check(self, credentials: PasswordChallenge) -> str:
         """The username.

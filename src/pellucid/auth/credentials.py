@@ -7,7 +7,7 @@ from hmac import compare_digest
 
 from pellucid.auth.challenge import password_digest, respond_with_digest
 
-__all__ = ["Anonymous", "Password", "PasswordChallenge"]
+__all__ = ["Anonymous", "Password", "PasswordChallenge", "PlainPassword"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,23 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A username and its password, for a client. The password is never sent, and `repr()` hides it."""
+    """A username and its password, for a client. The password is never sent, and `repr()` hides it.
+
+    What is sent proves that one knows it: by SCRAM-SHA-256 where the server has that, else by PB's md5 challenge where
+    the connection is protected or that is allowed.
+    """
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPassword:
+    """A username and its password, sent as they are: over TLS, loopback addresses and unix sockets alone.
+
+    For servers that have to know it, such as those that ask a directory. A checker that takes this kind sees it; for
+    one that keeps SCRAM keys the portal compares it with these.
+    """
 
     username: str
     password: str = field(repr=False)

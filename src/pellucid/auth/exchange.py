@@ -1,55 +1,41 @@
-"""The exchange of a login, both halves.
+"""The server's half of a login: what a portal publishes.
 
 Facts on PB's own from Twisted 26.10 (``twisted.spread.pb``): the root answers ``login(username)`` with a challenge and
 an object; that object's ``respond(response, mind)`` answers with the avatar, and so does the root's
-``loginAnonymous(mind)``.
+``loginAnonymous(mind)``. The others are pellucid's: docs/reference/protocol-native.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import ParamSpec, Protocol, TypeVar
 
-from pellucid.auth.challenge import CHALLENGE_BYTES, respond
-from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
+from pellucid.auth.challenge import CHALLENGE_BYTES
+from pellucid.auth.credentials import Anonymous, PasswordChallenge, PlainPassword
 from pellucid.auth.portal import Login, Portal
-from pellucid.errors import (
-    LoginFailed,
-    RemoteProtocolError,
-    UnauthorizedLogin,
-    UnhandledCredentials,
-    UnprotectedLogin,
-)
+from pellucid.auth.scram import BOUND, UNBOUND, ServerExchange
+from pellucid.auth.throttle import Attempt
+from pellucid.errors import LoginFailed, UnauthorizedLogin, UnprotectedLogin
 from pellucid.flavors.referenceable import Referenceable
 
 __all__ = [
     "Admit",
-    "Callee",
-    "ClientLink",
     "Guard",
     "PBPortalRoot",
     "PortalRoot",
     "ServerLink",
-    "login",
-    "parse_challenge",
 ]
 
-# Ours and Twisted's servers send CHALLENGE_BYTES; no server has reason to send more than this.
-_MAX_CHALLENGE_BYTES = 64
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANONYMOUS, MD5, PLAIN = "ANONYMOUS", "PB-MD5", "PLAIN"
+"""Mechanisms beside those of SCRAM, as a server lists them."""
 
 _PROTECTED = "TLS, a loopback address or a unix socket"
 
-
-class ClientLink(Protocol):
-    """What the client's half needs to know of its connection."""
-
-    @property
-    def protected(self) -> bool:
-        """Whether nobody on the way can listen, nor answer in the server's place.
-
-        So it is with TLS where the certificate was checked, a loopback address or a unix socket.
-        """
-        ...
+_WRONG = "wrong username or password"
 
 
 class ServerLink(Protocol):
@@ -61,8 +47,17 @@ class ServerLink(Protocol):
         ...
 
     @property
+    def certificate(self) -> bytes | None:
+        """This server's certificate, in DER, where the connection is TLS and it is known."""
+        ...
+
+    @property
     def host(self) -> str:
         """The peer's address, without a port."""
+        ...
+
+    def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """The result of a function that computes for a while, and holds up nobody."""
         ...
 
     def now(self) -> float:
@@ -128,6 +123,10 @@ class PBPortalRoot(Referenceable):
         """
         return await self._enter(None, Anonymous(), mind)
 
+    def remote_mechanisms(self) -> list[str]:
+        """The mechanisms by which one can log in over this connection."""
+        return [MD5, ANONYMOUS]
+
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
         return self._admit(await self._guard.login(credentials, mind))
 
@@ -175,19 +174,118 @@ class PortalRoot(PBPortalRoot):
                 f"this server takes PB's md5 login over {_PROTECTED} alone; connect so, or have it allowed with"
                 " Portal(..., allow_md5=True)"
             )
-        self._portal.throttle.check(self._link.host, _as_text(username), self._link.now())
+        self._check_rate(_as_text(username))
         return super().remote_login(username)
 
+    def remote_mechanisms(self) -> list[str]:
+        """As in `PBPortalRoot`."""
+        portal, link = self._portal, self._link
+        keeps_keys = portal.keeper is not None
+        offered = {
+            BOUND: keeps_keys and link.certificate is not None,
+            UNBOUND: keeps_keys,
+            PLAIN: link.protected and (keeps_keys or portal.takes(PlainPassword)),
+            MD5: (link.protected or portal.allow_md5) and portal.takes(PasswordChallenge),
+            ANONYMOUS: portal.takes(Anonymous),
+        }
+        return [name for name, is_offered in offered.items() if is_offered]
+
+    async def remote_scram(self, first: object) -> tuple[str, Referenceable]:
+        """The first of the server's messages of SCRAM-SHA-256, in answer to the client's, and what takes the next.
+
+        Says nothing about who exists.
+
+        Raises:
+            UnauthorizedLogin: the message is malformed, or asks for another channel binding than there is.
+            UnhandledCredentials: the portal has no checker that keeps keys.
+            TooManyLogins: the next message would not be looked at.
+        """
+        if self._portal.keeper is None:
+            await self._portal.keys_of("")  # says why
+        exchange = ServerExchange(first, self._link.certificate)
+        username = exchange.username
+        self._check_rate(username)
+        known = await self._portal.keys_of(username)
+
+        async def finish(final: object, mind: object) -> object:
+            attempt = self._begin(username)
+            last = exchange.finish(final)
+            # What the client has proved counts as long as it is so: the password may have been changed since.
+            if not known.exists or await self._portal.keys_of(username) != known:
+                raise UnauthorizedLogin(_WRONG)
+            return await self._grant(attempt, self._portal.grant(username, mind)), last
+
+        return exchange.answer(known.keys), _Finisher(username, finish)
+
+    async def remote_loginPlain(self, username: object, password: object, mind: object) -> object:  # noqa: N802
+        """The avatar of the user who has that password.
+
+        Raises:
+            UnauthorizedLogin: no such user, or another password.
+            UnhandledCredentials: the portal has no checker for `PlainPassword`, nor one that keeps keys.
+            UnprotectedLogin: the connection is not one for passwords.
+            TooManyLogins: the password was not looked at.
+        """
+        portal, name = self._portal, _as_text(username)
+        if not self._link.protected:
+            raise UnprotectedLogin(f"this server takes passwords over {_PROTECTED} alone")
+        if not isinstance(password, str):
+            raise UnauthorizedLogin("a password is text")
+        if portal.takes(PlainPassword):
+            return await self._enter(name, PlainPassword(name, password), mind)
+        with _named(name):
+            attempt = self._begin(name)
+            known = await portal.keys_of(name)
+            if not await self._link.work(known.keys.match, password) or not known.exists:
+                raise UnauthorizedLogin(_WRONG)
+        return await self._grant(attempt, portal.grant(name, mind))
+
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
-        link = self._link
-        try:
-            attempt = self._portal.throttle.begin(link.host, username, link.now())
-            login = await self._portal.login(credentials, mind)
-        except LoginFailed as error:
-            error.username = username
-            raise
+        with _named(username):
+            return await self._grant(self._begin(username), self._portal.login(credentials, mind))
+
+    def _check_rate(self, username: str) -> None:
+        with _named(username):
+            self._portal.throttle.check(self._link.host, username, self._link.now())
+
+    def _begin(self, username: str | None) -> Attempt:
+        return self._portal.throttle.begin(self._link.host, username, self._link.now())
+
+    async def _grant(self, attempt: Attempt, granting: Awaitable[Login]) -> object:
+        login = await granting
         attempt.succeeded()
         return self._admit(login)
+
+
+class _Finisher(Referenceable):
+    """Takes the last message of a client's SCRAM, once."""
+
+    def __init__(self, username: str, finish: Callable[[object, object], Awaitable[object]]) -> None:
+        self._username = username
+        self._finish: Callable[[object, object], Awaitable[object]] | None = finish
+
+    async def remote_finish(self, final: object, mind: object) -> object:
+        """The avatar, and the server's last message.
+
+        Raises:
+            UnauthorizedLogin: the client does not know the password, or has been here before.
+            TooManyLogins: the message was not looked at.
+        """
+        finish, self._finish = self._finish, None
+        if finish is None:
+            raise UnauthorizedLogin("this exchange has ended; log in again")
+        with _named(self._username):
+            return await finish(final, mind)
+
+
+@contextmanager
+def _named(username: str | None) -> Generator[None]:
+    """A login that fails here says for the log whose it was."""
+    try:
+        yield
+    except LoginFailed as error:
+        error.username = username
+        raise
 
 
 def _as_text(username: object) -> str:
@@ -201,67 +299,3 @@ def _as_text(username: object) -> str:
                 raise UnauthorizedLogin("a username is text in UTF-8") from None
         case _:
             raise UnauthorizedLogin("a username is text")
-
-
-@runtime_checkable
-class Callee(Protocol):
-    """What a client logs in with: a reference, whose calls can be awaited."""
-
-    def call(self, name: str, /, *args: object) -> Awaitable[object]:
-        """Call the method `name`."""
-        ...
-
-
-async def login(
-    root: Callee, credentials: object, mind: object = None, *, link: ClientLink, allow_md5: bool = False
-) -> object:
-    """Log in at a peer's `root`, and return the reference to the avatar.
-
-    `mind` is handed to the peer's realm: None, or any value that may cross, often a Referenceable for the avatar to
-    call. An `Anonymous` or a `Password` can be sent. `allow_md5` has PB's login used over any `link`, not only over one
-    that is protected.
-
-    Raises:
-        UnhandledCredentials: credentials of another kind, or of one that the peer does not take.
-        UnprotectedLogin: they are not to be sent over this `link`. Nothing made from them was.
-        UnauthorizedLogin: the peer refuses them.
-        TooManyLogins: it does not look at them for now.
-        RemoteProtocolError: what answers is not a login; nothing made from the password was sent.
-    """
-    match credentials:
-        case Anonymous():
-            return await root.call("loginAnonymous", mind)
-        case Password():
-            if not (link.protected or allow_md5):
-                raise UnprotectedLogin(
-                    f"PB's md5 login is for {_PROTECTED} alone: over this connection others could guess the password"
-                    " from it. Connect with a pbs:// URL, or allow it with login(..., allow_md5=True)"
-                )
-            return await _log_in_by_md5(root, credentials, mind)
-        case _:
-            kind = type(credentials).__name__
-            raise UnhandledCredentials(f"a login can send Anonymous() or Password(username, password), not {kind}")
-
-
-async def _log_in_by_md5(root: Callee, credentials: Password, mind: object) -> object:
-    # Bytes: Twisted's own checkers hold usernames as bytes, and refuse the same name as text.
-    answer = await root.call("login", credentials.username.encode())
-    challenge, challenger = parse_challenge(answer)
-    return await challenger.call("respond", respond(challenge, credentials.password), mind)
-
-
-def parse_challenge(answer: object) -> tuple[bytes, Callee]:
-    """The challenge, and the object to respond to, in a peer's answer to ``login``.
-
-    Raises:
-        RemoteProtocolError: it is something else.
-    """
-    match answer:
-        case (bytes() as challenge, Callee() as challenger):
-            if CHALLENGE_BYTES <= len(challenge) <= _MAX_CHALLENGE_BYTES:
-                return challenge, challenger
-            bounds = f"{CHALLENGE_BYTES} to {_MAX_CHALLENGE_BYTES}"
-            raise RemoteProtocolError(f"the peer's challenge has {len(challenge)} bytes, not {bounds}")
-        case _:
-            kind = type(answer).__name__
-            raise RemoteProtocolError(f"the peer answered login with a {kind}, not with a challenge and a reference")

@@ -8,6 +8,7 @@ from inspect import isawaitable
 from typing import Any, Protocol, cast
 
 from pellucid.auth.checkers import Checker
+from pellucid.auth.keys import PasswordKeeper, ScramKeys, has_scram
 from pellucid.auth.throttle import LoginThrottle
 from pellucid.errors import UnhandledCredentials
 
@@ -48,10 +49,19 @@ class Login:
     """Whose it is, for the log; None where the portal does not say."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """The keys that a user has, or would have if it existed."""
+
+    keys: ScramKeys
+    exists: bool
+
+
 class Portal:
     """The one way in: a realm, and the checkers that guard it.
 
-    The first checker that takes the kind of credentials decides; a second one is not asked when it refuses.
+    The first checker that takes the kind of credentials decides; a second one is not asked when it refuses. Passwords
+    by SCRAM are for the first that keeps keys.
 
     PB's md5 login is taken over TLS, loopback addresses and unix sockets; with `allow_md5` over any connection.
     `throttle` says how often logins may fail.
@@ -60,7 +70,7 @@ class Portal:
     def __init__(
         self,
         realm: Realm,
-        checkers: Iterable[Checker],
+        checkers: Iterable[Checker | PasswordKeeper],
         *,
         allow_md5: bool = False,
         throttle: LoginThrottle | None = None,
@@ -68,7 +78,9 @@ class Portal:
         self.allow_md5 = allow_md5
         self.throttle = throttle or LoginThrottle()
         self._realm = realm
-        self._checkers = tuple(checkers)
+        self._checkers: tuple[Any, ...] = tuple(checkers)
+        self.keeper: PasswordKeeper | None = next(filter(_keeps_keys, self._checkers), None)
+        """The first checker that keeps SCRAM keys."""
 
     async def login(self, credentials: object, mind: object) -> Login:
         """Have `credentials` checked, and an avatar made for whom they belong to.
@@ -86,7 +98,35 @@ class Portal:
                 f"{type(checker).__qualname__}.check returned {type(avatar_id).__qualname__}, not an avatar id (str);"
                 " to refuse credentials, raise UnauthorizedLogin"
             )
+        return await self.grant(avatar_id, mind)
+
+    async def grant(self, avatar_id: str, mind: object) -> Login:
+        """Have an avatar made for one who has proved to be `avatar_id`.
+
+        Raises:
+            TypeError: the realm returned what it may not; a mistake in the application.
+        """
         return _as_login(avatar_id, await _settled(self._realm.request_avatar(avatar_id, mind)))
+
+    async def keys_of(self, username: str) -> KnownKeys:
+        """The SCRAM keys of that user, or those that it would have if it existed.
+
+        Raises:
+            UnhandledCredentials: no checker keeps any.
+        """
+        if self.keeper is None:
+            raise UnhandledCredentials("no checker here keeps SCRAM keys, or pellucid[scram] is not installed")
+        keys = await _settled(self.keeper.scram_keys(username))
+        decoy = self.keeper.decoys.keys_for(username)  # made for every user, so that it takes the same time
+        if keys is None:
+            return KnownKeys(decoy, exists=False)
+        if not isinstance(keys, ScramKeys):
+            raise TypeError(f"{type(self.keeper).__qualname__}.scram_keys returned {type(keys).__qualname__}")
+        return KnownKeys(keys, exists=True)
+
+    def takes(self, kind: type) -> bool:
+        """Whether some checker takes credentials of that kind."""
+        return any(issubclass(kind, _kinds_of(checker)) for checker in self._checkers)
 
     def checker_for(self, kind: type) -> Checker:
         """The first checker that takes credentials of that kind.
@@ -95,12 +135,21 @@ class Portal:
             UnhandledCredentials: there is none.
         """
         for checker in self._checkers:
-            if issubclass(kind, checker.credentials):
-                return checker
-        kinds = sorted({kind.__name__ for checker in self._checkers for kind in checker.credentials})
+            if issubclass(kind, _kinds_of(checker)):
+                return cast(Checker, checker)
+        kinds = sorted({kind.__name__ for checker in self._checkers for kind in _kinds_of(checker)})
         raise UnhandledCredentials(
             f"no checker here takes {kind.__name__}, only {', '.join(kinds) or 'nothing at all'}"
         )
+
+
+def _kinds_of(checker: Any) -> tuple[type, ...]:
+    kinds: tuple[type, ...] = getattr(checker, "credentials", ())  # one that keeps keys may take no kind itself
+    return kinds
+
+
+def _keeps_keys(checker: Any) -> bool:
+    return has_scram() and callable(getattr(checker, "scram_keys", None))
 
 
 async def _settled(value: object) -> object:

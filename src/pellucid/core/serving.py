@@ -122,6 +122,8 @@ class Serving:
             LimitExceeded: not even that can be sent; see `fail`.
         """
         if not call.wants_answer or call.ended or self._line.state is State.CLOSED:
+            if value is not None:
+                self._not_sent(value)
             return None
         if call.batch is not None:
             self._end_in_batch(call, value)
@@ -139,9 +141,7 @@ class Serving:
             else:
                 size = self._line.send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            if isinstance(value, Referenceable):
-                books = self._line.books
-                books.unsent_cleanups = [*books.unsent_cleanups, *books.exports.not_sent(value)]
+            self._not_sent(value)
             self.fail(call, error)
             return told_without_traceback(error)
         if self._chains:
@@ -192,7 +192,16 @@ class Serving:
         try:
             self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            for outcome in run.outcomes:
+                self._not_sent(outcome)
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
+
+    def _not_sent(self, value: Any) -> None:
+        """The peer is not given `value` after all: see to what was to happen once it lets go of that."""
+        books = self._line.books
+        for part in value if type(value) is tuple else (value,):
+            if isinstance(part, Referenceable):
+                books.unsent_cleanups = [*books.unsent_cleanups, *books.exports.not_sent(part)]
 
     def _add(self, more: Iterable[MethodCall | Cancel]) -> None:
         if self.more is None:

@@ -10,7 +10,7 @@ from twisted.internet import defer, protocol
 from twisted.python.failure import Failure
 
 from pellucid.auth.challenge import respond
-from pellucid.auth.exchange import parse_challenge
+from pellucid.auth.client import parse_challenge
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import Root
 from pellucid.twisted import jelly

@@ -10,7 +10,19 @@ import pellucid as pb
 from pellucid.auth.credentials import Password, PasswordChallenge
 from tests.unit.asyncio.door import Gate, turns
 
-__all__ = ["ALICE", "BOB", "REGISTRY", "Hall", "SharingHall", "Sheet", "SlowPasswords", "User", "portal", "released"]
+__all__ = [
+    "ALICE",
+    "BOB",
+    "REGISTRY",
+    "Challenging",
+    "Hall",
+    "SharingHall",
+    "Sheet",
+    "SlowPasswords",
+    "User",
+    "portal",
+    "released",
+]
 
 ALICE = Password("alice", "secret")
 BOB = Password("bob", "hidden")
@@ -90,7 +102,19 @@ class SharingHall(Hall):
         return user, lambda: self.left_by.append(avatar_id)
 
 
-class SlowPasswords(pb.InMemoryPasswords):
+class Challenging:
+    """Keeps no keys: everybody answers a challenge."""
+
+    credentials = (PasswordChallenge,)
+
+    def __init__(self, passwords: dict[str, str]) -> None:
+        self._passwords = pb.InMemoryPasswords(passwords)
+
+    def check(self, credentials: PasswordChallenge) -> Any:
+        return self._passwords.check(credentials)
+
+
+class SlowPasswords(Challenging):
     """Checks nothing before it is told to."""
 
     def __init__(self, passwords: dict[str, str]) -> None:
@@ -98,10 +122,7 @@ class SlowPasswords(pb.InMemoryPasswords):
         self.asked = asyncio.Event()
         self.opened = asyncio.Event()
 
-    def check(self, credentials: PasswordChallenge) -> Any:
-        return self._check_later(credentials)
-
-    async def _check_later(self, credentials: PasswordChallenge) -> str:
+    async def check(self, credentials: PasswordChallenge) -> Any:
         self.asked.set()
         await self.opened.wait()
         return super().check(credentials)

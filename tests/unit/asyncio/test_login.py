@@ -10,11 +10,11 @@ import pytest
 
 import pellucid as pb
 from pellucid.asyncio import login
-from pellucid.auth.credentials import Anonymous, Password
+from pellucid.auth.credentials import Anonymous, Password, PlainPassword
 from pellucid.errors import ProtocolError, UnauthorizedLogin, UnhandledCredentials
 from tests.dialects import each_dialect
 from tests.unit.asyncio.door import Gate, on_each_loop, outcome, pair
-from tests.unit.asyncio.hall import ALICE, BOB, REGISTRY, Hall, Sheet, portal
+from tests.unit.asyncio.hall import ALICE, BOB, REGISTRY, Challenging, Hall, Sheet, portal
 
 pytestmark = each_dialect
 
@@ -63,7 +63,7 @@ async def test_a_login_is_logged_with_the_id_of_the_avatar(caplog: pytest.LogCap
 
 @on_each_loop
 async def test_a_name_goes_into_the_log_on_one_line_and_not_at_any_length(caplog: pytest.LogCaptureFixture) -> None:
-    async with pair(portal(Hall())) as both:
+    async with pair(portal(Hall(), Challenging({"alice": "secret"}))) as both:
         await outcome(both.client.login(Password("mallory\nalice logged in" + "!" * 10_000, "x")))
         (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
         assert "\n" not in record.getMessage()
@@ -89,7 +89,7 @@ async def test_logins_that_failed_too_often_are_not_looked_at_over_whatever_conn
 @on_each_loop
 async def test_a_client_does_not_answer_a_challenge_where_others_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     hall = Hall()
-    async with pair(portal(hall, allow_md5=True)) as both:
+    async with pair(portal(hall, Challenging({"alice": "secret"}), allow_md5=True)) as both:
         monkeypatch.setattr(login, "is_protected", lambda transport: False)
         error = await outcome(both.client.login(ALICE))
         assert isinstance(error, pb.UnprotectedLogin)
@@ -100,11 +100,39 @@ async def test_a_client_does_not_answer_a_challenge_where_others_could_listen(mo
 
 @on_each_loop
 async def test_a_server_sends_no_challenge_where_others_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with pair(portal(Hall())) as both:
+    async with pair(portal(Hall(), Challenging({"alice": "secret"}))) as both:
         monkeypatch.setattr(login, "is_protected", lambda transport: False)
         error = await outcome(both.client.login(ALICE, allow_md5=True))
         assert isinstance(error, pb.UnprotectedLogin)
         assert "this server" in str(error)
+
+
+@pytest.mark.parametrize("credentials", [ALICE, PlainPassword("alice", "secret")], ids=["scram", "plain"])
+@on_each_loop
+async def test_a_client_logs_in_by_the_keys_of_its_password(credentials: object) -> None:
+    class Keeping:
+        """Keeps keys and no md5 digest."""
+
+        def __init__(self) -> None:
+            users = pb.InMemoryPasswords({"alice": "secret"})
+            self.decoys, self.scram_keys = users.decoys, users.scram_keys
+
+    hall = Hall()
+    async with pair(pb.Portal(hall, [Keeping()])) as both:
+        avatar = await both.client.login(credentials)
+        assert await avatar.call("name") == "alice"
+        for wrong in Password("alice", "wrong"), Password("mallory", "wrong"), PlainPassword("alice", "wrong"):
+            error = await outcome(both.client.login(wrong))
+            assert (type(error), str(error)) == (UnauthorizedLogin, "wrong username or password")
+    assert hall.came == ["alice"]
+
+
+@on_each_loop
+async def test_scram_needs_no_protection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "is_protected", lambda transport: False)
+    async with pair(portal(Hall())) as both:
+        assert await (await both.client.login(ALICE)).call("name") == "alice"
+        assert isinstance(await outcome(both.client.login(PlainPassword("alice", "secret"))), pb.UnprotectedLogin)
 
 
 @on_each_loop
