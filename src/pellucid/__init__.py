@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.asyncio.tls import TLS
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
+    from pellucid.auth.files import PasswordFile
     from pellucid.auth.keys import Decoys, PasswordKeeper, ScramKeys
     from pellucid.auth.portal import Portal, Realm
     from pellucid.auth.throttle import LoginThrottle
@@ -76,6 +77,7 @@ _HOMES = {
     "pellucid.asyncio.server": "Server serve",
     "pellucid.asyncio.tls": "TLS",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
+    "pellucid.auth.files": "PasswordFile",
     "pellucid.auth.keys": "Decoys PasswordKeeper ScramKeys",
     "pellucid.auth.portal": "Portal Realm",
     "pellucid.auth.throttle": "LoginThrottle",
@@ -153,6 +155,7 @@ __all__ = [
     "Overloaded",
     "PBConnectionLost",
     "PageCollector",
+    "PasswordFile",
     "PasswordKeeper",
     "Policy",
     "Portal",

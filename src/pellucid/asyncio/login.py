@@ -55,11 +55,24 @@ class Link:
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate, in DER, where the connection is TLS and it is known here."""
-        return None
+        tls = self._tls
+        if tls is None:
+            return None
+        # A server knows it where it was given files; there its context tells.
+        certificate: bytes | None = (
+            getattr(tls.context, "certificate", None) if tls.server_side else tls.getpeercert(True)
+        )
+        return certificate
 
     def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """The result of a function that computes for a while, from a thread."""
         return asyncio.to_thread(function, *args, **kwargs)
+
+    @property
+    def _tls(self) -> ssl.SSLObject | None:
+        transport = self._connection.transport
+        tls: ssl.SSLObject | None = None if transport is None else transport.get_extra_info("ssl_object")
+        return tls
 
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""

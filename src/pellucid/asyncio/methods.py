@@ -491,7 +491,8 @@ class Runner:
         if isinstance(error, LoginFailed):
             who = clip(error.username)
             fields = {**self._fields("login.refused", call), "username": who}
-            log.warning("login of %r from %s refused: %s", who, self._host.peer, error, extra=fields)
+            claim = "" if who is None else f" as {who!r}"
+            log.warning("login from %s%s refused: %s", self._host.peer, claim, error, extra=fields)
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             level = logging.DEBUG if call.wants_answer else logging.WARNING
