@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from pellucid.auth import Login
+from pellucid.auth import Login, PeerCertificate
 from pellucid.auth.addresses import is_loopback
 from pellucid.flavors.referenceable import AvatarReference
 
@@ -67,6 +67,19 @@ class Link:
     def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """The result of a function that computes for a while, from a thread."""
         return asyncio.to_thread(function, *args, **kwargs)
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None:
+        """The client's, at a server, where TLS has asked for one and verified it."""
+        tls = self._tls
+        if tls is None or not tls.server_side:
+            return None
+        told: Any = tls.getpeercert()
+        der = tls.getpeercert(True)
+        if not told or der is None:  # of one that was not verified nothing is told
+            return None
+        subject = tuple(pair for part in told.get("subject", ()) for pair in part)
+        return PeerCertificate(subject, tuple(told.get("subjectAltName", ())), der)
 
     @property
     def _tls(self) -> ssl.SSLObject | None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
 from pellucid.auth.client import Callee, login
-from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge, PlainPassword
+from pellucid.auth.credentials import (
+    Anonymous,
+    Bearer,
+    Certificate,
+    Password,
+    PasswordChallenge,
+    PeerCertificate,
+    PlainPassword,
+)
 from pellucid.auth.exchange import Admit, PBPortalRoot, PortalRoot
 from pellucid.auth.portal import Login, Portal, Realm
 from pellucid.auth.throttle import LoginThrottle
@@ -14,7 +22,9 @@ __all__ = [
     "Admit",
     "AllowAnonymous",
     "Anonymous",
+    "Bearer",
     "Callee",
+    "Certificate",
     "Checker",
     "InMemoryPasswords",
     "Login",
@@ -22,6 +32,7 @@ __all__ = [
     "PBPortalRoot",
     "Password",
     "PasswordChallenge",
+    "PeerCertificate",
     "PlainPassword",
     "Portal",
     "PortalRoot",

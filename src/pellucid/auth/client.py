@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from pellucid.auth.challenge import CHALLENGE_BYTES, respond
-from pellucid.auth.credentials import Anonymous, Password, PlainPassword
+from pellucid.auth.credentials import Anonymous, Bearer, Certificate, Password, PlainPassword
 from pellucid.auth.keys import has_scram
 from pellucid.auth.scram import UNBOUND, ClientExchange
 from pellucid.errors import NoSuchMethod, RemoteProtocolError, UnhandledCredentials, UnprotectedLogin
@@ -87,6 +87,12 @@ async def login(
             if not link.protected:
                 raise UnprotectedLogin(f"a PlainPassword is sent over {_PROTECTED} alone")
             return await root.call("loginPlain", username, password, mind)
+        case Bearer(token):
+            if not link.protected:
+                raise UnprotectedLogin(f"a Bearer token is sent over {_PROTECTED} alone")
+            return await root.call("loginBearer", token, mind)
+        case Certificate():
+            return await root.call("loginCertificate", mind)
         case _:
             kind = type(credentials).__name__
             raise UnhandledCredentials(

@@ -7,7 +7,7 @@ from hmac import compare_digest
 
 from pellucid.auth.challenge import password_digest, respond_with_digest
 
-__all__ = ["Anonymous", "Password", "PasswordChallenge", "PlainPassword"]
+__all__ = ["Anonymous", "Bearer", "Certificate", "Password", "PasswordChallenge", "PeerCertificate", "PlainPassword"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,47 @@ class PlainPassword:
 
     username: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token that lets in whoever has it, such as a JSON web token. Both sides see it; `repr()` hides it.
+
+    It is sent over TLS, loopback addresses and unix sockets alone. A checker of the application's says whose it is:
+    compare tokens with `hmac.compare_digest`, or look up a hash of them.
+    """
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Asks to be let in as whom the client's own TLS certificate names, for a client. Nothing else is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerCertificate:
+    """What a server's checker sees of a `Certificate`: what TLS has found out about the client, and verified.
+
+    Any authority that the server's TLS trusts can have written it: trust one that vouches for what you go by.
+    """
+
+    subject: tuple[tuple[str, str], ...]
+    """Pairs of a field's name and what it says, such as ``("commonName", "alice")``."""
+    alternative_names: tuple[tuple[str, str], ...]
+    """Pairs of a kind and a name, such as ``("DNS", "worker1.example.org")`` or ``("email", "alice@example.org")``."""
+    der: bytes = field(repr=False)
+    """All of the certificate."""
+
+    @property
+    def common_name(self) -> str | None:
+        """The common name of the subject; None where there is none, or more than one."""
+        names = [value for field_name, value in self.subject if field_name == "commonName"]
+        return names[0] if len(names) == 1 else None
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The alternative names of that kind: "DNS", "email", "URI", "IP Address"."""
+        return tuple(name for kind_of_name, name in self.alternative_names if kind_of_name == kind)
 
 
 @dataclass(frozen=True, slots=True)

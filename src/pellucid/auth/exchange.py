@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, Protocol, TypeVar
 
 from pellucid.auth.challenge import CHALLENGE_BYTES
-from pellucid.auth.credentials import Anonymous, PasswordChallenge, PlainPassword
+from pellucid.auth.credentials import Anonymous, Bearer, PasswordChallenge, PeerCertificate, PlainPassword
 from pellucid.auth.portal import Login, Portal
 from pellucid.auth.scram import BOUND, UNBOUND, ServerExchange
 from pellucid.auth.throttle import Attempt
@@ -30,7 +30,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ANONYMOUS, MD5, PLAIN = "ANONYMOUS", "PB-MD5", "PLAIN"
+ANONYMOUS, BEARER, EXTERNAL, MD5, PLAIN = "ANONYMOUS", "BEARER", "EXTERNAL", "PB-MD5", "PLAIN"
 """Mechanisms beside those of SCRAM, as a server lists them."""
 
 _PROTECTED = "TLS, a loopback address or a unix socket"
@@ -49,6 +49,11 @@ class ServerLink(Protocol):
     @property
     def certificate(self) -> bytes | None:
         """This server's certificate, in DER, where the connection is TLS and it is known."""
+        ...
+
+    @property
+    def peer_certificate(self) -> PeerCertificate | None:
+        """The client's, where TLS has asked for one and verified it."""
         ...
 
     @property
@@ -185,6 +190,8 @@ class PortalRoot(PBPortalRoot):
             BOUND: keeps_keys and link.certificate is not None,
             UNBOUND: keeps_keys,
             PLAIN: link.protected and (keeps_keys or portal.takes(PlainPassword)),
+            BEARER: link.protected and portal.takes(Bearer),
+            EXTERNAL: link.peer_certificate is not None and portal.takes(PeerCertificate),
             MD5: (link.protected or portal.allow_md5) and portal.takes(PasswordChallenge),
             ANONYMOUS: portal.takes(Anonymous),
         }
@@ -239,6 +246,38 @@ class PortalRoot(PBPortalRoot):
             if not await self._link.work(known.keys.match, password) or not known.exists:
                 raise UnauthorizedLogin(_WRONG)
         return await self._grant(attempt, portal.grant(name, mind))
+
+    async def remote_loginBearer(self, token: object, mind: object) -> object:  # noqa: N802  # as the others
+        """The avatar of whom the token belongs to.
+
+        Raises:
+            UnauthorizedLogin: the checker refuses it.
+            UnhandledCredentials: the portal has no checker for `Bearer`.
+            UnprotectedLogin: the connection is not one for tokens.
+            TooManyLogins: it was not looked at.
+        """
+        if not self._link.protected:
+            raise UnprotectedLogin(f"this server takes tokens over {_PROTECTED} alone")
+        if not isinstance(token, str):
+            raise UnauthorizedLogin("a token is text")
+        return await self._enter(None, Bearer(token), mind)
+
+    async def remote_loginCertificate(self, mind: object) -> object:  # noqa: N802  # as the others
+        """The avatar of whom the client's certificate names.
+
+        Raises:
+            UnauthorizedLogin: the checker refuses it, or TLS has verified none.
+            UnhandledCredentials: the portal has no checker for `PeerCertificate`.
+            TooManyLogins: it was not looked at.
+        """
+        self._portal.checker_for(PeerCertificate)
+        certificate = self._link.peer_certificate
+        if certificate is None:
+            raise UnauthorizedLogin(
+                "no certificate of the client's came with this connection: connect by pbs://, with a certificate in"
+                " tls=, to a server that asks for one"
+            )
+        return await self._enter(None, certificate, mind)
 
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
         with _named(username):

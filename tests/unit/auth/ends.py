@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from pellucid.auth.checkers import AllowAnonymous, InMemoryPasswords
+from pellucid.auth.credentials import PeerCertificate
 from pellucid.auth.exchange import PortalRoot
 from pellucid.auth.portal import Login, Portal
 from pellucid.flavors.referenceable import Referenceable
@@ -92,6 +93,7 @@ class FakeLink:
     time: float = 0.0
     native: bool = False
     certificate: bytes | None = None
+    peer_certificate: PeerCertificate | None = None
     worked: list[Any] = field(default_factory=list)
 
     async def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
-from typing import Any
+from base64 import b64encode
+from typing import Any, cast
 
 import pytest
 
-from pellucid.auth.challenge import respond
-from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, InMemoryPasswords
+from pellucid.auth.challenge import password_digest, respond
+from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
 from pellucid.auth.client import login
-from pellucid.auth.credentials import Anonymous, Password, PasswordChallenge
+from pellucid.auth.credentials import (
+    Anonymous,
+    Bearer,
+    Certificate,
+    Password,
+    PasswordChallenge,
+    PeerCertificate,
+    PlainPassword,
+)
 from pellucid.auth.exchange import PBPortalRoot, PortalRoot
 from pellucid.auth.portal import Login, Portal
 from pellucid.auth.throttle import LoginThrottle
@@ -279,3 +288,156 @@ def test_what_is_refused_says_for_the_log_whose_login_it_was() -> None:
     with pytest.raises(UnauthorizedLogin) as caught:
         run(challenger_for(guarded(), "mallory").remote_respond(b"wrong", None))
     assert caught.value.username == "mallory"
+
+
+# Tokens, and certificates of clients.
+
+
+class Tokens:
+    credentials = (Bearer,)
+
+    def check(self, credentials: Bearer) -> str:
+        if credentials.token != "open sesame":
+            raise UnauthorizedLogin("no such token")
+        return "alice"
+
+
+class Certificates:
+    credentials = (PeerCertificate,)
+
+    def check(self, credentials: PeerCertificate) -> str:
+        return credentials.common_name or ""
+
+
+CERTIFICATE = PeerCertificate(
+    (("organizationName", "here"), ("commonName", "worker 1")),
+    (("DNS", "worker1.example.org"), ("email", "a@example.org"), ("DNS", "w1.example.org")),
+    b"der",
+)
+
+
+def rooted(checker: object, **link: Any) -> PortalRoot:
+    return PortalRoot(Portal(Naming(), [cast(Checker, checker)]), FakeLink(**link))
+
+
+def test_a_token_is_checked_by_the_application() -> None:
+    calls: list[tuple[object, ...]] = []
+    avatar = run(login(Reference(rooted(Tokens()), calls), Bearer("open sesame"), "mind", link=PROTECTED))
+    assert avatar == ("admitted", "avatar of alice with mind")
+    assert calls == [("loginBearer", "open sesame", "mind")]
+    with pytest.raises(UnauthorizedLogin, match="no such token"):
+        run(login(Reference(rooted(Tokens()), []), Bearer("please"), link=PROTECTED))
+
+
+def test_a_token_is_neither_sent_nor_taken_where_others_could_listen() -> None:
+    peer = Answering("avatar")
+    with pytest.raises(UnprotectedLogin, match="TLS"):
+        run(login(peer, Bearer("open sesame"), link=OPEN, allow_md5=True))
+    assert peer.calls == []
+    with pytest.raises(UnprotectedLogin, match="TLS"):
+        run(rooted(Tokens(), protected=False).remote_loginBearer("open sesame", None))
+
+
+@pytest.mark.parametrize("token", [None, b"open sesame", 1])
+def test_a_token_is_text(token: object) -> None:
+    with pytest.raises(UnauthorizedLogin, match="text"):
+        run(rooted(Tokens()).remote_loginBearer(token, None))
+
+
+def test_tokens_that_are_guessed_are_limited_by_peer() -> None:
+    throttle = LoginThrottle(by_peer=2, by_user=1)
+    root = PortalRoot(Portal(Naming(), [Tokens()], throttle=throttle), FakeLink())
+    for _ in range(2):
+        with pytest.raises(UnauthorizedLogin):
+            run(root.remote_loginBearer("guess", None))
+    with pytest.raises(TooManyLogins):
+        run(root.remote_loginBearer("open sesame", None))
+
+
+def test_a_client_is_whom_its_certificate_names_and_says_nothing_of_it_itself() -> None:
+    calls: list[tuple[object, ...]] = []
+    root = rooted(Certificates(), peer_certificate=CERTIFICATE)
+    avatar = run(login(Reference(root, calls), Certificate(), "mind", link=PROTECTED))
+    assert avatar == ("admitted", "avatar of worker 1 with mind")
+    assert calls == [("loginCertificate", "mind")]
+
+
+def test_without_a_certificate_there_is_no_login_by_it() -> None:
+    with pytest.raises(UnauthorizedLogin, match="no certificate of the client's"):
+        run(login(Reference(rooted(Certificates()), []), Certificate(), link=PROTECTED))
+
+
+def test_a_certificate_is_no_use_where_no_checker_takes_it() -> None:
+    with pytest.raises(UnhandledCredentials):
+        run(rooted(Tokens(), peer_certificate=CERTIFICATE).remote_loginCertificate(None))
+
+
+def test_a_certificate_tells_its_names() -> None:
+    assert CERTIFICATE.common_name == "worker 1"
+    assert CERTIFICATE.names("DNS") == ("worker1.example.org", "w1.example.org")
+    assert CERTIFICATE.names("URI") == ()
+
+
+@pytest.mark.parametrize("names", [[], ["alice", "root"]])
+def test_a_certificate_with_no_common_name_or_several_has_none_to_go_by(names: list[str]) -> None:
+    assert PeerCertificate(tuple(("commonName", name) for name in names), (), b"").common_name is None
+
+
+def test_tokens_and_certificates_are_offered_where_they_would_be_taken() -> None:
+    assert rooted(Tokens()).remote_mechanisms() == ["BEARER"]
+    assert rooted(Tokens(), protected=False).remote_mechanisms() == []
+    assert rooted(Certificates(), peer_certificate=CERTIFICATE).remote_mechanisms() == ["EXTERNAL"]
+    assert rooted(Certificates()).remote_mechanisms() == []
+
+
+# What is sent where others could listen, whatever the credentials.
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [Password("alice", "open sesame"), PlainPassword("alice", "open sesame"), Bearer("open sesame")],
+    ids=lambda credentials: type(credentials).__name__,
+)
+@pytest.mark.parametrize("offers", [["PB-MD5", "PLAIN", "BEARER"], []], ids=["much", "nothing"])
+def test_an_impostor_where_others_could_listen_gets_nothing_made_of_what_is_secret(
+    credentials: object, offers: list[str]
+) -> None:
+    class Greedy:
+        """Welcomes everybody, whatever is called."""
+
+        def __init__(self) -> None:
+            self.heard: list[object] = []
+
+        async def call(self, name: str, /, *args: object) -> object:
+            self.heard += args
+            return offers if name == "mechanisms" else (CHALLENGE, self)
+
+    impostor = Greedy()
+    with pytest.raises(UnprotectedLogin):
+        run(login(impostor, credentials, link=OPEN))
+    assert impostor.heard == []
+
+
+def test_by_scram_an_impostor_where_others_could_listen_gets_a_proof_and_not_the_password() -> None:
+    class Impostor:
+        def __init__(self) -> None:
+            self.heard: list[object] = []
+
+        async def call(self, name: str, /, *args: object) -> object:
+            self.heard += args
+            match name, args:
+                case "mechanisms", _:
+                    return ["SCRAM-SHA-256"]
+                case "scram", (str() as first,):
+                    return f"r={first.partition('r=')[2]}x,s={'A' * 24},i=4096", self
+                case _:
+                    return "avatar", "v=" + "A" * 44
+
+    impostor = Impostor()
+    with pytest.raises(RemoteProtocolError, match="impostor"):
+        run(login(impostor, Password("alice", "open sesame"), link=OPEN))
+    said = repr(impostor.heard)
+    assert "open sesame" not in said
+    for digest in password_digest("open sesame"), respond(CHALLENGE, "open sesame"):
+        assert b64encode(digest).decode() not in said
+        assert digest.hex() not in said
