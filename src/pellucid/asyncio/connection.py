@@ -525,7 +525,10 @@ class Connection(asyncio.Protocol):
         elif not transport.is_closing():
             # What a peer sends to a socket that is closed for reading, too, has the system throw away what the peer
             # has not read yet. So the end is announced, and the transport closed when the peer answers in kind.
-            transport.write_eof()
+            try:
+                transport.write_eof()
+            except OSError:  # the peer has reset it, and the loop does not know yet
+                transport.abort()
 
     def _lose(self, reason: str) -> None:
         """The connection ends: fail what is under way now, give the notices once those who waited have run."""

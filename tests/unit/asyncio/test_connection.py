@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import struct
 import threading
 import weakref
 from pathlib import Path
@@ -228,6 +229,18 @@ async def test_closing_sends_what_waits_to_be_sent() -> None:
         await both.client.close()
         assert [(await outcome(call)).sent for call in calls] == [True, True, True]
         assert [await gate.entered.get() for _ in range(4)] == [0, 1, 2, 3]
+
+
+@on_each_loop
+async def test_closing_what_the_peer_has_just_reset_is_no_error() -> None:
+    async with pair(Gate()) as both:
+        transport = both.served.transport
+        assert transport is not None
+        resets = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, resets)
+        both.served.abort("for the test")
+        await turns(1)  # the reset is there, and the loop has not looked since
+        await both.client.close()
 
 
 @over("none")
