@@ -192,12 +192,13 @@ class Serving:
         try:
             self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            for outcome in run.outcomes:
-                self._not_sent(outcome)
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
+        if self._exports.has_cleanups:
+            for outcome in run.outcomes:  # one that can't be sent is an error among the others
+                self._not_sent(outcome)
 
     def _not_sent(self, value: Any) -> None:
-        """The peer is not given `value` after all: see to what was to happen once it lets go of that."""
+        """Unless the peer holds `value`, it is not given it: see to what was to happen once it lets go of that."""
         books = self._line.books
         for part in value if type(value) is tuple else (value,):
             if isinstance(part, Referenceable):

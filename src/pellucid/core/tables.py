@@ -62,6 +62,11 @@ class Exports:
         return self._by_id.items()
 
     @property
+    def has_cleanups(self) -> bool:
+        """Whether anything is to be run once the peer holds some object no more."""
+        return bool(self._cleanups)
+
+    @property
     def named(self) -> Mapping[bytes, Referenceable]:
         """What is published, by name."""
         return {**dict((self._root,) if self._root is not None else ()), **(self._others or {})}

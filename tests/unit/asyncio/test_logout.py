@@ -134,6 +134,53 @@ async def test_a_login_whose_answer_could_not_be_sent_is_logged_out() -> None:
 
 
 @on_each_loop
+async def test_a_login_that_nobody_waits_for_is_logged_out_at_once() -> None:
+    hall = Hall()
+    async with pair(portal(hall, pb.AllowAnonymous())) as both:
+        await both.client.root.call_with(one_way=True).call("loginAnonymous", None)
+        await outcome(both.client.root.call("mechanisms"))
+        assert (hall.came, hall.left_by) == ([""], [""])
+    assert hall.left_by == [""]
+
+
+@over("pellucid")
+@on_each_loop
+async def test_a_login_that_is_granted_too_late_is_logged_out_at_once() -> None:
+    hall = Hall()
+
+    class Stubborn:
+        """Grants a login even when it is told to stop."""
+
+        async def request_avatar(self, avatar_id: str, mind: Any) -> Any:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return hall.request_avatar(avatar_id, mind)
+
+    async with pair(portal(Stubborn(), pb.AllowAnonymous())) as both:
+        call = both.client.root.call_with(timeout=0.01).call("loginAnonymous", None)
+        assert isinstance(await outcome(call), pb.DeadlineExceeded)
+        while not hall.left_by:
+            await turns(1)
+        assert (hall.came, hall.left_by) == ([""], [""])
+    assert hall.left_by == [""]
+
+
+@over("pellucid")
+@on_each_loop
+async def test_of_the_logins_of_a_batch_those_are_logged_out_at_once_that_could_not_be_sent() -> None:
+    hall = Hall()
+    limits = pb.Limits(references_exported=2)
+    guarded = portal(hall, pb.AllowAnonymous())
+    async with pair(guarded, limits=limits, limits_before_login=limits) as both:
+        logins = [both.client.root.prepare("loginAnonymous", None) for _ in range(3)]
+        results = await pb.gather(*logins, return_exceptions=True)
+        assert [type(result) for result in results] == [pb.RemoteReference, pb.RemoteReference, pb.TooManyReferences]
+        assert (hall.came, hall.left_by) == ([""] * 3, [""])
+    assert hall.left_by == [""] * 3
+
+
+@on_each_loop
 async def test_cancelling_a_login_that_is_granted_after_all_logs_out(dialect: str) -> None:
     hall, passwords = Hall(), SlowPasswords({"alice": "secret"})
     async with pair(portal(hall, passwords)) as both:
