@@ -55,37 +55,21 @@ class Link:
     @property
     def certificate(self) -> bytes | None:
         """The server's certificate, in DER, where the connection is TLS and it is known here."""
-        tls = self._tls
-        if tls is None:
-            return None
-        # A server knows it where it was given files; there its context tells.
-        certificate: bytes | None = (
-            getattr(tls.context, "certificate", None) if tls.server_side else tls.getpeercert(True)
-        )
-        return certificate
-
-    def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """The result of a function that computes for a while, from a thread."""
-        return asyncio.to_thread(function, *args, **kwargs)
+        return self._connection.server_certificate
 
     @property
     def peer_certificate(self) -> PeerCertificate | None:
         """The client's, at a server, where TLS has asked for one and verified it."""
-        tls = self._tls
-        if tls is None or not tls.server_side:
-            return None
-        told: Any = tls.getpeercert()
-        der = tls.getpeercert(True)
-        if not told or der is None:  # of one that was not verified nothing is told
+        told, transport = self._connection.peer_certificate, self._connection.transport
+        if told is None or transport is None:
             return None
         subject = tuple(pair for part in told.get("subject", ()) for pair in part)
+        der: bytes = transport.get_extra_info("ssl_object").getpeercert(True)
         return PeerCertificate(subject, tuple(told.get("subjectAltName", ())), der)
 
-    @property
-    def _tls(self) -> ssl.SSLObject | None:
-        transport = self._connection.transport
-        tls: ssl.SSLObject | None = None if transport is None else transport.get_extra_info("ssl_object")
-        return tls
+    def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """The result of a function that computes for a while, from a thread."""
+        return asyncio.to_thread(function, *args, **kwargs)
 
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""

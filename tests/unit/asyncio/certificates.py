@@ -51,6 +51,11 @@ class Authority:
             key=replace(folder / "key.pem", certificate.private_key_pem.bytes()),
         )
 
+    @property
+    def pem(self) -> str:
+        """The certificate of the authority itself."""
+        return self._ca.cert_pem.bytes().decode()
+
     def trusted(self, folder: Path) -> Path:
         """A file with the certificate of the authority itself."""
         return replace(folder / "authority.pem", self._ca.cert_pem.bytes())

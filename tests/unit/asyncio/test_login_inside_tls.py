@@ -5,48 +5,46 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
-import trustme
 
 import pellucid as pb
 from pellucid.asyncio.login import Link
 from pellucid.auth.credentials import Certificate, Password, PeerCertificate
 from pellucid.errors import UnauthorizedLogin
 from tests.dialects import each_dialect, over
+from tests.unit.asyncio.certificates import SECURELY_HERE, Authority, der
 from tests.unit.asyncio.door import HERE, on_each_loop, outcome
 from tests.unit.asyncio.hall import ALICE, Hall, portal
 
 pytestmark = each_dialect
 
-AUTHORITY, ANOTHER = trustme.CA(), trustme.CA()
+Secure = pb.TLS | ssl.SSLContext
 
-SECURELY_HERE = "pbs://127.0.0.1:0"
-
-
-class Certified(ssl.SSLContext):
-    """A server's context that knows its certificate, as those made of files do."""
-
-    certificate: bytes | None = None
+AUTHORITY, ANOTHER = Authority(), Authority()
 
 
-def of_server(authority: trustme.CA = AUTHORITY, *, asks: ssl.VerifyMode = ssl.CERT_NONE) -> Certified:
-    context = Certified(ssl.PROTOCOL_TLS_SERVER)
-    issued = authority.issue_cert("127.0.0.1")
-    issued.configure_cert(context)
-    context.certificate = ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())
-    AUTHORITY.configure_trust(context)
-    context.verify_mode = asks
-    return context
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> pb.TLS:
+    """What a server has that tells which certificate it shows."""
+    return AUTHORITY.issue(tmp_path_factory.mktemp("server"))
 
 
-def of_client(*authorities: trustme.CA, named: str | None = None, by: trustme.CA = AUTHORITY) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    for authority in authorities or (AUTHORITY,):
-        authority.configure_trust(context)
-    if named is not None:
-        by.issue_cert("alice@example.org", "worker.example.org", common_name=named).configure_cert(context)
+@pytest.fixture(scope="module")
+def alice(tmp_path_factory: pytest.TempPathFactory) -> pb.TLS:
+    """What a client has that is known by its certificate."""
+    folder = tmp_path_factory.mktemp("alice")
+    named = AUTHORITY.issue(folder, "alice@example.org", "worker.example.org", common_name="alice")
+    return replace(named, authorities=AUTHORITY.trusted(folder))
+
+
+def asking(how: ssl.VerifyMode) -> ssl.SSLContext:
+    """A server's context that asks clients for a certificate, or does not."""
+    context = AUTHORITY.server("127.0.0.1")
+    context.load_verify_locations(cadata=AUTHORITY.pem)
+    context.verify_mode = how
     return context
 
 
@@ -66,7 +64,9 @@ class Certificates:
 
 
 @asynccontextmanager
-async def inside(root: Any, server: ssl.SSLContext, client: ssl.SSLContext) -> AsyncGenerator[pb.Connection]:
+async def inside(
+    root: Any, server: pb.TLS | ssl.SSLContext, client: pb.TLS | ssl.SSLContext
+) -> AsyncGenerator[pb.Connection]:
     serving = pb.serve(root, SECURELY_HERE, tls=server)
     async with serving as server_, pb.connect(server_.urls[0], tls=client) as connection:
         yield connection
@@ -77,9 +77,9 @@ async def inside(root: Any, server: ssl.SSLContext, client: ssl.SSLContext) -> A
 
 @pytest.mark.parametrize("asks", [ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL], ids=str)
 @on_each_loop
-async def test_a_client_logs_in_as_whom_its_certificate_names(asks: ssl.VerifyMode) -> None:
+async def test_a_client_logs_in_as_whom_its_certificate_names(asks: ssl.VerifyMode, alice: pb.TLS) -> None:
     checker = Certificates()
-    async with inside(portal(Hall(), checker), of_server(asks=asks), of_client(named="alice")) as connection:
+    async with inside(portal(Hall(), checker), asking(asks), alice) as connection:
         avatar = await connection.login(Certificate())
         assert await avatar.call("name") == "alice"
     (seen,) = checker.seen
@@ -91,16 +91,16 @@ async def test_a_client_logs_in_as_whom_its_certificate_names(asks: ssl.VerifyMo
 
 @on_each_loop
 async def test_a_client_without_a_certificate_is_refused() -> None:
-    async with inside(portal(Hall(), Certificates()), of_server(asks=ssl.CERT_OPTIONAL), of_client()) as connection:
+    async with inside(portal(Hall(), Certificates()), asking(ssl.CERT_OPTIONAL), AUTHORITY.client()) as connection:
         error = await outcome(connection.login(Certificate()))
         assert isinstance(error, UnauthorizedLogin)
         assert "no certificate of the client's" in str(error)
 
 
 @on_each_loop
-async def test_a_certificate_that_nobody_asked_for_is_not_looked_at() -> None:
+async def test_a_certificate_that_nobody_asked_for_is_not_looked_at(alice: pb.TLS) -> None:
     checker = Certificates()
-    async with inside(portal(Hall(), checker), of_server(), of_client(named="alice")) as connection:
+    async with inside(portal(Hall(), checker), asking(ssl.CERT_NONE), alice) as connection:
         assert isinstance(await outcome(connection.login(Certificate())), UnauthorizedLogin)
     assert checker.seen == []
 
@@ -119,23 +119,20 @@ def whose(connection: pb.Connection) -> bytes | None:
 
 
 @on_each_loop
-async def test_both_ends_know_the_servers_certificate() -> None:
-    context = of_server()
+async def test_both_ends_know_the_servers_certificate(files: pb.TLS) -> None:
     async with (
-        pb.serve(portal(Hall()), SECURELY_HERE, tls=context) as server,
-        pb.connect(server.urls[0], tls=of_client()) as connection,
+        pb.serve(portal(Hall()), SECURELY_HERE, tls=files) as server,
+        pb.connect(server.urls[0], tls=AUTHORITY.client()) as connection,
     ):
         (served,) = server.connections
-        assert whose(connection) == whose(served) == context.certificate
+        assert whose(connection) == whose(served) == der(files)
         assert await (await connection.login(ALICE)).call("name") == "alice"
         assert isinstance(await outcome(connection.login(Password("alice", "wrong"))), UnauthorizedLogin)
 
 
 @on_each_loop
 async def test_a_server_whose_context_does_not_tell_has_logins_that_are_not_bound() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
-    async with inside(portal(Hall()), context, of_client()) as connection:
+    async with inside(portal(Hall()), AUTHORITY.server("127.0.0.1"), AUTHORITY.client()) as connection:
         assert await (await connection.login(ALICE)).call("name") == "alice"
 
 
@@ -167,11 +164,11 @@ class Passing(pb.Referenceable):
 @over("pellucid")  # over the others the client answers a challenge, which nothing binds
 @pytest.mark.parametrize("hides", [False, True], ids=["passes on", "hides the binding"])
 @on_each_loop
-async def test_whoever_sits_between_with_a_trusted_certificate_does_not_get_in(hides: bool) -> None:
+async def test_whoever_sits_between_with_a_trusted_certificate_does_not_get_in(hides: bool, files: pb.TLS) -> None:
     hall = Hall()
-    async with inside(portal(hall), of_server(), of_client()) as upstream:
+    async with inside(portal(hall), files, AUTHORITY.client()) as upstream:
         relay = Relay(upstream, hides=hides)
-        async with inside(relay, of_server(ANOTHER), of_client(AUTHORITY, ANOTHER)) as connection:
+        async with inside(relay, ANOTHER.server("127.0.0.1"), ANOTHER.client()) as connection:
             assert isinstance(await outcome(connection.login(ALICE)), UnauthorizedLogin)
     assert hall.came == []
 
@@ -180,11 +177,9 @@ async def test_whoever_sits_between_with_a_trusted_certificate_does_not_get_in(h
 @on_each_loop
 async def test_where_nothing_is_bound_whoever_sits_between_gets_in() -> None:
     hall = Hall()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
     async with (
-        inside(portal(hall), context, of_client()) as upstream,
-        inside(Relay(upstream, hides=False), of_server(ANOTHER), of_client(ANOTHER)) as connection,
+        inside(portal(hall), AUTHORITY.server("127.0.0.1"), AUTHORITY.client()) as upstream,
+        inside(Relay(upstream, hides=False), ANOTHER.server("127.0.0.1"), ANOTHER.client()) as connection,
     ):
         await connection.login(ALICE)
     assert hall.came == ["alice"]
