@@ -226,15 +226,18 @@ class Connection(asyncio.Protocol):
     async def login(self, credentials: object, mind: object = None, *, allow_md5: bool = False) -> RemoteReference:
         """Log in at the peer's portal, and return the reference to the avatar.
 
-        `mind` is handed to the peer's realm; often it is a Referenceable for the avatar to call. PB's own login, by
-        md5, is used over TLS that checks the peer's certificate, loopback addresses and unix sockets; with `allow_md5`
-        over any connection.
+        `credentials` are those for clients in `pellucid.credentials`. `mind` is handed to the peer's realm; often it is
+        a Referenceable for the avatar to call. A `Password` is proved by SCRAM where the peer has it, else by PB's md5
+        over TLS that checks the peer's certificate, to a loopback address or through a unix socket; with `allow_md5`
+        over any connection. A `PlainPassword` or a `Bearer` token goes nowhere else than there.
 
         Raises:
             UnauthorizedLogin: the peer refuses the credentials.
             UnhandledCredentials: it takes none of this kind.
             UnprotectedLogin: they are not for a connection like this one. Nothing made of them was sent.
             TooManyLogins: the peer does not look at them for now.
+            RemoteProtocolError: it does not keep to the rules of a login, or has not proved that it knows the user.
+            ValueError: a username or password has characters that SCRAM does not allow.
         """
         avatar = await log_in(self.root, credentials, mind, link=Link(self), allow_md5=allow_md5)
         if not isinstance(avatar, RemoteReference):
