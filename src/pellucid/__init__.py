@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from pellucid.auth.throttle import LoginThrottle
     from pellucid.core.caches import update_all
     from pellucid.core.calls import Call
+    from pellucid.core.describing import describe
     from pellucid.core.gathering import gather
     from pellucid.core.references import Prepared, RemoteReference
+    from pellucid.core.views import promised, reference_of
     from pellucid.errors import (
         CallCancelled,
         ConnectFailed,
@@ -60,11 +62,15 @@ if TYPE_CHECKING:
     )
     from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
     from pellucid.flavors.copyable import Copyable, RemoteCopy
+    from pellucid.flavors.describing import Described, Description, MethodDescription, ParameterDescription
     from pellucid.flavors.facets import Facet, FacetUse
+    from pellucid.flavors.implementing import check_implements
+    from pellucid.flavors.interfaces import Interface
     from pellucid.flavors.policy import Policy
     from pellucid.flavors.referenceable import Avatar, Referenceable, Root, Viewable, Viewpoint
     from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry, copyable
     from pellucid.flavors.serializable import Unpersistable
+    from pellucid.flavors.stubs import interface_source
     from pellucid.limits import Limits, Usage
 
 _HOMES = {
@@ -83,8 +89,10 @@ _HOMES = {
     "pellucid.auth.throttle": "LoginThrottle",
     "pellucid.core.caches": "update_all",
     "pellucid.core.calls": "Call",
+    "pellucid.core.describing": "describe",
     "pellucid.core.gathering": "gather",
     "pellucid.core.references": "Prepared RemoteReference",
+    "pellucid.core.views": "promised reference_of",
     "pellucid.errors": "CallCancelled ConnectFailed DeadReferenceError DeadlineExceeded Error ForeignReference "
     "InsecureJelly InvalidArgument LimitBroken LimitExceeded LocalProtocolError LoginFailed NoCommonDialect "
     "NoSuchMethod NotAReference Overloaded PBConnectionLost ProtocolError RateExceeded RemoteError "
@@ -92,11 +100,15 @@ _HOMES = {
     "UnprotectedLogin",
     "pellucid.flavors.cacheable": "Cacheable Observer RemoteCache",
     "pellucid.flavors.copyable": "Copyable RemoteCopy",
+    "pellucid.flavors.describing": "Described Description MethodDescription ParameterDescription",
     "pellucid.flavors.facets": "Facet FacetUse",
+    "pellucid.flavors.implementing": "check_implements",
+    "pellucid.flavors.interfaces": "Interface",
     "pellucid.flavors.policy": "Policy",
     "pellucid.flavors.referenceable": "Avatar Referenceable Root Viewable Viewpoint",
     "pellucid.flavors.registry": "DEFAULT_REGISTRY Registry copyable",
     "pellucid.flavors.serializable": "Unpersistable",
+    "pellucid.flavors.stubs": "interface_source",
     "pellucid.limits": "Limits Usage",
 }
 
@@ -135,12 +147,15 @@ __all__ = [
     "DeadReferenceError",
     "DeadlineExceeded",
     "Decoys",
+    "Described",
+    "Description",
     "Error",
     "Facet",
     "FacetUse",
     "ForeignReference",
     "InMemoryPasswords",
     "InsecureJelly",
+    "Interface",
     "InvalidArgument",
     "LimitBroken",
     "LimitExceeded",
@@ -148,6 +163,7 @@ __all__ = [
     "LocalProtocolError",
     "LoginFailed",
     "LoginThrottle",
+    "MethodDescription",
     "NoCommonDialect",
     "NoSuchMethod",
     "NotAReference",
@@ -157,6 +173,7 @@ __all__ = [
     "PageCollector",
     "PasswordFile",
     "PasswordKeeper",
+    "ParameterDescription",
     "Policy",
     "Portal",
     "Prepared",
@@ -184,14 +201,19 @@ __all__ = [
     "Usage",
     "Viewable",
     "Viewpoint",
+    "check_implements",
     "connect",
     "copyable",
     "credentials",
     "current_call",
+    "describe",
     "facet",
     "gather",
     "get_all_pages",
     "in_thread",
+    "interface_source",
+    "promised",
+    "reference_of",
     "run",
     "send_pages",
     "serve",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator
-from typing import Any
+from typing import Any, NoReturn
 
 from pellucid.core import calls
 from pellucid.errors import DeadlineExceeded
 
 __all__ = ["Call"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 
 class Call(calls.Call):
@@ -46,6 +46,25 @@ class Call(calls.Call):
             finally:
                 del self  # or the traceback would keep the call, and the call the traceback
         return self._value
+
+    # With these it is a coroutine to those who ask for one, such as asyncio.create_task. Tasks may share it: nothing is
+    # kept of how far one has come.
+
+    def send(self, value: Any, /) -> asyncio.Future[None]:
+        """As of a coroutine: what to wait for; once the call is done, StopIteration with its result, or its error."""
+        steps = self.__await__()
+        del self  # as above
+        waiter: asyncio.Future[None] = steps.send(value)
+        return waiter
+
+    def throw(self, error: BaseException, /, *_: object) -> NoReturn:
+        """As of a coroutine: a task that awaits this was cancelled."""
+        for waiter in [waiter for waiter in self._waiters or () if waiter.cancelled()]:
+            self._stop_waiting(waiter)
+        raise error
+
+    def close(self) -> None:
+        """As of a coroutine: nothing is held that would have to be let go of."""
 
     def end_by(self, deadline: float | None, timeout: float | None) -> None:
         """End the call in DeadlineExceeded at `deadline`, by the loop's clock, or after `timeout` seconds."""

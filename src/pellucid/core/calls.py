@@ -38,25 +38,25 @@ class Call:
     )
 
     def __init__(self, maker: Maker, name: str) -> None:
-        self.maker = maker
+        self.maker: Maker = maker
         """What made it."""
-        self.name = name
+        self.name: str = name
         """The name that is called, without prefix."""
         self.call_id: int | None = None
         """Stands for the call on its connection; None where it was not sent."""
         self.deadline: float | None = None
         """When it ends in DeadlineExceeded, by the door's clock; None where it has no such end."""
-        self.is_nameable = False
+        self.is_nameable: bool = False
         """Whether the peer knows it by its number, as the promise of its result."""
-        self.is_blocked = False
+        self.is_blocked: bool = False
         """Whether a call of its result waits here, so that later ones must, too."""
         self.parts: Sequence[Call] = ()
         """The calls whose results it gathers, where they are calls of their own."""
         self.gathers: int | None = None
         """How many results it gathers in one message; None where it does not."""
-        self.given_up = False
+        self.given_up: bool = False
         """Whether it was cancelled here."""
-        self.takes_errors = False
+        self.takes_errors: bool = False
         """Of many that are gathered: whether errors stand among the results, rather than one in their place."""
         self._done = False
         self._value: Any = None
@@ -203,10 +203,10 @@ class PendingCalls:
     __slots__ = ("_oldest", "calls", "last_id", "limits")
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self.limits: Limits = limits
         self.calls: dict[int, Call] = {}
         """The calls, by id."""
-        self.last_id = 0
+        self.last_id: int = 0
         """The id given last; ids count up from 1."""
         self._oldest = 1
 
@@ -268,13 +268,13 @@ class Admission:
     __slots__ = ("_waiting_bytes", "held", "limits", "queue", "running")
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self.limits: Limits = limits
         self.queue: deque[MethodCall] | None = None
         """Calls that wait for their turn, where any ever did."""
         self._waiting_bytes = 0
-        self.running = 0
+        self.running: int = 0
         """Methods that run now."""
-        self.held = False
+        self.held: bool = False
         """Whether no further call may start: the peer does not read what it is sent."""
 
     @property

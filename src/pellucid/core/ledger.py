@@ -12,6 +12,7 @@ from pellucid.core.parting import Parting
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallMaker, RemoteReference
 from pellucid.core.tables import Exports, Imports
+from pellucid.core.views import bare
 from pellucid.errors import DeadReferenceError, ForeignReference, TooManyReferences
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.policy import Policy
@@ -59,19 +60,19 @@ class Books(Ledger):
     def __init__(
         self, registry: Registry, policy: Policy, limits: Limits, *, sharing: Sharing, calling: CallMaker, door: Door
     ) -> None:
-        self.registry = registry
-        self.policy = policy
-        self.limits = limits
-        self.sharing = sharing
-        self.calling = calling
+        self.registry: Registry = registry
+        self.policy: Policy = policy
+        self.limits: Limits = limits
+        self.sharing: Sharing = sharing
+        self.calling: CallMaker = calling
         self.promises: Promises = calling.promises
-        self.door = door
-        self.closed = False
-        self.pending = PendingCalls(limits)
+        self.door: Door = door
+        self.closed: bool = False
+        self.pending: PendingCalls = PendingCalls(limits)
         self.parting: Parting[object] = Parting(self.pending)
         """Objects that the peer has just released, and may yet bring home."""
-        self.exports = Exports(self.parting)
-        self.imports = Imports(self)
+        self.exports: Exports = Exports(self.parting)
+        self.imports: Imports = Imports(self)
         # Few connections have any.
         self._cache_exports: CacheExports | None = None
         self._cache_imports: CacheImports | None = None
@@ -82,7 +83,7 @@ class Books(Ledger):
         """Cacheables that were given an observer and then not sent after all."""
         self.unsent_cleanups: Sequence[Callable[[], object]] = ()
         """What was to be run on the release of objects that were not sent after all."""
-        self.owes_releases = False
+        self.owes_releases: bool = False
         """Whether there may be receipts to give back."""
         self._knocked = False
         self._last_id = 0
@@ -125,6 +126,7 @@ class Books(Ledger):
             self.unsent_caches = [*self.unsent_caches, unsent]
 
     def id_at_home(self, held: Held) -> ExportId:
+        held = bare(held)
         if isinstance(held, RemoteReference) and held.keeper is self:
             if not held.alive:
                 raise DeadReferenceError(f"{held!r} can't be sent: it was released, or its connection has ended")

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pellucid.core.views import bare
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
+from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Held
-from pellucid.wire.dialect import DialectClass, Ledger
+from pellucid.limits import Limits
+from pellucid.wire.dialect import DialectClass, Ledger, Sharing
 from pellucid.wire.messages import Answer, CallFailed, ExportId
 
 __all__ = ["Loopback"]
@@ -25,10 +29,10 @@ class Loopback(Ledger):
     """A ledger whose two sides are one: what is exported is the same object when it arrives."""
 
     def __init__(self, ledger: Ledger, dialect: DialectClass) -> None:
-        self.registry = ledger.registry
-        self.policy = ledger.policy
-        self.limits = ledger.limits
-        self.sharing = ledger.sharing
+        self.registry: Registry = ledger.registry
+        self.policy: Policy = ledger.policy
+        self.limits: Limits = ledger.limits
+        self.sharing: Sharing = ledger.sharing
         self._things: list[Any] = []
         self._dialect = dialect(self)
         self._dialect.receive_data(self._dialect.greeting())
@@ -41,7 +45,7 @@ class Loopback(Ledger):
             LimitExceeded: it is too large.
         """
         if type(value) in _PLAIN or isinstance(value, Referenceable | Held):
-            return value
+            return bare(value) if isinstance(value, Held) else value
         try:
             data = self._dialect.encode(Answer(0, value, perspective))
             pieces = [data] if isinstance(data, bytes) else []
@@ -78,7 +82,7 @@ class Loopback(Ledger):
         """Nothing is counted here."""
 
     def id_at_home(self, held: Held) -> ExportId:
-        return self._add(held)
+        return self._add(bare(held))
 
     def import_reference(self, export_id: int, cls: type[Held] | None = None, target: ExportId | None = None) -> Any:
         return self._things[export_id]

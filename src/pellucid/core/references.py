@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pellucid.core.calls import Call
+from pellucid.core.views import Seeable, view_of
 from pellucid.errors import DeadReferenceError
-from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
 from pellucid.wire.messages import ExportId, SharedUpdate
 
@@ -25,6 +25,8 @@ __all__ = [
     "Right",
     "Target",
 ]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,12 @@ class Prepared:
     __slots__ = ("args", "kwargs", "name", "reference", "target")
 
     def __init__(self, reference: RemoteReference, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.reference = reference
-        self.target = reference.export_id
+        self.reference: RemoteReference = reference
+        self.target: ExportId = reference.export_id
         """What stands for what is called."""
-        self.name = name
-        self.args = args
-        self.kwargs = kwargs
+        self.name: str = name
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
 
     @property
     def parts(self) -> tuple[RemoteReference, str, tuple[Any, ...], dict[str, Any]]:
@@ -146,7 +148,7 @@ class Keeper(Protocol):
         ...
 
 
-class RemoteReference(Held):
+class RemoteReference(Seeable):
     """The right to call one object of the peer.
 
     One object is one reference while it is held. Sent back to its owner it is the object itself; it can't be given to
@@ -158,9 +160,9 @@ class RemoteReference(Held):
     to_cache = False
 
     def __init__(self, keeper: Keeper, export_id: ExportId, perspective: Any = None) -> None:
-        self.keeper = keeper
-        self.export_id = export_id
-        self.perspective = perspective
+        self.keeper: Keeper = keeper
+        self.export_id: ExportId = export_id
+        self.perspective: Any = perspective
         self._released = False
 
     @classmethod
@@ -258,3 +260,13 @@ class Configured:
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """As `RemoteReference.call`, with the options."""
         return self._reference.keeper.promises.call(self._reference, name, args, kwargs, self._options)
+
+    def as_(self, interface: Callable[..., T], /) -> T:
+        """As `RemoteReference.as_`; every call through the view has the options.
+
+        Raises:
+            TypeError: `interface` is none, or the options are those of one-way calls, which have no results.
+        """
+        if self._options.one_way:
+            raise TypeError("an interface promises results, and one-way calls have none: use call() for these")
+        return view_of(self, interface, self._reference)

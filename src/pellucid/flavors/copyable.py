@@ -81,7 +81,7 @@ class PlainCopier:
     def __init__(self, cls: type, tag: str) -> None:
         self.cls = cls
         self.tag = tag
-        self.fields = _fields_of(cls)
+        self.fields: dict[str, str] = _fields_of(cls)
 
     def state(self, obj: object) -> dict[str, Any]:
         """The declared fields of `obj` by name."""

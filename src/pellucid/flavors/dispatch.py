@@ -22,6 +22,7 @@ __all__ = [
     "Translator",
     "built_in",
     "dispatched",
+    "finds_by_name",
     "found",
     "is_validating",
     "method_by",
@@ -140,6 +141,14 @@ def method_by(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
     if finder is not None:
         return finder(obj, name, translator)
     return guarded(obj.method_for(name), type(obj), is_validating(translator))
+
+
+def finds_by_name(cls: Any, received: str) -> bool:
+    """Whether a `cls` is called by nothing but the names of its methods; `received` as for `dispatched`."""
+    if nearest(cls, "method_for", received) is None:
+        return True
+    is_ours = nearest(cls, "method_for", received) == "method_for" and cls.method_for in _built_in
+    return is_ours and not getattr(cls, "dynamic", False)
 
 
 def receive(

@@ -55,7 +55,7 @@ class Facet(Referenceable):
             raise ValueError(f"calls_per_second is {calls_per_second}: a facet that allows no call is of no use")
         self.object = obj
         """What it is a facet of."""
-        self.methods = None if methods is None else frozenset(methods)
+        self.methods: frozenset[str] | None = None if methods is None else frozenset(methods)
         """The names that may be called; None where all may that the object has."""
         self._until = until
         self._audit = audit

@@ -35,7 +35,7 @@ class Policy:
         instances: Iterable[type] = (),
         accept_placeholders: bool = False,
     ) -> None:
-        self.types = frozenset(types)
+        self.types: frozenset[str] = frozenset(types)
         self.accept_placeholders = accept_placeholders
         self._named = {kind_and_name(thing): thing for thing in named}
         self._instances = {qualified_name(cls): cls for cls in instances}

@@ -20,6 +20,7 @@ from pellucid.flavors.dispatch import (
     receive,
 )
 from pellucid.flavors.hooks import nearest
+from pellucid.flavors.implementing import Implementing
 from pellucid.flavors.serializable import Serializable, find_method
 from pellucid.flavors.validation import Validating, checked_by_name, guarded, validates
 
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-class Referenceable(Serializable, Validating):
+class Referenceable(Serializable, Validating, Implementing):
     """An object that the peer may call: a call of ``name`` runs the method ``remote_name``.
 
     Such a method may be plain or ``async``. Nothing else of the object can be reached, and only a peer that was given
@@ -99,10 +100,11 @@ class Viewable(Serializable, Validating):
     """An object that is sent as a `Viewpoint`: whoever calls it is known by the perspective it was sent to."""
 
 
-class Avatar(Validating):
+class Avatar(Validating, Implementing):
     """What a peer acts through once it has logged in: a call of ``name`` runs ``perspective_name``.
 
-    Any class can be an avatar; deriving from this one lets you override how calls are dispatched.
+    Any class can be an avatar; deriving from this one lets you override how calls are dispatched, and say what the
+    class implements.
     """
 
     @built_in(lambda avatar, name, translator: found(avatar, "perspective_", name, translator))
@@ -125,7 +127,7 @@ class AsReferenceable(Referenceable):
     def __init__(self, object: object, messageType: str = "remote") -> None:  # noqa: A002 - its name in PB
         self.object = object
         self.message_type = messageType
-        self.perspective = object if messageType == "perspective" else None
+        self.perspective: Any = object if messageType == "perspective" else None
 
     def method_for(self, name: str) -> Callable[..., Any]:
         return method_of(self, name, DECODED)

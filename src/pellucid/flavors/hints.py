@@ -1,0 +1,122 @@
+"""What annotations mean, and whether two of them contradict each other."""
+
+from __future__ import annotations
+
+import collections.abc
+import datetime
+import decimal
+import inspect
+import uuid
+from collections.abc import Iterable
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Annotated, Any, ForwardRef, Literal, NewType, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["UNRESOLVED", "contradict", "resolved", "shown", "text_of"]
+
+UNRESOLVED: Any = object()
+"""What an annotation means that names something unknown at run time."""
+
+_PLAIN: frozenset[Any] = frozenset(
+    {NoneType, bool, int, float, complex, str, bytes, bytearray, memoryview, list, tuple, dict, set, frozenset}
+    | {datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID}
+    | {getattr(collections.abc, name) for name in ("Collection", "Iterable", "Sequence", "MutableSequence")}
+    | {getattr(collections.abc, name) for name in ("Mapping", "MutableMapping", "Set", "MutableSet")}
+)
+"""The classes whose instances are what they are: copies of others may arrive as of another class."""
+
+_PROMOTED = {(int, float), (bool, float), (int, complex), (bool, complex), (float, complex)}
+"""What type checkers let pass for another, though it is no subclass."""
+
+
+def resolved(annotation: Any, function: Any, owner: type) -> Any:
+    """What `annotation` of a `function` in the class `owner` means, or UNRESOLVED."""
+    here = {owner.__name__: owner}
+    for scope in (owner, function):
+        here |= {parameter.__name__: parameter for parameter in getattr(scope, "__type_params__", ())}
+    holder = SimpleNamespace(__annotations__={"it": annotation})
+    try:
+        return get_type_hints(holder, getattr(function, "__globals__", {}), here, include_extras=True)["it"]
+    except Exception:  # noqa: BLE001 - an annotation is any expression, and may name what only a type checker sees
+        return UNRESOLVED
+
+
+def text_of(annotation: Any) -> str:
+    """`annotation` as it would be written where its names are known."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, str):
+        return annotation
+    if annotation is ... or annotation is NoneType:
+        return "..." if annotation is ... else "None"
+    if isinstance(annotation, list):  # the parameters of a Callable
+        return f"[{', '.join(map(text_of, annotation))}]"
+    if origin is Annotated:
+        return text_of(arguments[0])
+    if origin in (Union, UnionType):
+        return " | ".join(map(text_of, arguments))
+    if isinstance(origin, type) and arguments:
+        return f"{origin.__name__}[{', '.join(map(text_of, arguments))}]"
+    if isinstance(annotation, ForwardRef):
+        return annotation.__forward_arg__
+    if isinstance(annotation, type) and not arguments:
+        return annotation.__name__
+    return inspect.formatannotation(annotation).removeprefix("typing.")
+
+
+def shown(signature: inspect.Signature) -> str:
+    """`signature` as it would be written."""
+    empty = inspect.Parameter.empty
+    parameters = [
+        each if each.annotation is empty else each.replace(annotation=_Text(text_of(each.annotation)))
+        for each in signature.parameters.values()
+    ]
+    returned = signature.return_annotation
+    return str(
+        signature.replace(
+            parameters=parameters, return_annotation=returned if returned is empty else _Text(text_of(returned))
+        )
+    )
+
+
+class _Text:
+    """An annotation that is shown as a text, without quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def contradict(given: Any, accepted: Any) -> bool:
+    """Whether something that is `given` certainly need not be `accepted`; where that can't be told, it is not so."""
+    given, accepted = _bare(given), _bare(accepted)
+    if (members := _members(given)) is not None:
+        return any(contradict(member, accepted) for member in members)
+    if (members := _members(accepted)) is not None:
+        return all(contradict(given, member) for member in members)
+    source, target = get_origin(given) or given, get_origin(accepted) or accepted
+    if source not in _PLAIN or target not in _PLAIN:
+        return False
+    if not issubclass(source, target):
+        return (source, target) not in _PROMOTED
+    return _inner_contradict(get_args(given), get_args(accepted))
+
+
+def _inner_contradict(given: tuple[Any, ...], accepted: tuple[Any, ...]) -> bool:
+    """As `contradict`, for what is in two containers."""
+    if ... in given or len(given) != len(accepted):
+        return ... in given and len(given) == len(accepted) and ... in accepted and contradict(given[0], accepted[0])
+    return ... not in accepted and any(map(contradict, given, accepted))
+
+
+def _bare(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated or isinstance(annotation, NewType):
+        annotation = annotation.__supertype__ if isinstance(annotation, NewType) else get_args(annotation)[0]
+    return annotation
+
+
+def _members(annotation: Any) -> Iterable[Any] | None:
+    """What a union may be one of; None where it is none."""
+    if get_origin(annotation) in (Union, UnionType):
+        return get_args(annotation)
+    return {type(value) for value in get_args(annotation)} if get_origin(annotation) is Literal else None
