@@ -50,9 +50,11 @@ format: $(READY) ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: $(READY) ## check types, twice
+types: $(READY) ## check types, twice, and that users of the package are told every type
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	@# this one finds Python by PATH alone
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pyright --verifytypes pellucid --ignoreexternal
 
 layers: $(READY) ## check that imports point down
 	$(BIN)/lint-imports

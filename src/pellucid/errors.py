@@ -126,8 +126,8 @@ class InsecureJelly(Exception):
     inside out while the error leaves the encoder: each container adds its own step with `inside()`.
     """
 
-    reason = ""
-    path = ""
+    reason: str = ""
+    path: str = ""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -136,7 +136,7 @@ class InsecureJelly(Exception):
     def inside(self, step: str) -> None:
         """Note that the value lies one `step` (such as ``[3]`` or ``['name']``) deeper than `path` says so far."""
         self.path = step + self.path
-        self.args = (f"{self.reason} (at {self.path})",)
+        self.args: tuple[Any, ...] = (f"{self.reason} (at {self.path})",)
 
 
 class ForeignReference(InsecureJelly):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 __all__ = ["Callbacks"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 
 class Host(Protocol):

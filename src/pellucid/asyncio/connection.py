@@ -17,7 +17,7 @@ from pellucid.asyncio.calls import Call
 from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
 from pellucid.asyncio.login import Link
 from pellucid.asyncio.methods import Runner, running_call
-from pellucid.asyncio.outbox import Outbox
+from pellucid.asyncio.outbox import Outbox, WasMade
 from pellucid.asyncio.tls import server_certificate
 from pellucid.auth import login as log_in
 from pellucid.core import calls
@@ -27,7 +27,7 @@ from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference
 from pellucid.errors import ConnectFailed, LimitBroken, ProtocolError
-from pellucid.flavors.dispatch import DECODED, VALIDATED
+from pellucid.flavors.dispatch import DECODED, VALIDATED, Translator
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -39,7 +39,7 @@ from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
 
 __all__ = ["Connection", "Settings", "address_text"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,14 @@ class Connection(asyncio.Protocol):
         on_made: Callable[[Connection], None] | None = None,
         on_lost: Callable[[Connection], None] | None = None,
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._number: str | None = None
-        self.peer = ""
+        self.peer: str = ""
         """The address of the peer, as text."""
-        self.unsafe_tracebacks = settings.unsafe_tracebacks
-        self.translator = VALIDATED if settings.validate else DECODED
+        self.unsafe_tracebacks: bool = settings.unsafe_tracebacks
+        self.translator: Translator = VALIDATED if settings.validate else DECODED
         """By what rules the methods are found that the peer calls."""
-        self.broker = Broker(
+        self.broker: Broker = Broker(
             listens=listens,
             registry=settings.registry,
             policy=settings.policy,
@@ -136,9 +136,9 @@ class Connection(asyncio.Protocol):
         self._on_made = on_made
         self._on_lost = on_lost
         self._root: RemoteReference | None = None
-        self.outbox = Outbox(self.loop, self.broker, self)
+        self.outbox: Outbox = Outbox(self.loop, self.broker, self)
         """Where what there is to send is waiting."""
-        self.call_was_made = self.outbox.call_was_made  # its broker asks for it for each call
+        self.call_was_made: WasMade = self.outbox.call_was_made  # its broker asks for it for each call
         self._books = self.broker.books
         self._runner = Runner(self)
         self._made_callbacks: Callbacks | None = None

@@ -32,7 +32,7 @@ from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "running_call"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 P = ParamSpec("P")
 T = TypeVar("T")

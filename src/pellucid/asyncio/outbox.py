@@ -11,7 +11,7 @@ from pellucid.core.calls import Call
 from pellucid.errors import Overloaded, PBConnectionLost
 from pellucid.limits import Limits
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "WasMade"]
 
 PACKET_BYTES = 1_400
 """Bytes that are collected for one write: then a packet is full, and the peer can begin while this side goes on."""
@@ -37,6 +37,12 @@ class Host(Protocol):
     def roomy(self) -> None:
         """There is room again."""
         ...
+
+
+class WasMade(Protocol):
+    """What is told that there is a call to send: see `pellucid.core.door.Door`."""
+
+    def __call__(self, call: Call, *, one_way: bool) -> None: ...
 
 
 class Outbox:
@@ -69,7 +75,7 @@ class Outbox:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, broker: Broker, host: Host) -> None:
-        self.held_back = False
+        self.held_back: bool = False
         """Whether whoever reads from the peer at this moment will flush when it is done."""
         self._loop = loop
         self._thread = threading.get_ident()

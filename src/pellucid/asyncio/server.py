@@ -27,7 +27,7 @@ from pellucid.wire.dialects import dialects_named, sharing_named
 
 __all__ = ["Server", "serve"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 RootFactory = Callable[[Connection], Referenceable]
 """Makes the root object of each connection."""

@@ -38,7 +38,7 @@ class Checker(Protocol):
 class AllowAnonymous:
     """Lets everyone in as `ANONYMOUS`."""
 
-    credentials = (Anonymous,)
+    credentials: tuple[type[Anonymous]] = (Anonymous,)
 
     def check(self, credentials: Anonymous) -> str:
         """Always `ANONYMOUS`."""
@@ -56,7 +56,7 @@ class InMemoryPasswords:
             that SCRAM does not allow.
     """
 
-    credentials = (PasswordChallenge,)
+    credentials: tuple[type[PasswordChallenge]] = (PasswordChallenge,)
 
     def __init__(
         self,

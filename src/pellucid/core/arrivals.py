@@ -39,7 +39,7 @@ class BatchRun:
         """See `Batch.items`."""
         self.outcomes: list[Any] = [_UNDER_WAY] * len(batch)
         """By place: a result, or `CallFailed`."""
-        self.left = len(batch)
+        self.left: int = len(batch)
         """How many have not ended."""
         self.made: list[MethodCall] | None = None
         """Its calls, by place, where anybody asked for them."""
@@ -186,9 +186,9 @@ class Arrivals:
         """Calls that have waited, and may run now, where there are any."""
         self.watcher: Watcher | None = None
         """A door that keeps deadlines puts here what it does about a call that waits and has one; see `give_up`."""
-        self.has_held = False
+        self.has_held: bool = False
         """Whether a call ever waited."""
-        self.limits = limits
+        self.limits: Limits = limits
         self._host = host
         # These are there once a call has waited.
         self._promises: Promises | None = None

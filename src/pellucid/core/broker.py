@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from pellucid.core.arrivals import Arrivals
 from pellucid.core.caches import CacheExport
 from pellucid.core.calling import Calling
 from pellucid.core.calls import Call
@@ -109,12 +110,12 @@ class Broker:
         dialects: Sequence[DialectClass] = DIALECTS,
         sharing: Sharing = "tree",
     ) -> None:
-        self.state = State.NEGOTIATING
-        self.calling = Calling(self, door)
-        self.books = Books(registry, policy, limits, sharing=sharing, calling=self.calling, door=door)
-        self.serving = Serving(self, door)
-        self.arrivals = self.serving.arrivals
-        self.outgoing = Outgoing()
+        self.state: State = State.NEGOTIATING
+        self.calling: Calling = Calling(self, door)
+        self.books: Books = Books(registry, policy, limits, sharing=sharing, calling=self.calling, door=door)
+        self.serving: Serving = Serving(self, door)
+        self.arrivals: Arrivals = self.serving.arrivals
+        self.outgoing: Outgoing = Outgoing()
         self._is_crowded = False
         self._door = door
         self._dialects = tuple(dialects)

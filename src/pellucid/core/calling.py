@@ -72,7 +72,7 @@ class Calling:
     __slots__ = ("_chains", "_dialect", "_door", "_early", "_line", "_unseen", "_unseen_bytes", "promises")
 
     def __init__(self, line: Line, door: Door) -> None:
-        self.promises = Promises(self, door)
+        self.promises: Promises = Promises(self, door)
         self._line = line
         self._door = door
         self._dialect: Dialect | None = None

@@ -42,9 +42,9 @@ class Outgoing:
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         """What can leave at once; what is added here by itself is to be counted in `queued_bytes`."""
-        self.queued_bytes = 0
+        self.queued_bytes: int = 0
         """Bytes that wait, large buffers aside."""
-        self.bulk_bytes = 0
+        self.bulk_bytes: int = 0
         """Bytes of the large buffers that wait."""
         self.lane: deque[_Entry] | None = None
         """Messages with buffers, and those that must not pass them, where there are any."""
@@ -52,7 +52,7 @@ class Outgoing:
         self._held: set[int] | None = None
         self._aims: dict[Aim, int] | None = None
         self._lane_bytes = 0  # of `queued_bytes`
-        self.in_order = False
+        self.in_order: bool = False
         """Whether nothing passes anything: a door whose programs lean on that says so."""
         self._barriers = 0
 

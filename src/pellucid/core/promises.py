@@ -90,12 +90,12 @@ class Promises:
     __slots__ = ("_ended", "_host", "_number", "_queues", "chains", "door", "is_open")
 
     def __init__(self, host: Host, door: Door | None = None) -> None:
-        self.chains = False
+        self.chains: bool = False
         """Whether the dialect has words for what a call results in."""
-        self.is_open = True
+        self.is_open: bool = True
         """Whether nothing is in the way of a call: else its host is asked for each."""
         self._host = host
-        self.door = cast(Door, door)
+        self.door: Door = cast(Door, door)
         """What says how calls are awaited; where there is none, none are made."""
         self._number = 0
         # By target, calls that know it and can't be sent yet: heaps, in the order made.
@@ -289,10 +289,10 @@ class _Waiting:
         options: CallOptions,
         target: Call | None = None,
     ) -> None:
-        self.number = promises.next_number()
+        self.number: int = promises.next_number()
         """Its place among those that wait."""
-        self.call = call
-        self.options = options
+        self.call: Call = call
+        self.options: CallOptions = options
         # What is called, once it is known: it stays alive until the call is sent.
         self._right: Right | None = None
         self._key: _Key | None = None

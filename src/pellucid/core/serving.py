@@ -44,7 +44,7 @@ class Serving:
     __slots__ = ("_chains", "_dialect", "_dialect_class", "_door", "_exports", "_line", "_loopback", "arrivals", "more")
 
     def __init__(self, line: Line, door: Door) -> None:
-        self.arrivals = Arrivals(line.books.limits, self)
+        self.arrivals: Arrivals = Arrivals(line.books.limits, self)
         self.more: deque[MethodCall | Cancel] | None = None
         """What came with others in one message, and is still to be taken, where there is any."""
         self._line = line

@@ -27,7 +27,7 @@ from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import CallOptions
 from pellucid.errors import ConnectFailed, InsecureJelly, LimitExceeded, ProtocolError
-from pellucid.flavors.dispatch import DECODED
+from pellucid.flavors.dispatch import DECODED, Translator
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import AvatarReference
 from pellucid.flavors.serializable import Serializable
@@ -70,8 +70,8 @@ class Local:
 class _Dispatching:
     """A broker as an overridden ``remoteMessageReceived`` is given it: the values of its call are decoded already."""
 
-    unserialize = staticmethod(DECODED.unserialize)
-    serialize = staticmethod(DECODED.serialize)
+    unserialize: Callable[..., Any] = staticmethod(DECODED.unserialize)
+    serialize: Callable[..., Any] = staticmethod(DECODED.serialize)
 
     dynamic = True
     """Whether methods of the instance alone may be called, too: PB's programs do."""
@@ -133,14 +133,14 @@ class Broker(banana.Banana):
     def __init__(self, isClient: int = 1, security: Any = jelly.globalSecurity) -> None:
         super().__init__(isClient)
         self._policy = TasterPolicy(security, self)
-        self.disconnected = 0
+        self.disconnected: int = 0
         """Whether the connection has ended."""
         self.connects: list[Callable[[], object]] | None = []
         self.failures: list[Callable[[], object]] | None = []
         self.pageProducers: list[Any] = []
         self.serializingPerspective: Any = None
         self.unserializingPerspective: Any = None
-        self.translator = _Dispatching(self)
+        self.translator: Translator = _Dispatching(self)
         self._core = Core(
             listens=not isClient,
             registry=TagRegistry(),
@@ -507,7 +507,7 @@ class Broker(banana.Banana):
             case NotUnderstood():
                 log.msg(f"Didn't understand command: {event.name!r}")
             case Ready():
-                self.currentDialect = event.dialect.encode()
+                self.currentDialect: bytes | None = event.dialect.encode()
                 self._flush_now()  # programs that are told now may look at what was sent
                 if self.clock is not None and self._core.pings:
                     self._watch_in_time()

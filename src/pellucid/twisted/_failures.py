@@ -37,7 +37,7 @@ class RemoteError(errors.RemoteError):
 
     def __init__(self, remoteType: str | bytes, value: str, remoteTraceback: str) -> None:
         super().__init__(_text(remoteType), value, remoteTraceback)
-        self.args = (value,)
+        self.args: tuple[Any, ...] = (value,)
         self.remoteType = remoteType
         self.remoteTraceback = remoteTraceback
 
@@ -117,9 +117,9 @@ class CopiedFailure(RemoteCopy, Failure):
         self.type = _Name(name)
         self.value = _text(told.get("value"))
         self.traceback = _text(told.get("traceback")) or NO_TRACEBACK
-        self.parents = _Parents(names or [name])
+        self.parents: list[str] = _Parents(names or [name])
         self.frames: list[Any] = []
-        self.tb = None
+        self.tb: Any = None
         self.count = 0
         self.captureVars = False
 
@@ -149,8 +149,13 @@ class CopiedFailure(RemoteCopy, Failure):
         """Write the peer's name and text of the exception."""
         (file or log.logfile).write(f"Traceback from remote host -- {self.type}: {self.value}\n")
 
-    printBriefTraceback = printTraceback
-    printDetailedTraceback = printTraceback
+    def printBriefTraceback(self, file: Any = None, elideFrameworkCode: Any = False) -> None:
+        """As `printTraceback`."""
+        self.printTraceback(file)
+
+    def printDetailedTraceback(self, file: Any = None, elideFrameworkCode: Any = False) -> None:
+        """As `printTraceback`."""
+        self.printTraceback(file)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.type}: {self.value}>"

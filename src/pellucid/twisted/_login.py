@@ -8,20 +8,24 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from twisted.cred.credentials import Anonymous, ICredentials, IUsernameHashedPassword
+from twisted.cred.credentials import Anonymous, IUsernameHashedPassword
 from twisted.cred.portal import Portal
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger, LogLevel
 from twisted.python.components import registerAdapter
-from zope.interface import Interface, implementer
+from zope.interface import implementer
 
 from pellucid.auth import Login, PasswordChallenge, PBPortalRoot
 from pellucid.auth.addresses import is_loopback
 from pellucid.flavors.referenceable import Avatar, Referenceable, Root
+from pellucid.twisted.interfaces import Interface
 
 if TYPE_CHECKING:
     from pellucid.twisted._connection import Broker
+    from pellucid.twisted.interfaces import Interface as ICredentials
+else:
+    from twisted.cred.credentials import ICredentials
 
 __all__ = ["IPBRoot", "IPerspective", "IUsernameMD5Password", "MD5Warning"]
 

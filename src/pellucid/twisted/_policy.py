@@ -128,7 +128,7 @@ class SecurityOptions:
         return tag in self.allowedTypes or b"." in tag
 
 
-globalSecurity = SecurityOptions()
+globalSecurity: SecurityOptions = SecurityOptions()
 """What may cross on connections, and is allowed by registering a class, unless they are given options of their own."""
 
 globalSecurity.allowBasicTypes()

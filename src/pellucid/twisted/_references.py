@@ -53,7 +53,7 @@ class Call(calls.Call, defer.Deferred[Any]):
 
     def end_in(self, seconds: float, clock: Any, why: str) -> None:
         """End the call in DeadlineExceeded after so many `seconds` by that `clock`, an IReactorTime."""
-        self.deadline = clock.seconds() + seconds
+        self.deadline: float | None = clock.seconds() + seconds
         self._timer = clock.callLater(seconds, self._expire, why)
 
     # What calls that depend on this one ask.
@@ -64,7 +64,7 @@ class Call(calls.Call, defer.Deferred[Any]):
         return self._named and not self._callbacks  # Twisted has no public name for these
 
     @is_nameable.setter
-    def is_nameable(self, named: bool) -> None:
+    def is_nameable(self, named: bool) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # it is one
         self._named = named
 
     @property

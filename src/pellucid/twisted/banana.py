@@ -110,7 +110,7 @@ class Banana(protocol.Protocol, styles.Ephemeral):
     outgoingVocabulary: ClassVar[dict[bytes, int]] = dict(TOKENS)
     incomingVocabulary: ClassVar[dict[int, bytes]] = dict(WORDS)
 
-    limits = Limits()
+    limits: Limits = Limits()
     """The bounds that Twisted's Banana does not have: `nesting`, `elements` and `message_bytes`.
 
     The other bounds on expressions are `sizeLimit` and `prefixLimit`. The default is much larger than what programs
@@ -133,7 +133,7 @@ class Banana(protocol.Protocol, styles.Ephemeral):
         self.isClient = isClient
         self.listStack: list[Any] = []
         """Always empty, as `buffer`."""
-        self.outgoingSymbols = dict(self.outgoingVocabulary)
+        self.outgoingSymbols: dict[bytes, int] = dict(self.outgoingVocabulary)
         self.outgoingSymbolCount = 0
         self._bounds: tuple[Limits, int, int, int | None] | None = None
         self._limits_in_force = self.limits

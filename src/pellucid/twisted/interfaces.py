@@ -5,11 +5,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from zope.interface import Interface
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["IJellyable", "IUnjellyable"]
+
+if TYPE_CHECKING:
+
+    class Interface:
+        """zope.interface's, which has no types: a type checker would know nothing of what derives from it."""
+
+        def __init__(self, object: Any, alternate: Any = ...) -> None: ...  # noqa: A002 - its name there
+
+        @classmethod
+        def providedBy(cls, object: Any) -> bool:  # noqa: A002
+            """Whether `object` says that it provides the interface."""
+            ...
+
+        @classmethod
+        def implementedBy(cls, object: Any) -> bool:  # noqa: A002
+            """Whether the instances of the class `object` provide it."""
+            ...
+
+else:
+    from zope.interface import Interface
 
 
 class IJellyable(Interface):

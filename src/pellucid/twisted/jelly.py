@@ -96,7 +96,7 @@ tuple_atom = b"tuple"
 frozenset_atom = b"frozenset"
 unpersistable_atom = b"unpersistable"
 
-DictTypes = (dict,)
+DictTypes: tuple[type[Any], ...] = (dict,)
 
 classImplements(Jellyable, IJellyable)
 classImplements(Unjellyable, IUnjellyable)

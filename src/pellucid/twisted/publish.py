@@ -34,7 +34,7 @@ class Publishable(Cacheable):
 
     def republish(self) -> None:
         """Let the state count as changed now. Who holds it hears of it when it receives this object the next time."""
-        self.timestamp = time.time()
+        self.timestamp: float = time.time()
 
     def view_getStateToPublish(self, perspective: Any) -> Any:
         """What a receiver calls whose file is missing or old."""
@@ -62,7 +62,7 @@ class Publishable(Cacheable):
 class RemotePublished(RemoteCache):
     """The local copy of a peer's `Publishable`; register a subclass for the sender's tag."""
 
-    isActivated = 0
+    isActivated: int = 0
     """Whether the state is here."""
 
     _wasCleanWhenLoaded = 0

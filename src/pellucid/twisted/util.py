@@ -94,7 +94,7 @@ class Pager:
     """
 
     def __init__(self, collector: Any, callback: Callable[..., object] | None = None, *args: Any, **kw: Any) -> None:
-        self.callback = callback if callable(callback) else None
+        self.callback: Callable[..., object] | None = callback if callable(callback) else None
         self.callbackArgs = args
         self.callbackKeyword = kw
         self._stillPaging = 1
@@ -135,7 +135,7 @@ class StringPager(Pager):
         **kw: Any,
     ) -> None:
         self.string = st
-        self.pointer = 0
+        self.pointer: int = 0
         self.chunkSize = chunkSize
         super().__init__(collector, callback, *args, **kw)
 
@@ -165,7 +165,7 @@ class FilePager(Pager):
 
     def startProducing(self, fd: IO[bytes]) -> None:
         """Begin to read; `deferred` fires at the end of the file."""
-        self.deferred = FileSender().beginFileTransfer(fd, self)
+        self.deferred: Deferred[Any] = FileSender().beginFileTransfer(fd, self)
         self.deferred.addBoth(lambda _: self.stopPaging())
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:

@@ -36,8 +36,8 @@ class NativeDialect(MessageReader, MessageWriter):
     __slots__ = ("_deframer", "_encoder", "_ledger", "_maybe_reader", "features", "greeted", "version")
 
     def __init__(self, ledger: Ledger) -> None:
-        self.greeted = False
-        self.version = VERSION
+        self.greeted: bool = False
+        self.version: int = VERSION
         """What both sides speak."""
         self.features: frozenset[str] = NO_FEATURES
         """The optional features that both sides know."""

@@ -106,9 +106,9 @@ class Encoder:
     def __init__(self, ledger: Ledger, *, shares: bool) -> None:
         self._ledger = ledger
         self._encoders, self._fast = self._tables()
-        self.plain_may_cross = ledger.policy.types >= BASIC_TYPES
+        self.plain_may_cross: bool = ledger.policy.types >= BASIC_TYPES
         """Whether all kinds of plain value may cross: the codec asks nobody about them, and is not asked where not."""
-        self.writes_plain_values = not shares and self.plain_may_cross
+        self.writes_plain_values: bool = not shares and self.plain_may_cross
         """Whether the codec writes what is nothing but plain values, however it hangs together."""
         self._shares = shares
         self.bound(ledger.limits)
@@ -124,7 +124,7 @@ class Encoder:
         """Let these limits count from now on."""
         # Above so many bytes a message is looked at again: it may be too long, or hold large buffers.
         self._unlooked_at = min(_LOOK_FOR_BUFFERS, limits.inline_bytes + 1)
-        self.short = min(len(SHORT_HEADERS), limits.inline_bytes + 1)
+        self.short: int = min(len(SHORT_HEADERS), limits.inline_bytes + 1)
         """Bytes below which a message is far from every limit."""
 
     def pack(self, message: list[Any], perspective: Any = None, *, large: bool = False) -> Packed:

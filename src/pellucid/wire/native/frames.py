@@ -67,10 +67,10 @@ class BufferedMessage:
         is_barrier: bool = False,
     ) -> None:
         self.is_barrier = is_barrier
-        self.inline_bytes = HEADER + len(body)
+        self.inline_bytes: int = HEADER + len(body)
         # Whole buffers still to be sent, the next one last.
         self._buffers = [memoryview(buffer) for buffer in reversed(buffers)]
-        self.left = sum(map(len, self._buffers))
+        self.left: int = sum(map(len, self._buffers))
         self._at = 0
         self._message = header(len(body), MESSAGE_WITH_BUFFERS) + body
 
@@ -111,11 +111,11 @@ class Deframer:
     def __init__(self, limits: Limits) -> None:
         self.buffers: Sequence[bytes] = ()
         """Those that came with the message which `next_body` gave last."""
-        self.size = 0
+        self.size: int = 0
         """Bytes that the message which `next_body` gave last took, buffers included."""
         self.bodies: list[bytes] = []
         """Messages without buffers that came whole, the next one last: take them from here before `next_body`."""
-        self.is_drained = True
+        self.is_drained: bool = True
         """Whether nothing has come but those."""
         self.bound(limits)
         self._data: bytes | bytearray = b""

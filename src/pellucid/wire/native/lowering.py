@@ -47,7 +47,7 @@ OUT_OF_BAND = 64 * 1024
 
 BUFFER_TYPES = frozenset({bytes, bytearray, memoryview})
 
-MARKS = {mark: Ext(mark, b"") for mark in Mark}
+MARKS: dict[Mark, Any] = {mark: Ext(mark, b"") for mark in Mark}
 """The marks that need no number."""
 
 
@@ -126,7 +126,7 @@ class Lowering(Jellier):
                 results.append(None)
                 continue
             if perspectives is not None and perspectives[place] is not self.perspective:
-                self.perspective = perspectives[place]
+                self.perspective: Any = perspectives[place]
                 # What one has seen is not what another one sees; the numbers that were given stay taken.
                 self._seen, self._numbers = {}, {-number: number for number in self._numbers.values()}
             result, error = self._apart(value, self._jelly)

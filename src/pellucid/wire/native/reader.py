@@ -55,24 +55,24 @@ class Reader(Unjellier):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(ledger, find_decoders(ledger.policy.types), placeholders=False)
-        self.promises = 0
+        self.promises: int = 0
         """How many promises are among the values of the message."""
-        self.brings_home = False
+        self.brings_home: bool = False
         """Whether objects of this side are among them."""
         self._types = ledger.policy.types
         self._is_restricted = not self._types >= BASIC_TYPES
         self._checks = self._restricts()
-        self.is_plain = True
+        self.is_plain: bool = True
         """Whether the values of the message are what the codec made of them, each and all."""
         self.buffers: Sequence[bytes] = ()
         """Those that came with the message."""
-        self.has_jelly = False
+        self.has_jelly: bool = False
         """Whether s-expressions are among the values."""
         self._reads_jelly = False
         self._walks = self._checks
         self._depth = 0
         self._is_fresh = True
-        self.is_ready = False
+        self.is_ready: bool = False
         """Whether a message without buffers can be read as if `begin` had been called."""
         self._error: Exception | None = None
         # Receipts that came with the message, whether or not they are taken.

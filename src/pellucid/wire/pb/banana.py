@@ -81,7 +81,7 @@ class Decoder:
         self.limits = limits
         self._words: Mapping[int, bytes] = words or {}
         self._error: RemoteProtocolError | None = None
-        self.size = 0
+        self.size: int = 0
         """Bytes that the expression returned last took on the wire."""
         self._drop()
 

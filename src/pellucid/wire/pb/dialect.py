@@ -64,7 +64,7 @@ class PBDialect:
     _plain: ClassVar[PlainWriter] = PlainWriter(TOKENS)
 
     def __init__(self, ledger: Ledger) -> None:
-        self.greeted = False
+        self.greeted: bool = False
         self._ledger = ledger
         self._decoder = banana.Decoder(ledger.limits, self._words)
         self._encoders = find_encoders(ledger.policy.types)

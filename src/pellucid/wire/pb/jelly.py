@@ -255,7 +255,7 @@ def write_dictionary(jellier: Jellier, value: dict[Any, Any]) -> list[Any]:
     return jellier._whole(value, expression)
 
 
-write_tuple = _elements(b"tuple")
+write_tuple: Encoder = _elements(b"tuple")
 """The encoder of tuples."""
 
 _CONTAINERS: dict[type, tuple[str, Encoder]] = {
