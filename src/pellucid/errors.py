@@ -277,7 +277,7 @@ class InvalidArgument(Error):
     """What the annotation says."""
     got: str = ""
     """What came instead: its type, as a rule."""
-    facts: ClassVar = ("method", "argument", "expected", "got")
+    facts: ClassVar[tuple[str, ...]] = ("method", "argument", "expected", "got")
     while_dispatching = False
     """As of `NoSuchMethod`."""
 

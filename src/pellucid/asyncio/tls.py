@@ -18,7 +18,7 @@ from pellucid.asyncio.tls_failures import WRONG_HOST
 
 __all__ = ["TLS", "check_tls", "client_context", "server_certificate", "server_contexts"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 _Path = str | os.PathLike[str]
 

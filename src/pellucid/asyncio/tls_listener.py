@@ -19,7 +19,7 @@ from pellucid.asyncio.tls_failures import why_no_client
 
 __all__ = ["SecureListener", "listening_sockets", "sockets_at"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 # As the loop's servers have them: how many clients may wait to be accepted, and for how long when the system has no
 # descriptor or memory for another.

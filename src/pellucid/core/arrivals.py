@@ -34,8 +34,8 @@ class BatchRun:
     """A batch has none that comes as one of these to be run: each of its calls has its own then."""
 
     def __init__(self, batch: Batch) -> None:
-        self.call_id = batch.call_id
-        self.items = batch.items
+        self.call_id: int = batch.call_id
+        self.items: list[Any] | None = batch.items
         """See `Batch.items`."""
         self.outcomes: list[Any] = [_UNDER_WAY] * len(batch)
         """By place: a result, or `CallFailed`."""

@@ -42,7 +42,7 @@ class Exports:
     __slots__ = ("_by_id", "_cleanups", "_ids", "_others", "_parting", "_root", "changes")
 
     def __init__(self, parting: Parting[object]) -> None:
-        self.changes = 0
+        self.changes: int = 0
         """How often a number or a name ceased to mean what it had meant."""
         self._parting = parting  # objects just released: see `original`
         # These are tables of their own once something is entered.

@@ -17,6 +17,7 @@ from pellucid.flavors.checkers import (
     Checker,
     Constrained,
     Fields,
+    Implemented,
     Instance,
     Items,
     Late,
@@ -27,6 +28,7 @@ from pellucid.flavors.checkers import (
     Value,
     is_bound,
 )
+from pellucid.flavors.interfaces import is_interface
 
 __all__ = ["Compiler", "hints_of"]
 
@@ -108,12 +110,16 @@ class Compiler:
             self._unmade.pop().make()
 
     def _class(self, cls: type) -> Checker:
+        if is_interface(cls):
+            return Implemented(cls.__qualname__, cls)
         if getattr(cls, "_is_protocol", False) and not getattr(cls, "_is_runtime_protocol", False):
             raise TypeError(f"a value can't be checked by the protocol {cls.__qualname__}: make it runtime_checkable")
         expected = "None" if cls is types.NoneType else cls.__qualname__
         return Instance(expected, *_NUMBERS.get(cls, ((cls,),)))
 
     def _parametrized(self, annotation: Any, origin: Any, args: tuple[Any, ...]) -> Checker | None:
+        if is_interface(origin):
+            return self._class(origin)
         if origin is Annotated:
             return self._annotated(annotation, args[0], annotation.__metadata__)
         if origin is Union or origin is types.UnionType:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Collection, Mapping, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_origin
+
+from pellucid.flavors.interfaces import interfaces_of
+from pellucid.flavors.serializable import Held
 
 __all__ = [
     "Checker",
     "Constrained",
     "Fault",
     "Fields",
+    "Implemented",
     "Instance",
     "Items",
     "Late",
@@ -80,7 +84,7 @@ class Instance(Checker):
 
     def __init__(self, expected: str, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> None:
         super().__init__(expected)
-        self.exact = frozenset(classes)
+        self.exact: frozenset[type] = frozenset(classes)
         self._classes = classes
         self._but = but
 
@@ -99,6 +103,21 @@ class Providing(Checker):
 
     def fault(self, value: Any, seen: Seen) -> Fault | None:
         return None if self._interface.providedBy(value) else self.refuse(value)
+
+
+class Implemented(Checker):
+    """An object of the peer's, which may be anything, or one of ours whose class says that it implements so."""
+
+    def __init__(self, expected: str, interface: type) -> None:
+        super().__init__(expected)
+        self._interface = interface
+
+    def fault(self, value: Any, seen: Seen) -> Fault | None:
+        if isinstance(value, Held):
+            return None
+        said = interfaces_of(type(getattr(value, "object", value)))  # of a facet, its object
+        is_said = any(issubclass(get_origin(each) or each, self._interface) for each in said)
+        return None if is_said else self.refuse(value)
 
 
 class Value(Checker):
@@ -214,7 +233,7 @@ class OneOf(Checker):
     def __init__(self, expected: str, choices: tuple[Checker, ...]) -> None:
         super().__init__(expected)
         self._choices = choices
-        self.exact = frozenset().union(*(choice.exact for choice in choices))
+        self.exact: frozenset[type] = frozenset().union(*(choice.exact for choice in choices))
 
     def fault(self, value: Any, seen: Seen) -> Fault | None:
         nearest: list[Fault] = []

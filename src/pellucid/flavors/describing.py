@@ -14,8 +14,8 @@ from typing import Any
 
 from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.hints import shown, text_of
-from pellucid.flavors.implementing import interfaces_of, prefix_of
-from pellucid.flavors.interfaces import declared_by, is_interface
+from pellucid.flavors.implementing import prefix_of
+from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 
 __all__ = [
     "DESCRIBE",

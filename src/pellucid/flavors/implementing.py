@@ -14,9 +14,9 @@ from typing import Any, ClassVar, get_args, get_origin
 
 from pellucid.flavors.dispatch import finds_by_name
 from pellucid.flavors.hints import contradict, resolved, shown, text_of
-from pellucid.flavors.interfaces import declared_by, is_interface
+from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 
-__all__ = ["Implemented", "Implementing", "check_implements", "interfaces_of", "prefix_of"]
+__all__ = ["Implemented", "Implementing", "check_implements", "prefix_of"]
 
 Implemented = type[Any] | tuple[type[Any], ...]
 """The interfaces that a class says it implements."""
@@ -47,11 +47,6 @@ class Implementing:
         elif not any(name.startswith(prefix_of(cls)) for name in vars(cls)):
             return  # nothing of it is other than in its bases
         _tell(cls, [problem for interface in interfaces_of(cls) for problem in _of_calls(cls, interface)])
-
-
-def interfaces_of(cls: type) -> tuple[Any, ...]:
-    """The interfaces that `cls` says it implements, and its bases do, nearest first."""
-    return tuple({interface: None for base in cls.__mro__ for interface in vars(base).get("_pellucid_implements", ())})
 
 
 def prefix_of(cls: type) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_origin, get_overloads
 from pellucid.flavors.hints import resolved
 from pellucid.flavors.serializable import Held
 
-__all__ = ["Declared", "Interface", "declared_by", "is_interface"]
+__all__ = ["Declared", "Interface", "declared_by", "interfaces_of", "is_interface"]
 
 _OF_PYTHON = frozenset(
     "__module__ __qualname__ __doc__ __dict__ __weakref__ __slots__ __orig_bases__ __parameters__ __type_params__ "
@@ -76,6 +76,11 @@ def is_interface(thing: Any) -> bool:
     """Whether `thing` is an interface, or a generic one with its arguments."""
     cls = get_origin(thing) or thing
     return isinstance(cls, type) and cls is not _BASE and issubclass(cls, _BASE) and not issubclass(cls, Held)
+
+
+def interfaces_of(cls: type) -> tuple[Any, ...]:
+    """The interfaces that `cls` says it implements, and its bases do, nearest first."""
+    return tuple({interface: None for base in cls.__mro__ for interface in vars(base).get("_pellucid_implements", ())})
 
 
 def declared_by(interface: Any) -> dict[str, Declared]:

@@ -20,7 +20,7 @@ from pellucid.flavors.dispatch import (
     receive,
 )
 from pellucid.flavors.hooks import nearest
-from pellucid.flavors.implementing import Implementing
+from pellucid.flavors.implementing import Implemented, Implementing
 from pellucid.flavors.serializable import Serializable, find_method
 from pellucid.flavors.validation import Validating, checked_by_name, guarded, validates
 
@@ -49,6 +49,10 @@ class Referenceable(Serializable, Validating, Implementing):
 
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
+
+    def __init_subclass__(cls, *, implements: Implemented = (), validate: bool | None = None, **options: Any) -> None:
+        """A class is made: see `Implementing` and `Validating` for what it may say of itself."""
+        super().__init_subclass__(implements=implements, validate=validate, **options)
 
     @built_in(lambda obj, name, translator: found(obj, "remote_", name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
@@ -106,6 +110,10 @@ class Avatar(Validating, Implementing):
     Any class can be an avatar; deriving from this one lets you override how calls are dispatched, and say what the
     class implements.
     """
+
+    def __init_subclass__(cls, *, implements: Implemented = (), validate: bool | None = None, **options: Any) -> None:
+        """As of `Referenceable`."""
+        super().__init_subclass__(implements=implements, validate=validate, **options)
 
     @built_in(lambda avatar, name, translator: found(avatar, "perspective_", name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:

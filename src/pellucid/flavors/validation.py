@@ -90,8 +90,8 @@ class Checked:
     __slots__ = ("contract", "method")
 
     def __init__(self, method: Callable[..., Any], contract: Contract) -> None:
-        self.method = method
-        self.contract = contract
+        self.method: Callable[..., Any] = method
+        self.contract: Contract = contract
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         self.contract.check(args, kwargs)

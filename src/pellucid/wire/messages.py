@@ -96,16 +96,16 @@ class Batch:
         items: list[Any] | None = None,
         timeout: float | None = None,
     ) -> None:
-        self.call_id = call_id
+        self.call_id: int = call_id
         self._calls = calls
         self.items = items
         """In place of calls where there is nothing else to them: of each a number or text for the target, the name, and
         the arguments. Many that end as soon as they are made never need to be more."""
-        self.size = size
+        self.size: int = size
         """Bytes that it took on the wire."""
         self.error: Exception | None = None
         """What was wrong with it as a whole; it is answered with that."""
-        self.timeout = timeout
+        self.timeout: float | None = timeout
         """Seconds that the caller waits from now on; None where there is no end to that."""
 
     def __repr__(self) -> str:

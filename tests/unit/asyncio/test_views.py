@@ -33,6 +33,12 @@ class Bank(pb.Interface):
     async def wait(self) -> Account: ...
 
 
+class Keeper(pb.Interface):
+    async def keep(self, account: Account) -> str: ...
+
+    async def give(self) -> Account: ...
+
+
 class ServedAccount(pb.Referenceable, implements=Account):
     async def remote_balance(self) -> int:
         return 100
@@ -181,3 +187,28 @@ async def test_an_avatar_may_implement_an_interface_and_describe_itself() -> Non
         assert await desk.name() == "alice"
         described = await pb.describe(desk)
         assert [(method.name, method.doc) for method in described.methods] == [("name", "Who is logged in.")]
+
+
+@on_each_loop
+async def test_arguments_that_are_annotated_as_interfaces_can_be_checked() -> None:
+    class Strict(pb.Root, implements=Keeper, validate=True):
+        async def remote_keep(self, account: Account) -> str:  # what comes is a reference, or what implements it here
+            return type(account).__name__
+
+        def remote_give(self) -> ServedAccount:
+            return ServedAccount()
+
+        def remote_facet(self) -> pb.Facet:
+            return pb.facet(ServedAccount())
+
+        def remote_other(self) -> ServedBank:
+            return ServedBank()
+
+    async with pair(Strict()) as both:
+        root = both.client.root
+        keeper = root.as_(Keeper)
+        assert await root.call("keep", ServedAccount()) == "RemoteReference"
+        assert await keeper.keep(await keeper.give()) == "ServedAccount"
+        assert await root.call("keep", await root.call("facet")) == "Facet"
+        for wrong in ("account", 5, await root.call("other")):
+            assert isinstance(await outcome(root.call("keep", wrong)), pb.InvalidArgument)

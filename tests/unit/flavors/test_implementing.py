@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import pytest
 
 import pellucid as pb
-from pellucid.flavors.implementing import interfaces_of
+from pellucid.flavors.interfaces import interfaces_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
