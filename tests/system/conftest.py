@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.mortals import Nursery
 from tests.system.programs import Running, Start
 
 
@@ -25,10 +27,17 @@ def hear_interrupts() -> Iterator[None]:
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def start_program(program: Path, *args: object, path: Path | None = None) -> Running:
-            return stack.enter_context(closing(Running(program, *args, path=path)))
+        def start_program(program: Path, *args: object, path: Path | None = None, listens: bool = False) -> Running:
+            return stack.enter_context(closing(Running(program, *args, path=path, listens=listens)))
 
         yield start_program
+
+
+@pytest.fixture
+def nursery(start: Start) -> Nursery:
+    if not hasattr(os, "fork"):
+        pytest.skip("only where there is fork")
+    return Nursery(start)
 
 
 @pytest.fixture

@@ -28,12 +28,17 @@ class Ended(NamedTuple):
 
 
 class Running:
-    """A program that runs. In `path` are modules that it finds before any others of their names."""
+    """A program that runs. In `path` are modules that it finds before any others of their names.
 
-    def __init__(self, program: Path, *args: object, path: Path | None = None) -> None:
+    One that `listens` reads what `tell` says on stdin. It is in a group of its own with all that it starts.
+    """
+
+    def __init__(self, program: Path, *args: object, path: Path | None = None, listens: bool = False) -> None:
+        self._listens = listens
         self.process = subprocess.Popen(
             [sys.executable, program, *map(str, args)],
-            stdin=subprocess.DEVNULL,
+            start_new_session=listens,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,  # so that reading a line leaves the next one to `wait`
@@ -50,6 +55,11 @@ class Running:
         pipe = self.process.stderr if err else self.process.stdout
         assert pipe is not None
         return pipe.readline().decode().rstrip("\n")
+
+    def tell(self, line: str) -> None:
+        """Let it read one line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line.encode() + b"\n")
 
     def urls(self, *, err: bool = False) -> list[str]:
         """Where it listens, of which a server's first line tells."""
@@ -75,8 +85,10 @@ class Running:
         return self.wait()
 
     def close(self) -> None:
-        """Kill it if need be."""
+        """Kill it if need be, and what is left of what it started."""
         with self.process:
+            if self._listens and self.process.returncode is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
 
 
