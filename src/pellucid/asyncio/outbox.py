@@ -109,7 +109,8 @@ class Outbox:
 
     def schedule(self) -> None:
         """There is something to send: soon, so that what is sent together travels together."""
-        if self._outgoing.queued_bytes > self._packet:
+        outgoing = self._outgoing
+        if outgoing.queued_bytes > self._packet or outgoing.bulk_bytes > self._most_bulk:
             self.flush()
         elif not self.held_back and not self._is_due:
             self._is_due = True

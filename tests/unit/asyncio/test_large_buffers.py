@@ -222,6 +222,14 @@ async def test_a_peer_that_asks_for_large_results_and_never_reads_is_bounded() -
 
 
 @on_each_loop
+async def test_a_peer_that_asks_for_large_results_in_one_breath_is_given_no_more() -> None:
+    connection, pipe = piped(Taker(), limits=pb.Limits(buffer_bytes=MIB))
+    pipe.say(*(call_of(number, "give", 200_000) for number in range(1, 101)))
+    assert MIB < connection.broker.outgoing.bulk_bytes <= MIB + 200_000
+    pipe.end()
+
+
+@on_each_loop
 async def test_a_buffer_leaves_in_one_piece_where_it_is_short_and_in_small_ones_where_it_is_long() -> None:
     connection, pipe = piped(Gate())
     calls = [connection.root.call("take", bytes(MIB))]
