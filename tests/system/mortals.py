@@ -10,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -24,12 +28,24 @@ from tests.system.conversation import REGISTRY, Board, Caller, Notebook, Realm, 
 from tests.system.programs import Running, Start
 from tests.unit.asyncio.door import LOOPS
 
-__all__ = ["HALF", "Life", "Nursery", "much"]
+__all__ = ["HALF", "LIMITS", "LITTLE", "QUEUED", "SILENCE", "Life", "Nursery", "much"]
 
 OURS = str(Path(pb.__file__).parent)
 
 
-LIMITS = pb.Limits(silence_seconds=1)
+SILENCE = 1
+"""Seconds in which a mortal wants a sign of life, and of what waits for a peer that does not read ..."""
+
+QUEUED = 256 * 1024
+"""... how many bytes are enough."""
+
+LIMITS = pb.Limits(silence_seconds=SILENCE, queued_bytes=QUEUED)
+
+LITTLE = pb.Limits(queued_bytes=QUEUED, buffer_bytes=4 * QUEUED, kept_bytes=4 * QUEUED)
+"""What a server has for each peer that expects some which do not read."""
+
+FEW = 64
+"""Descriptors of a server that has few."""
 
 HALF = 5_000_000
 """Bytes after which it dies in the middle of what is `much`."""
@@ -128,12 +144,20 @@ class Doomed(pb.Root):
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect
         self._board = Board(lambda line: None)
+        self._pages = 0
 
     def remote_echo(self, value: Any = None) -> Any:
         return value
 
     def remote_die(self) -> None:
         die()
+
+    def remote_page(self, size: int) -> bytes:
+        self._pages += 1
+        return os.urandom(100) * (size // 100)  # of its own, or the system would give it the same zeros each time
+
+    def remote_pages(self) -> int:
+        return self._pages
 
     def remote_pid(self) -> int:
         return os.getpid()
@@ -172,7 +196,44 @@ async def converse(sock: socket.socket | None, life: Life) -> None:
 
 
 async def be_doomed(sock: socket.socket | None, life: Life) -> None:
-    async with pb.serve(Doomed(life.dialect), sock=sock or (), registry=REGISTRY, limits=LIMITS) as server:
+    doomed = Doomed(life.dialect)
+    notebook = Notebook(Path(life.notebook))
+
+    def root_for(connection: pb.Connection) -> Doomed:
+        connection.notify_on_disconnect(lambda: notebook.note("lost"))
+        return doomed
+
+    async with pb.serve(root_for, sock=sock or (), registry=REGISTRY, limits=LIMITS) as server:
+        await server.serve_forever()
+
+
+class Short(Doomed):
+    """What a server publishes that has few descriptors, and on demand none."""
+
+    def remote_exhaust(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, FEW))
+        self._taken: list[int] = []
+        with suppress(OSError):
+            while True:
+                self._taken.append(os.open(os.devnull, os.O_RDONLY))
+
+    def remote_free(self) -> None:
+        for descriptor in self._taken:
+            os.close(descriptor)
+
+
+async def run_short(sock: socket.socket | None, life: Life) -> None:
+    """Serve, and note what is logged, by whomever."""
+    notebook = Notebook(Path(life.notebook))
+    noting = logging.Handler()
+    noting.emit = lambda record: notebook.note(record.getMessage())  # type: ignore[method-assign]
+    logging.basicConfig(handlers=[noting], level=logging.INFO)
+    async with pb.serve(Short(life.dialect), sock=sock or ()) as server:
+        await server.serve_forever()
+
+
+async def give_pages(sock: socket.socket | None, life: Life) -> None:
+    async with pb.serve(Doomed(life.dialect), sock=sock or (), limits=LITTLE) as server:
         await server.serve_forever()
 
 
@@ -194,7 +255,27 @@ async def receive_much(sock: socket.socket | None, life: Life) -> None:
     await connection.root.call("much", life.dialect)
 
 
-PARTS = {part.__name__: part for part in (converse, be_doomed, let_log_in, send_much, receive_much)}
+async def stop_and_go_on(sock: socket.socket | None, life: Life) -> None:
+    """Stop, and note what is left of the connection when somebody has this go on."""
+    notebook = Notebook(Path(life.notebook))
+    connection = await pb.connect(life.url, dialects=[life.dialect], limits=LIMITS)
+    waiting = connection.root.call("wait", os.getpid())
+    await connection.root.call("echo")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    try:
+        await waiting
+    except pb.PBConnectionLost:
+        await connection.wait_closed()
+        notebook.note("lost")
+
+
+PARTS = {
+    part.__name__: part
+    for part in (
+        *(converse, be_doomed, let_log_in, run_short, give_pages),
+        *(send_much, receive_much, stop_and_go_on),
+    )
+}
 """By name, what a mortal may do."""
 
 

@@ -16,7 +16,7 @@ from tests.system.mortals import Life, Nursery
 from tests.unit.asyncio.door import HERE, LOOPS, SECONDS, outcome, run, turns
 
 DIALECTS = ("pellucid", "pb")
-DEATHS = int(os.environ.get("DEATHS", "30"))
+DEATHS = int(os.environ.get("DEATHS", "20"))
 """How many moments of one life are tried, evenly spread: some 1,500 are all there are."""
 
 each_loop = pytest.mark.parametrize("loop", LOOPS)

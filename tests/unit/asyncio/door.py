@@ -101,11 +101,11 @@ async def turns(count: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-async def crowd(connection: pb.Connection) -> pb.Call:
+async def crowd(connection: pb.Connection, name: str = "take", value: bytes = bytes(100_000)) -> pb.Call:
     """Send so much to a peer which does not read that a one-way call has to wait for room; that call."""
     one_way = connection.root.call_with(one_way=True)
-    for _ in range(1000):
-        call = one_way.call("take", bytes(100_000))
+    for _ in range(100_000_000 // len(value)):
+        call = one_way.call(name, value)
         if not call.done:
             return call
         await call
