@@ -7,6 +7,7 @@ GROUP ?= dev
 PYTEST_ARGS ?=
 RELEASES ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
@@ -16,7 +17,8 @@ BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test interop lint format types layers docs pages coverage valgrind instructions bench constraints clean
+.PHONY: help venv demo test interop lint format types layers docs pages coverage soak soak-processes valgrind instructions bench \
+	constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -72,6 +74,12 @@ coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % o
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --omit '$(BELOW_THE_DOORS)'
 	$(BIN)/coverage report --include '$(BELOW_THE_DOORS)' --fail-under 95
+
+soak: soak-processes ## do for an hour what the suite does for seconds
+
+soak-processes: $(READY) # a million calls and a thousand connections in each dialect on each loop, and many deaths
+	$(BIN)/python -m tests.soak $(SOAK_ARGS)
+	DEATHS=300 $(BIN)/python -m pytest tests/system/test_killed.py --timeout 600 $(PYTEST_ARGS)
 
 valgrind: ## install valgrind where it's missing, for make instructions (Debian, as root)
 	@if command -v valgrind > /dev/null; then valgrind --version; \

@@ -93,7 +93,7 @@ REGISTRY.register(BoardCopy, Board)
 
 
 class Visitor(pb.Avatar):
-    def __init__(self, note: Callable[[str], object], board: Board, count: Callable[[], int]) -> None:
+    def __init__(self, note: Callable[[str], object], board: Board, count: Callable[[], Any]) -> None:
         self._note, self._board, self._count = note, board, count
 
     def perspective_echo(self, name: str, value: Any = None) -> Any:
@@ -122,14 +122,14 @@ class Visitor(pb.Avatar):
         for observer in self._board.observers:
             observer.call("text", name).notice()
 
-    def perspective_count(self) -> int:
+    def perspective_count(self) -> Any:
         return self._count()
 
 
 class Realm:
     """Lets everybody in; notes who came and who went."""
 
-    def __init__(self, note: Callable[[str], object], count: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, note: Callable[[str], object], count: Callable[[], Any] = lambda: 0) -> None:
         self.board = Board(note)
         self._note, self._count = note, count
 
@@ -154,7 +154,7 @@ class Caller:
         self.calls: dict[str, pb.Call] = {}
         self.held: list[Any] = []
 
-    async def converse(self, url: str, dialect: str) -> int:
+    async def converse(self, url: str, dialect: str) -> Any:
         """Say all there is to say; at the end, what the other side has counted."""
         self.connection = connection = await pb.connect(url, dialects=[dialect], registry=REGISTRY)
         connection.notify_on_disconnect(lambda: self._note("notice"))
@@ -178,8 +178,7 @@ class Caller:
         del thing, second
         self.calls.pop("second of a chain")
         self._call(avatar, "wait", "without end")
-        count: int = await avatar.call("count")
-        return count
+        return await avatar.call("count")
 
     def _call(self, target: pb.RemoteReference | pb.Call, method: str, name: str, *args: Any) -> pb.Call:
         call = self.calls[name] = target.call(method, name, *args)

@@ -42,6 +42,12 @@ async def until_stopped(pid: int) -> None:
     await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
 
 
+def pour(connection: pb.Connection, value: bytes) -> None:
+    """Make calls without awaiting any, ten times as many as may wait."""
+    for _ in range(10 * QUEUED // len(value)):
+        connection.root.call_with(one_way=True).call("echo", value).notice()
+
+
 def read(notebook: Path) -> str:
     """What was noted there so far."""
     return notebook.read_text() if notebook.exists() else ""
@@ -142,8 +148,7 @@ def test_what_waits_for_a_stopped_peer_is_bounded_and_arrives_when_it_goes_on(
             one_way = await crowd(connection, "echo", small)
             assert not one_way.done
             with pytest.raises(Overloaded, match=f"queued_bytes={QUEUED}"):
-                for _ in range(10 * QUEUED // len(small)):
-                    connection.root.call_with(one_way=True).call("echo", small).notice()
+                pour(connection, small)
             used, limit = connection.usage["queued_bytes"]
             assert 2 * limit < used < 2 * limit + 2 * len(small)
         await stopping
