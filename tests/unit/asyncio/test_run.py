@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -50,3 +54,57 @@ def test_every_run_has_a_loop_of_its_own() -> None:
     first, second = pb.run(loop()), pb.run(loop())
     assert first is not second
     assert first.is_closed()
+
+
+@pytest.mark.parametrize("told", [signal.default_int_handler, signal.SIG_IGN], ids=["handled", "ignored"])
+def test_a_programs_own_handler_of_sigterm_is_left_alone(told: Any) -> None:
+    async def handler() -> Any:
+        return signal.getsignal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        assert pb.run(handler()) is told
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_program_that_is_told_to_end_is_cancelled_and_ends_with_the_code_of_that() -> None:
+    cancelled: list[bool] = []
+
+    async def wait() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        pb.run(wait())
+    assert ended.value.code == 143
+    assert cancelled
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_program_that_was_told_to_end_and_has_a_result_gives_that() -> None:
+    async def wait() -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+        return "all done"
+
+    assert pb.run(wait()) == "all done"
+
+
+def test_a_program_that_cancels_itself_is_cancelled() -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        pb.run(give_up())
+
+
+def test_a_program_may_run_in_another_thread() -> None:
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(lambda: pb.run(a_round_trip())).result() == "hello"
