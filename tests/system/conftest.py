@@ -33,11 +33,12 @@ def start() -> Iterator[Start]:
         yield start_program
 
 
-@pytest.fixture
-def nursery(start: Start) -> Nursery:
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
     if not hasattr(os, "fork"):
         pytest.skip("only where there is fork")
-    return Nursery(start)
+    with closing(Nursery()) as nursery:
+        yield nursery
 
 
 @pytest.fixture

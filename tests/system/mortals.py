@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import pellucid as pb
 from pellucid.core.broker import Broker
 from tests.system.conversation import REGISTRY, Board, Caller, Notebook, Realm, portal
-from tests.system.programs import Running, Start
+from tests.system.programs import Running
 from tests.unit.asyncio.door import LOOPS
 
 __all__ = ["HALF", "LIMITS", "LITTLE", "QUEUED", "SILENCE", "Life", "Nursery", "much"]
@@ -72,19 +72,33 @@ class Life(NamedTuple):
 class Nursery:
     """Where mortals come from."""
 
-    def __init__(self, start: Start) -> None:
-        self._program: Running = start(Path(__file__), path=Path(__file__).parents[2], listens=True)
+    def __init__(self) -> None:
+        self._program = Running(Path(__file__), path=Path(__file__).parents[2], listens=True)
+        self._asked = 0
 
     def bear_server(self, life: Life) -> str:
         """Have one serve; its URL."""
-        self._program.tell(json.dumps(life))
-        return self._program.line()
+        return self._answer(self._ask(life))
 
     async def until_client_dies(self, life: Life) -> None:
         """Have one connect and live its life to the end."""
-        self._program.tell(json.dumps(life))
-        how = await asyncio.to_thread(self._program.line)
+        how = await asyncio.to_thread(self._answer, self._ask(life))
         assert how == f"ended by {signal.SIGKILL}", how
+
+    def close(self) -> None:
+        """Nobody is left."""
+        self._program.close()
+
+    def _ask(self, life: Life) -> str:
+        self._asked += 1
+        self._program.tell(json.dumps([self._asked, life]))
+        return str(self._asked)
+
+    def _answer(self, asked: str) -> str:
+        while True:  # what an earlier test has not waited for is skipped
+            number, _, said = self._program.line().partition(" ")
+            if number in (asked, ""):
+                return said
 
 
 def mortal_counter(dies_at: int) -> list[int]:
@@ -284,7 +298,8 @@ def main() -> None:
         getattr(pb, name)  # imported once, not in each
     gc.freeze()
     for line in sys.stdin:
-        life = Life(*json.loads(line))
+        number, life = json.loads(line)
+        life = Life(*life)
         sock = socket.create_server(("127.0.0.1", 0)) if not life.url else None
         pid = os.fork()
         if not pid:
@@ -297,7 +312,7 @@ def main() -> None:
         else:
             said = f"pb://127.0.0.1:{sock.getsockname()[1]}"
             sock.close()
-        print(said, flush=True)  # noqa: T201 - a program that is listened to
+        print(number, said, flush=True)  # noqa: T201 - a program that is listened to
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Doomed:
         with pytest.raises(DeadReferenceError):
             self.root.call("echo")
         assert self.notices == 1
-        assert not any(usage.used for name, usage in self.connection.usage.items()), self.connection.usage
+        assert not any(usage.used for usage in self.connection.usage.values()), self.connection.usage
         return error.sent
 
     def _count(self) -> None:

@@ -18,6 +18,7 @@ from pellucid.core.ledger import Books
 from pellucid.errors import PBConnectionLost
 from pellucid.wire.messages import Answer, MethodCall
 from tests.dialects import each_dialect
+from tests.system.conversation import tables
 from tests.unit.asyncio.door import HERE, Gate, on_each_loop, outcome, pair, turns
 
 
@@ -85,12 +86,6 @@ def alive() -> Counter[str]:
     """How many there are of all that a connection is made of."""
     gc.collect()
     return Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in KINDS)
-
-
-def tables(connection: pb.Connection) -> list[int]:
-    books = connection.broker.books
-    held = (books.pending, books.exports, books.imports, books.cache_exports, books.cache_imports)
-    return [len(table) for table in held]
 
 
 @on_each_loop

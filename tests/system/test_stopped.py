@@ -111,10 +111,9 @@ def test_a_stopped_client_is_given_up_in_time_and_notices_when_it_goes_on(
     run(serve(), LOOPS[loop])
 
 
-@each_loop
-def test_over_pb_a_stopped_peer_is_there_for_tcp_and_goes_on_where_it_was(nursery: Nursery, loop: str) -> None:
+def test_over_pb_a_stopped_peer_is_there_for_tcp_and_goes_on_where_it_was(nursery: Nursery) -> None:
     async def call() -> None:
-        url = nursery.bear_server(Life("pb", loop, part="be_doomed"))
+        url = nursery.bear_server(Life("pb", "asyncio", part="be_doomed"))
         connection = await pb.connect(url, limits=LIMITS, dialects=["pb"])
         pid = await connection.root.call("pid")
         with going_on(pid):
@@ -129,7 +128,7 @@ def test_over_pb_a_stopped_peer_is_there_for_tcp_and_goes_on_where_it_was(nurser
         assert await stopping is None
         await connection.close()
 
-    run(call(), LOOPS[loop])
+    run(call())
 
 
 @each_loop

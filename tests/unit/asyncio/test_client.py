@@ -79,12 +79,14 @@ async def test_a_refused_connection_has_the_os_error_as_its_cause() -> None:
 async def test_a_name_that_nobody_has_is_a_connect_failed_with_its_cause() -> None:
     error = await failure_of("pb://no-such-host.invalid:1")
     assert isinstance(error.__cause__, socket.gaierror)
+    assert "pb://no-such-host.invalid:1" in str(error)
 
 
 @on_each_loop
 async def test_a_unix_socket_that_is_not_there_is_a_connect_failed_with_its_cause(tmp_path: Path) -> None:
     error = await failure_of(f"pb+unix:{tmp_path}/nothing")
     assert isinstance(error.__cause__, FileNotFoundError)
+    assert f"pb+unix:{tmp_path}/nothing" in str(error)
 
 
 @over("none")
