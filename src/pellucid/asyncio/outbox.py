@@ -68,6 +68,7 @@ class Outbox:
         "_paused",
         "_pending",
         "_piece",
+        "_resumes",
         "_thread",
         "_transport",
         "_waiting",
@@ -88,7 +89,7 @@ class Outbox:
         self.bound(broker.limits)
         self._is_due = False
         self._crowded = False
-        self._paused = False
+        self._paused = self._resumes = False
         # A transport of TLS may say that it has sent what it had while it is given more: nothing is to come between the
         # parts of a piece.
         self._in_piece = False
@@ -157,13 +158,22 @@ class Outbox:
 
     def pause(self) -> None:
         """The transport has enough for now."""
-        self._paused = True
+        self._paused, self._resumes = True, False
         if self._is_over():
             self._become_crowded()
 
     def resume(self) -> None:
-        """The transport has sent what it had."""
-        self._paused = False
+        """The transport has sent what it had: go on, when it has said so."""
+        # Not at once: asyncio's transport says so in the middle of sending. Where what it is given then finds the peer
+        # gone, it ends twice, and the log is told (CPython 3.11 to 3.13).
+        self._resumes = True
+        self._loop.call_soon(self.go_on)
+
+    def go_on(self) -> None:
+        """Send further, unless the transport has had enough meanwhile."""
+        if not self._resumes:
+            return
+        self._paused = self._resumes = False
         if not self._in_piece:
             self._piece = 0
         self.flush()

@@ -76,6 +76,7 @@ class Pipe(asyncio.Transport):
         if self._paused and self.get_write_buffer_size() <= self._low:
             self._paused = False
             self._connection.resume_writing()
+            self._connection.outbox.go_on()  # at once, so that no test needs another turn for it
         return data
 
     def messages(self) -> list[Any]:

@@ -50,6 +50,7 @@ class Pipe(asyncio.Transport):
         if self._paused:
             self._paused = False
             self._connection.resume_writing()
+            self._connection.outbox.go_on()  # at once, so that no test needs another turn for it
         return data
 
     def abort(self) -> None:

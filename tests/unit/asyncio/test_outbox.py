@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import (
     HERE,
     Gate,
+    NewLoop,
     RawPeer,
     call_message,
     crowd,
@@ -24,6 +26,7 @@ from tests.unit.asyncio.door import (
     on_each_loop,
     outcome,
     raw_server,
+    run,
     turns,
 )
 
@@ -136,9 +139,26 @@ async def test_a_transport_is_given_nothing_more_until_it_has_sent_what_it_has()
     await turns(2)
     assert not ears.heard
     connection.resume_writing()
+    assert not ears.heard  # it is in the middle of sending
+    await turns(1)
     assert ears.heard == [b"".join(encoded(call_message(1 + n, b"echo", n)) for n in range(500))]
     for call in calls:
         call.cancel()
+
+
+@on_each_loop
+async def test_a_transport_that_has_had_enough_again_meanwhile_is_given_nothing() -> None:
+    connection, ears = client_with_ears()
+    connection.pause_writing()
+    call = connection.root.call("echo", 1)
+    connection.resume_writing()
+    connection.pause_writing()
+    await turns(2)
+    assert not ears.heard
+    connection.resume_writing()
+    await turns(1)
+    assert ears.heard
+    call.cancel()
 
 
 @over("none")
@@ -352,3 +372,56 @@ async def test_a_peer_that_floods_calls_and_reads_nothing_is_cut_off_and_others_
             " over twice Limits.queued_bytes=20000 wait for it"
         ]
         await peer.close()
+
+
+class Fragile(socket.socket):
+    """A socket whose peer is found gone by the send that follows one which sent all that had waited."""
+
+    armed = fails = False
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        return self._sent(super().send, data, len(data))
+
+    def sendmsg(self, buffers: Any, *rest: Any) -> int:
+        listed = list(buffers)  # it may be an iterator
+        return self._sent(super().sendmsg, listed, sum(map(len, listed)))
+
+    def _sent(self, send: Any, data: Any, size: int) -> int:
+        if self.fails:
+            raise ConnectionResetError
+        sent: int = send(data)
+        self.fails = self.armed and sent == size
+        return sent
+
+
+class Brittle(socket.socket):
+    """Accepts fragile ones."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        sock, address = super().accept()
+        self.accepted = Fragile(fileno=sock.detach())
+        return self.accepted, address
+
+
+@over("none")
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop], ids=["asyncio"])  # uvloop sends past the socket object
+def test_a_peer_that_is_found_gone_when_there_is_room_again_is_lost_once(new_loop: NewLoop) -> None:
+    async def find_it_gone() -> None:
+        lost: list[str] = []
+        gate = Gate()
+        with Brittle() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+            async with pb.serve(gate, sock=sock) as server:
+                peer = await RawPeer.connect(server.urls[0], receive_buffer=4096)
+                (served,) = server.connections
+                served.notify_on_disconnect(lambda: lost.append("lost"))
+                waiting = await crowd(served)
+                sock.accepted.armed = True
+                await peer.receive_until_closed()
+                await outcome(waiting)
+                await served.wait_closed()
+                assert lost == ["lost"]
+                await peer.close()
+
+    run(find_it_gone(), new_loop)  # which fails where the loop has something to complain of
