@@ -147,6 +147,7 @@ def main() -> int:
                 Path(__file__),
                 *("--calls", asked.calls, "--cycles", asked.cycles, "--dialect", dialect, "--loop", loop),
                 path=Path(__file__).parents[2],
+                listens=True,  # so that the other side ends with it
             )
             try:
                 while line := program.line():

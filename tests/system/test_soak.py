@@ -20,7 +20,7 @@ def test_two_processes_that_call_and_connect_hold_in_the_end_what_they_held_at_f
     start: Start, dialect: str, loop: str
 ) -> None:
     asked = ("--calls", 1_000, "--cycles", 10, "--dialect", dialect, "--loop", loop)
-    program = start(ROOT / "tests/soak/__main__.py", *asked, path=ROOT)
+    program = start(ROOT / "tests/soak/__main__.py", *asked, path=ROOT, listens=True)
     lines = list(iter(program.line, ""))
     ended = program.wait()
     assert (ended.code, ended.err, lines[22:]) == (0, "", [])
