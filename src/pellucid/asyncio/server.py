@@ -7,13 +7,13 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import replace
 from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
+from pellucid.asyncio.listener import Listener, LoopsListener, can_watch
 from pellucid.asyncio.login import Link
+from pellucid.asyncio.places import Place, bind, given, is_unix
 from pellucid.asyncio.tls import TLS, check_tls, server_contexts
-from pellucid.asyncio.tls_listener import SecureListener, listening_sockets
 from pellucid.auth import Portal, PortalRoot
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
@@ -65,7 +65,7 @@ def serve(
         TypeError: `root` is none, or the annotations of one of its methods are to be checked and can't be.
 
     Entering or awaiting it raises:
-        OSError: a URL can't be listened at.
+        OSError: a URL can't be listened at; the text names it.
     """
     parsed = [parse_url(url) for url in urls]
     secure = [isinstance(url, TCPURL) and url.tls for url in parsed]
@@ -76,7 +76,7 @@ def serve(
         raise ValueError('say where to listen, as in serve(root, "pb://localhost:8787")')
     if on_disconnect not in ("cancel", "finish"):
         raise ValueError(f'on_disconnect is "cancel" or "finish", not {on_disconnect!r}')
-    if tls is not None and not any(secure) and all(map(_is_unix, sockets)):
+    if tls is not None and not any(secure) and all(map(is_unix, sockets)):
         raise ValueError(
             "tls= is given, but no pbs:// URL or TCP socket to use it for; there is no TLS on Unix sockets"
         )
@@ -118,7 +118,7 @@ class Server:
         self._sockets = list(sockets)
         self._settings = settings
         self._tls_contexts = tls_contexts
-        self._servers: list[asyncio.Server | SecureListener] = []
+        self._listeners: list[Listener | LoopsListener] = []
         self._bound: list[str] = []
         self._closed = False
         self._is_full = False
@@ -144,34 +144,19 @@ class Server:
 
     async def start(self) -> None:
         """Start to listen; entering or awaiting the server does so, and once is enough."""
-        if self._servers:
+        if self._listeners:
             return
         self._closed = False
         self._bound.clear()
-        loop = asyncio.get_running_loop()
+        by_ourselves = can_watch(asyncio.get_running_loop())
         try:
             for url in self._urls:
-                if isinstance(url, UnixURL):
-                    self._add(await loop.create_unix_server(self._accept, url.path), str(url))
-                    continue
-                if url.tls:
-                    sockets = await listening_sockets(url.host, url.port)
-                    port = sockets[0].getsockname()[1]
-                    self._add(self._listen_securely(sockets), str(replace(url, port=port)))
-                    continue
-                server = await loop.create_server(self._accept, url.host, url.port)
-                port = server.sockets[0].getsockname()[1]
-                self._add(server, str(replace(url, port=port)))
+                if by_ourselves or (isinstance(url, TCPURL) and url.tls):
+                    self._listen_at(await bind(url))
+                else:
+                    self._add(await LoopsListener.at(url, self._accept))
             for sock in self._sockets:
-                sock.setblocking(False)
-                if _is_unix(sock):
-                    self._add(await loop.create_unix_server(self._accept, sock=sock), f"pb+unix:{sock.getsockname()}")
-                    continue
-                host, port = sock.getsockname()[:2]
-                if self._tls_contexts is not None:
-                    self._add(self._listen_securely([sock]), str(TCPURL(host, port, tls=True)))
-                    continue
-                self._add(await loop.create_server(self._accept, sock=sock), str(TCPURL(host, port)))
+                self._listen_at(given(sock, tls=self._tls_contexts is not None))
         except BaseException:
             await self._stop_listening()
             raise
@@ -237,26 +222,18 @@ class Server:
         self._is_full = False
         self.connections.add(connection)
 
-    def _add(self, server: asyncio.Server | SecureListener, url: str) -> None:
-        self._servers.append(server)
-        self._bound.append(url)
-        log.info("listening at %s", url, extra={"event": "server.listening", "url": url})
+    def _listen_at(self, place: Place) -> None:
+        self._add(Listener(place, self._accept, self._tls_contexts, self._settings.limits.handshake_seconds))
 
-    def _listen_securely(self, sockets: Iterable[socket.socket]) -> SecureListener:
-        assert self._tls_contexts is not None  # `serve` has seen to it
-        return SecureListener(sockets, self._accept, self._tls_contexts, self._settings.limits.handshake_seconds)
+    def _add(self, listener: Listener | LoopsListener) -> None:
+        self._listeners.append(listener)
+        self._bound.append(listener.url)
+        log.info("listening at %s", listener.url, extra={"event": "server.listening", "url": listener.url})
 
     async def _stop_listening(self) -> None:
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
-        for server in servers:
-            if isinstance(server, SecureListener):  # the loop's own have closed their sockets
-                await server.wait_closed()
-
-
-def _is_unix(sock: socket.socket) -> bool:
-    return sock.family == getattr(socket, "AF_UNIX", None)
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            await listener.close()
 
 
 def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connection], Referenceable]:

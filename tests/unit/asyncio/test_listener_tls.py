@@ -11,13 +11,14 @@ import socket
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NoReturn
 
 import pytest
 
 import pellucid as pb
-from pellucid.asyncio import tls_listener
-from pellucid.asyncio.tls_listener import SecureListener, listening_sockets, sockets_at
+from pellucid.asyncio import listener
+from pellucid.asyncio.listener import Listener
+from pellucid.asyncio.places import bind, sockets_at
+from pellucid.urls import TCPURL
 from tests.unit.asyncio.certificates import SECURELY_HERE, Authority, log_of
 from tests.unit.asyncio.door import Gate, RawPeer, on_each_loop, run, turns
 
@@ -38,10 +39,9 @@ def certified(authority: Authority) -> ssl.SSLContext:
 @on_each_loop
 async def test_every_address_of_a_host_is_listened_at() -> None:
     found = await asyncio.get_running_loop().getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)
-    sockets = await listening_sockets("localhost", 0)
-    assert sorted(sock.getsockname()[0] for sock in sockets) == sorted({address[0] for *_, address in found})
-    for sock in sockets:
-        sock.close()
+    place = await bind(TCPURL("localhost", 0))
+    assert sorted(sock.getsockname()[0] for sock in place.sockets) == sorted({address[0] for *_, address in found})
+    place.close()
 
 
 def test_an_address_of_a_family_that_the_system_has_not_is_left_out() -> None:
@@ -101,15 +101,14 @@ async def test_what_is_sent_leaves_at_once(authority: Authority, certified: ssl.
             at_once.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             transport.close()
 
-    sockets = await listening_sockets("127.0.0.1", 0)
-    listener = SecureListener(sockets, Noting, lambda: certified, 10)
-    reader, writer = await asyncio.open_connection(*sockets[0].getsockname(), ssl=authority.client())
+    place = await bind(TCPURL("127.0.0.1", 0, tls=True))
+    listening = Listener(place, Noting, lambda: certified, 10)
+    reader, writer = await asyncio.open_connection(*place.sockets[0].getsockname(), ssl=authority.client())
     assert await reader.read() == b""
     assert at_once[0]
     writer.close()
     await writer.wait_closed()
-    listener.close()
-    await listener.wait_closed()
+    await listening.close()
 
 
 @on_each_loop
@@ -142,7 +141,7 @@ def no_descriptors_left() -> Generator[None]:
 async def test_a_client_that_comes_when_no_descriptors_are_left_is_served_when_there_are_again(
     authority: Authority, certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls_listener, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(listener, "RETRY_SECONDS", 0.01)
     async with pb.serve(Gate(), SECURELY_HERE, tls=certified) as server:
         port = int(server.urls[0].rpartition(":")[2])
         with log_of("server.exhausted") as records, socket.socket() as sock:
@@ -164,16 +163,15 @@ async def test_a_client_that_comes_when_no_descriptors_are_left_is_served_when_t
 async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certified: ssl.SSLContext) -> None:
     for moment in range(12):
         for comes_first in True, False:
-            sockets = await listening_sockets("127.0.0.1", 0)
-            listener = SecureListener(sockets, asyncio.Protocol, lambda: certified, 10)
+            place = await bind(TCPURL("127.0.0.1", 0, tls=True))
+            listening = Listener(place, asyncio.Protocol, lambda: certified, 10)
             if not comes_first:
                 await turns()
-            with socket.create_connection(sockets[0].getsockname()) as client:
+            with socket.create_connection(place.sockets[0].getsockname()) as client:
                 client.settimeout(5)
                 await turns(moment)
-                listener.close()
-                await listener.wait_closed()
-                assert sockets[0].fileno() == -1
+                await listening.close()
+                assert place.sockets[0].fileno() == -1
                 await turns()
                 gc.collect()  # what is still open complains, and that is a failure
                 try:
@@ -185,8 +183,7 @@ async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certifie
 class LikeThatOfWindows(asyncio.SelectorEventLoop):
     """A loop that tells nobody what can be read."""
 
-    def add_reader(self, fd: object, callback: object, *args: object) -> NoReturn:
-        raise NotImplementedError
+    add_reader = asyncio.AbstractEventLoop.add_reader
 
 
 def test_on_a_loop_that_cannot_wait_for_readers_clients_are_accepted_as_well(

@@ -1,0 +1,180 @@
+"""Accepting who comes where a server listens.
+
+The loops' own servers have one TLS context for all clients, tell nobody when a handshake fails, and part ways when the
+process has no descriptor left: asyncio's logs a hundred tracebacks a second, uvloop's hangs up on whoever comes, and
+says nothing. Here clients are accepted first, then given the TLS context of that moment; and where none can be accepted
+they wait in the system's queue while the log says so, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from pellucid.asyncio.connection import address_text
+from pellucid.asyncio.places import BACKLOG, Place, naming
+from pellucid.asyncio.tls_failures import why_no_client
+from pellucid.urls import TCPURL, UnixURL
+
+__all__ = ["Listener", "LoopsListener", "can_watch"]
+
+log: logging.Logger = logging.getLogger("pellucid")
+
+AT_ONCE = 100
+"""Clients that are accepted before others have their turn."""
+
+RETRY_SECONDS = 1.0
+"""Seconds until it is tried again to accept where that has failed."""
+
+
+def can_watch(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether `loop` can tell when a socket is readable. Windows' own can't, nor one that simulates a network."""
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
+
+
+class Listener:
+    """Accepts clients at one place until it is closed."""
+
+    def __init__(
+        self,
+        place: Place,
+        make_connection: Callable[[], asyncio.Protocol],
+        tls_contexts: Callable[[], ssl.SSLContext] | None,
+        handshake_seconds: float,
+    ) -> None:
+        self.url = place.url
+        self._place = place
+        self._loop = asyncio.get_running_loop()
+        self._make_connection = make_connection
+        self._tls_contexts = tls_contexts if place.tls else None
+        self._handshake_seconds = handshake_seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._untouched: set[socket.socket] = set()  # of clients that the loop was not told of yet
+        self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._troubled = False
+        for sock in place.sockets:
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
+                # Those accepted inherit it. asyncio sees to it by itself only where the socket was made with the number
+                # of TCP, and without it small messages wait 40 ms for each other.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._listen(sock)
+
+    async def close(self) -> None:
+        """Accept no more clients, and give up handshakes under way. Connections that are made live on."""
+        for sock in self._place.sockets:
+            if sock not in self._retries:
+                with suppress(NotImplementedError):
+                    self._loop.remove_reader(sock)
+        for retry in self._retries.values():
+            retry.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sock in self._untouched:
+            sock.close()
+        self._place.close()
+
+    def _listen(self, sock: socket.socket) -> None:
+        if can_watch(self._loop):
+            self._retries.pop(sock, None)
+            self._loop.add_reader(sock, self._accept_from, sock)
+        else:
+            self._begin(self._accept_one_by_one(sock))
+
+    def _accept_from(self, sock: socket.socket) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                accepted, address = sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue  # it was gone before it was accepted
+            except OSError as error:
+                self._note_trouble(error)
+                self._loop.remove_reader(sock)
+                self._retries[sock] = self._loop.call_later(RETRY_SECONDS, self._listen, sock)
+                return
+            self._take(accepted, address)
+
+    async def _accept_one_by_one(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                self._take(*await self._loop.sock_accept(sock))
+            except ConnectionAbortedError:
+                pass
+            except OSError as error:
+                self._note_trouble(error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        if self._troubled:
+            self._troubled = False
+            fields = {"event": "server.recovered", "url": self.url}
+            log.info("accepts connections at %s again", self.url, extra=fields)
+        accepted.setblocking(False)
+        self._untouched.add(accepted)
+        self._begin(self._connect(accepted, address))
+
+    async def _connect(self, sock: socket.socket, address: Any) -> None:
+        self._untouched.remove(sock)
+        seconds, contexts = self._handshake_seconds, self._tls_contexts
+        try:
+            if contexts is None:
+                await self._loop.connect_accepted_socket(self._make_connection, sock)
+            else:
+                await self._loop.connect_accepted_socket(
+                    self._make_connection, sock, ssl=contexts(), ssl_handshake_timeout=seconds
+                )
+        except OSError as error:
+            if contexts is None:
+                return  # it has gone already: that is no news
+            # Who connects and leaves, as those do who look whether a port is open, is no matter for a warning.
+            level = logging.INFO if isinstance(error, ConnectionResetError | BrokenPipeError) else logging.WARNING
+            peer, why = address_text(address), why_no_client(error, seconds)
+            log.log(level, "no connection with %s: %s", peer, why, extra={"event": "tls.failed", "peer": peer})
+
+    def _note_trouble(self, error: OSError) -> None:
+        if not self._troubled:
+            self._troubled = True
+            fields = {"event": "server.exhausted", "url": self.url}
+            text = "can't accept connections at %s, and tries again every %g s: %s"
+            log.error(text, self.url, RETRY_SECONDS, error.strerror or error, extra=fields)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class LoopsListener:
+    """A server of the loop's own, without TLS, on loops that can't watch sockets."""
+
+    def __init__(self, url: str, server: asyncio.AbstractServer) -> None:
+        self.url = url
+        self._server = server
+
+    @classmethod
+    async def at(cls, url: TCPURL | UnixURL, make_connection: Callable[[], asyncio.Protocol]) -> LoopsListener:
+        """Listen at `url`.
+
+        Raises:
+            OSError: one can't; the text names the URL.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if isinstance(url, UnixURL):
+                return cls(str(url), await loop.create_unix_server(make_connection, url.path))
+            server = await loop.create_server(make_connection, url.host, url.port, backlog=BACKLOG)
+        except OSError as error:
+            raise naming(url, error) from error
+        return cls(str(replace(url, port=server.sockets[0].getsockname()[1])), server)
+
+    async def close(self) -> None:
+        """Accept no more clients."""
+        self._server.close()
