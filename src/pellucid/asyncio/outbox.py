@@ -129,18 +129,23 @@ class Outbox:
                 self._become_crowded()
             return
         outgoing = self._outgoing
-        if outgoing.messages or books.owes_releases:
-            data = self._broker.data_to_send()
-            if data:
-                transport.write(data)
-        if outgoing.lane:
-            self._send_pieces(transport)
+        try:
+            if outgoing.messages or books.owes_releases:
+                data = self._broker.data_to_send()
+                if data:
+                    transport.write(data)
+            if outgoing.lane:
+                self._send_pieces(transport)
+        except RuntimeError:
+            # uvloop's transports take nothing more once they know that the connection has ended. This side is told soon.
+            if not transport.is_closing():
+                raise
 
     def flush_all(self) -> None:
         """Send all there is, however much waits then."""
         self.flush()
         transport = self._transport
-        if transport is not None and not self._books.closed:
+        if transport is not None and not self._books.closed and not transport.is_closing():
             transport.write(self._broker.data_to_send())
             while self._outgoing.lane:
                 self._write_piece(transport, PIECE_BYTES)

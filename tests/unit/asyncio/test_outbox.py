@@ -25,6 +25,7 @@ from tests.unit.asyncio.door import (
     encoded,
     on_each_loop,
     outcome,
+    pair,
     raw_server,
     run,
     turns,
@@ -425,3 +426,15 @@ def test_a_peer_that_is_found_gone_when_there_is_room_again_is_lost_once(new_loo
                 await peer.close()
 
     run(find_it_gone(), new_loop)  # which fails where the loop has something to complain of
+
+
+@over("pellucid")
+@on_each_loop
+async def test_what_is_sent_in_the_turn_in_which_the_connection_ends_is_lost_with_it_and_no_error_of_its_own() -> None:
+    async with pair(Gate()) as both:
+        transport: Any = both.client._transport
+        transport.abort()  # as the transport does by itself when it finds out that the peer is gone
+        small, large = both.client.root.call("echo", 1), both.client.root.call("echo", bytes(200_000))
+        closing = asyncio.ensure_future(both.client.close())
+        assert [type(await outcome(call)) for call in (small, large)] == [PBConnectionLost] * 2
+        await closing
