@@ -530,7 +530,7 @@ class Connection(asyncio.Protocol):
             # has not read yet. So the end is announced, and the transport closed when the peer answers in kind.
             try:
                 transport.write_eof()
-            except OSError:  # the peer has reset it, and the loop does not know yet
+            except (OSError, RuntimeError):  # the peer has reset it: asyncio, and uvloop, find out only now
                 transport.abort()
 
     def _lose(self, reason: str) -> None:

@@ -129,27 +129,22 @@ class Outbox:
                 self._become_crowded()
             return
         outgoing = self._outgoing
-        try:
-            if outgoing.messages or books.owes_releases:
-                data = self._broker.data_to_send()
-                if data:
-                    transport.write(data)
-            if outgoing.lane:
-                self._send_pieces(transport)
-        except RuntimeError:
-            # uvloop's transports take nothing more once they know that the connection has ended. This side is told soon.
-            if not transport.is_closing():
-                raise
+        if outgoing.messages or books.owes_releases:
+            data = self._broker.data_to_send()
+            if data:
+                _write(transport, data)
+        if outgoing.lane:
+            self._send_pieces(transport)
 
     def flush_all(self) -> None:
         """Send all there is, however much waits then."""
         self.flush()
         transport = self._transport
-        if transport is not None and not self._books.closed and not transport.is_closing():
-            transport.write(self._broker.data_to_send())
+        if transport is not None and not self._books.closed:
+            _write(transport, self._broker.data_to_send())
             while self._outgoing.lane:
                 self._write_piece(transport, PIECE_BYTES)
-                transport.write(self._broker.data_to_send())
+                _write(transport, self._broker.data_to_send())
 
     def knock(self) -> None:
         """There is something to send: perhaps in another thread, perhaps after the loop was closed."""
@@ -241,7 +236,7 @@ class Outbox:
             self._write_piece(transport, PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
             data = self._broker.data_to_send()
             if data:
-                transport.write(data)
+                _write(transport, data)
         if self._paused and not self._crowded and self._is_over():
             self._become_crowded()
 
@@ -251,7 +246,7 @@ class Outbox:
         self._in_piece = True
         try:
             for part in parts:
-                transport.write(part)
+                _write(transport, part)
         finally:
             self._in_piece = False
 
@@ -266,3 +261,10 @@ class Outbox:
     def _is_over(self) -> bool:
         """Whether more waits than the limits allow."""
         return self.queued_bytes > self._limit or self._outgoing.bulk_bytes > self._most_bulk
+
+
+def _write(transport: asyncio.WriteTransport, data: bytes | memoryview) -> None:
+    try:
+        transport.write(data)
+    except RuntimeError:
+        pass  # uvloop's, where the connection has ended: its protocol is told soon, behind those whose turn it is
