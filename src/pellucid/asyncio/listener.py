@@ -54,7 +54,9 @@ class Listener:
         self._make_connection = make_connection
         self._tls_contexts = tls_contexts if place.tls else None
         self._handshake_seconds = handshake_seconds
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepting: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._handshakes: set[_Handshake] = set()
         self._untouched: set[socket.socket] = set()  # of clients that the loop was not told of yet
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._troubled = False
@@ -73,9 +75,11 @@ class Listener:
                     self._loop.remove_reader(sock)
         for retry in self._retries.values():
             retry.cancel()
-        for task in self._tasks:
+        for task in self._accepting:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for handshake in self._handshakes:
+            handshake.give_up()
+        await asyncio.gather(*self._accepting, *self._connecting, return_exceptions=True)
         for sock in self._untouched:
             sock.close()
         self._place.close()
@@ -85,7 +89,7 @@ class Listener:
             self._retries.pop(sock, None)
             self._loop.add_reader(sock, self._accept_from, sock)
         else:
-            self._begin(self._accept_one_by_one(sock))
+            self._begin(self._accept_one_by_one(sock), self._accepting)
 
     def _accept_from(self, sock: socket.socket) -> None:
         for _ in range(AT_ONCE):
@@ -119,7 +123,7 @@ class Listener:
             log.info("accepts connections at %s again", self.url, extra=fields)
         accepted.setblocking(False)
         self._untouched.add(accepted)
-        self._begin(self._connect(accepted, address))
+        self._begin(self._connect(accepted, address), self._connecting)
 
     async def _connect(self, sock: socket.socket, address: Any) -> None:
         self._untouched.remove(sock)
@@ -128,9 +132,7 @@ class Listener:
             if contexts is None:
                 await self._loop.connect_accepted_socket(self._make_connection, sock)
             else:
-                await self._loop.connect_accepted_socket(
-                    self._make_connection, sock, ssl=contexts(), ssl_handshake_timeout=seconds
-                )
+                await self._shake_hands(sock, contexts())
         except OSError as error:
             if contexts is None:
                 return  # it has gone already: that is no news
@@ -139,6 +141,16 @@ class Listener:
             peer, why = address_text(address), why_no_client(error, seconds)
             log.log(level, "no connection with %s: %s", peer, why, extra={"event": "tls.failed", "peer": peer})
 
+    async def _shake_hands(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        handshake = _Handshake(self._make_connection)
+        self._handshakes.add(handshake)
+        try:
+            await self._loop.connect_accepted_socket(
+                handshake.make, sock, ssl=context, ssl_handshake_timeout=self._handshake_seconds
+            )
+        finally:
+            self._handshakes.discard(handshake)
+
     def _note_trouble(self, error: OSError) -> None:
         if not self._troubled:
             self._troubled = True
@@ -146,10 +158,29 @@ class Listener:
             text = "can't accept connections at %s, and tries again every %g s: %s"
             log.error(text, self.url, RETRY_SECONDS, error.strerror or error, extra=fields)
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+class _Handshake:
+    """A TLS handshake of a client."""
+
+    def __init__(self, make_connection: Callable[[], asyncio.Protocol]) -> None:
+        self._make_connection = make_connection
+        self._task = asyncio.current_task()
+        self._connection: asyncio.Protocol | None = None
+
+    def make(self) -> asyncio.Protocol:
+        """What is to be connected when it has succeeded."""
+        self._connection = self._make_connection()
+        return self._connection
+
+    def give_up(self) -> None:
+        """End it, unless it has succeeded: uvloop would forget to tell the connection that it ends."""
+        if not getattr(self._connection, "peer", "") and self._task is not None:
+            self._task.cancel()
 
 
 class LoopsListener:
