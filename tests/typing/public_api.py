@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 from typing import Any, assert_type
 
@@ -39,7 +39,7 @@ async def serving_and_connecting() -> None:
     async with server as entered:
         assert_type(entered, pb.Server)
         assert_type(entered.urls, tuple[str, ...])
-        assert_type(entered.connections, set[pb.Connection])
+        assert_type(entered.connections, Set[pb.Connection])
         assert_type(entered.usage, dict[str, pb.Usage])
     assert_type(await pb.serve(lambda connection: Echoer(), "pb://"), pb.Server)
     assert_type(await pb.connect("pb://"), pb.Connection)

@@ -30,18 +30,18 @@ class Round:
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._connections: set[Watched] = set()
+        self._connections: dict[Watched, None] = {}  # in the order in which they came, to look in the same order
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: Watched) -> None:
         """Look at `connection` from the next time on."""
-        self._connections.add(connection)
+        self._connections[connection] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._look)
 
     def discard(self, connection: Watched) -> None:
         """`connection` has ended."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if not self._connections and self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Set
 from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
@@ -111,8 +111,8 @@ class Server:
         settings: Settings,
         tls_contexts: Callable[[], ssl.SSLContext] | None,
     ) -> None:
-        self.connections: set[Connection] = set()
-        """The connections that clients have made and not ended."""
+        # In the order in which they were made, so that what happens to each happens in the same order every time.
+        self._connections: dict[Connection, None] = {}
         self._root_for = root_for
         self._urls = list(urls)
         self._sockets = list(sockets)
@@ -123,7 +123,12 @@ class Server:
         self._closed = False
         self._is_full = False
         # Made once: each connection has them.
-        self._on_made, self._on_lost = self._admit_connection, self.connections.discard
+        self._on_made, self._on_lost = self._admit_connection, self._forget_connection
+
+    @property
+    def connections(self) -> Set[Connection]:
+        """The connections that clients have made and not ended, in the order in which they were made."""
+        return self._connections.keys()
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -174,8 +179,9 @@ class Server:
         if connections:
             draining = [asyncio.ensure_future(connection.drain()) for connection in connections]
             _, slow = await asyncio.wait(draining, timeout=self._settings.limits.close_seconds)
-            for task in slow:
-                task.cancel()
+            for task in draining:
+                if task in slow:
+                    task.cancel()
             await asyncio.gather(*(connection.close() for connection in connections))
 
     async def serve_forever(self) -> None:
@@ -220,7 +226,10 @@ class Server:
                 log.warning("further connections are cut off: over Limits.connections=%s", most, extra=fields)
             return
         self._is_full = False
-        self.connections.add(connection)
+        self._connections[connection] = None
+
+    def _forget_connection(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
 
     def _listen_at(self, place: Place) -> None:
         self._add(Listener(place, self._accept, self._tls_contexts, self._settings.limits.handshake_seconds))

@@ -150,3 +150,18 @@ async def test_a_round_looks_on_a_real_loop() -> None:
     around = watch(asyncio.get_running_loop(), connection, 0.001)
     await seen.wait()
     around.discard(connection)
+
+
+def test_connections_are_looked_at_in_the_order_in_which_they_came() -> None:
+    looked: list[Looked] = []
+
+    class Noted(Looked):
+        def look_for_life(self) -> None:
+            looked.append(self)
+
+    connections = [Noted() for _ in range(20)]
+    loop, _ = rounds(20.0, *connections)
+
+    loop.fire()
+
+    assert looked == connections

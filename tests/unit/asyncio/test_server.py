@@ -184,6 +184,22 @@ async def test_a_factory_makes_the_root_of_each_connection_and_is_given_it(diale
 
 
 @on_each_loop
+async def test_connections_stand_in_the_order_in_which_they_were_made() -> None:
+    given: list[pb.Connection] = []
+
+    def make(connection: pb.Connection) -> pb.Root:
+        given.append(connection)
+        return pb.Root()
+
+    async with pb.serve(make, HERE) as server:
+        clients = [await pb.connect(server.urls[0]) for _ in range(20)]
+        await clients.pop(3).close()
+        del given[3]
+
+        assert list(server.connections) == given
+
+
+@on_each_loop
 async def test_a_class_is_a_factory() -> None:
     class OfOne(pb.Root):
         def __init__(self, connection: pb.Connection) -> None:
