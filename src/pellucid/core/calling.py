@@ -286,6 +286,7 @@ class Calling:
         """`call` was cancelled here: the peer is told so."""
         for part in call.parts:
             part.cancel()
+        self._line.books.pending.abandon(call)
         if self._chains and call.call_id is not None and self._line.books.pending.has(call.call_id):
             self._line.send(Cancel(call.call_id))
             self._door.knock()

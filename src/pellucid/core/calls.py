@@ -230,6 +230,18 @@ class PendingCalls:
         self.calls[call_id] = call
         return call_id
 
+    def abandon(self, call: Call) -> None:
+        """`call` has ended here, and is still to be answered: until then nothing but its number is in use.
+
+        A call whose error was raised holds the frames that it was raised through, and they whatever was in them. A peer
+        that does not answer is not to keep that alive.
+        """
+        if call.call_id is not None and self.calls.get(call.call_id) is call:
+            stand_in = Call(call.maker, call.name)
+            stand_in.call_id, stand_in.gathers, stand_in.takes_errors = call.call_id, call.gathers, call.takes_errors
+            stand_in._done = True
+            self.calls[call.call_id] = stand_in
+
     def drop(self, call_id: int) -> None:
         """That call was not made after all."""
         self.calls.pop(call_id, None)

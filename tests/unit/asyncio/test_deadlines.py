@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 from typing import Any
 
 import pytest
 
 import pellucid as pb
-from pellucid.errors import DeadlineExceeded, PBConnectionLost, TooManyCalls
+from pellucid.errors import CallCancelled, DeadlineExceeded, PBConnectionLost, TooManyCalls
 from tests.unit.asyncio.door import on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.raw import NativePeer, call_of, until
 from tests.unit.asyncio.things import Things
@@ -80,6 +82,34 @@ async def test_a_call_that_takes_too_long_ends_on_both_sides_and_its_method_fina
         assert timed.ran == ["it cancelled"]
         assert await both.client.root.call("echo", 1) == 1
         assert not len(both.client.broker.books.pending)
+
+
+class Held:
+    """Something that whoever waits for a call has in hand."""
+
+
+@pytest.mark.parametrize("end", ["deadline", "cancel"])
+@on_each_loop
+async def test_a_call_that_is_over_and_not_answered_keeps_nothing_of_who_awaited_it(end: str) -> None:
+    timed = Timed()
+    async with pair(timed) as both:
+        root = both.client.root
+
+        async def wait() -> weakref.ref[Held]:
+            held = Held()
+            call = root.call_with(timeout=SHORT if end == "deadline" else None).call("hang_on")
+            if end == "cancel":
+                call.cancel()
+            with pytest.raises((DeadlineExceeded, CallCancelled)):
+                await call
+            return weakref.ref(held)
+
+        held = await asyncio.create_task(wait())
+        gc.collect()
+        assert len(both.client.broker.books.pending) == 1
+        assert held() is None
+        timed.opened.set()
+        assert await root.call("echo", 1) == 1
 
 
 @on_each_loop
