@@ -21,7 +21,7 @@ import pytest
 
 import pellucid
 from docs.generated import PAGE_OF_LIMITS, page_of_limits
-from pellucid import errors
+from pellucid import errors, testing
 from tests.system.test_docs import (
     PAGES_WITH_PROGRAMS,
     ROOT,
@@ -118,6 +118,14 @@ def test_the_page_of_the_twisted_door_lists_every_public_name_of_its_modules_and
     assert {module: sorted(names) for module, names in listed.items()} == {
         module: sorted(importlib.import_module(module).__all__) for module in modules
     }
+
+
+def test_the_page_of_the_simulator_lists_every_public_name_and_field_and_no_other() -> None:
+    listed = [row[0] for row in rows(REFERENCE / "testing.md")]
+
+    fields = [field.name for kind in (testing.Link, testing.Faults) for field in dataclasses.fields(kind)]
+    fields.remove("seconds")  # told of below the table, as it is no rate
+    assert listed == [*testing.__all__, *fields]
 
 
 @pytest.mark.parametrize("name", ["serve", "connect"])
