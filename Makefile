@@ -8,6 +8,8 @@ PYTEST_ARGS ?=
 RELEASES ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+SOAK_SEEDS ?= 100000
+SOAK_FIRST ?= 0
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
@@ -17,8 +19,8 @@ BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test interop lint format types layers docs pages coverage soak soak-processes valgrind instructions bench \
-	constraints clean
+.PHONY: help venv demo test soak soak-seeds soak-processes interop lint format types layers docs pages coverage \
+	valgrind instructions bench constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -75,7 +77,10 @@ coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % o
 	$(BIN)/coverage report --omit '$(BELOW_THE_DOORS)'
 	$(BIN)/coverage report --include '$(BELOW_THE_DOORS)' --fail-under 95
 
-soak: soak-processes ## do for an hour what the suite does for seconds
+soak: soak-seeds soak-processes ## do for hours what the suite does for seconds
+
+soak-seeds: $(READY) # simulated worlds, of which the suite runs a thousand
+	$(BIN)/python -m tests.simulation.soak --seeds $(SOAK_SEEDS) --first $(SOAK_FIRST)
 
 soak-processes: $(READY) # a million calls and a thousand connections in each dialect on each loop, and many deaths
 	$(BIN)/python -m tests.soak $(SOAK_ARGS)
