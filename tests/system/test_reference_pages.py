@@ -21,7 +21,7 @@ import pytest
 
 import pellucid
 from docs.generated import PAGE_OF_LIMITS, page_of_limits
-from pellucid import errors, testing
+from pellucid import blocking, errors, testing
 from tests.system.test_docs import (
     PAGES_WITH_PROGRAMS,
     ROOT,
@@ -128,6 +128,10 @@ def test_the_page_of_the_simulator_lists_every_public_name_and_field_and_no_othe
     assert listed == [*testing.__all__, *fields]
 
 
+def test_the_page_of_the_blocking_front_lists_every_public_name_and_no_other() -> None:
+    assert sorted(row[0] for row in rows(REFERENCE / "blocking.md")) == sorted(blocking.__all__)
+
+
 @pytest.mark.parametrize("name", ["serve", "connect"])
 def test_the_page_of_the_api_lists_every_option_of_serve_and_connect(name: str) -> None:
     listed = {row[0] for row in rows(REFERENCE / "api.md") if row[0].endswith("=") and row[1] in ("both", f"`{name}`")}
@@ -139,7 +143,8 @@ def test_the_page_of_the_api_lists_every_option_of_serve_and_connect(name: str) 
 def test_the_page_on_logging_lists_every_event() -> None:
     listed = {row[0] for row in rows(ROOT / "docs" / "how-to" / "logging.md") if "." in row[0]}
 
-    sources = "".join(file.read_text(encoding="utf-8") for file in SOURCES.glob("pellucid/asyncio/*.py"))
+    files = [file for folder in ("asyncio", "blocking") for file in SOURCES.glob(f"pellucid/{folder}/*.py")]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
     assert listed == set(re.findall(r'(?:"event": |fields\()"([a-z.]+)"', sources))
 
 

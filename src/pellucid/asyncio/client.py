@@ -74,6 +74,9 @@ def connect(
 class Connecting:
     """A connection about to be made: await it, or enter it with ``async with``, which closes it at the end."""
 
+    connection_class: type[Connection] = Connection
+    """What it makes: a front may have more to it."""
+
     def __init__(self, where: TCPURL | UnixURL, settings: Settings, tls: ssl.SSLContext | None) -> None:
         self._where = where
         self._settings = settings
@@ -94,7 +97,7 @@ class Connecting:
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         where = self._where
-        connection = Connection(self._settings, listens=False)
+        connection = self.connection_class(self._settings, listens=False)
         seconds = self._settings.limits.connect_seconds
         try:
             async with asyncio.timeout(seconds):

@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         """Where what there is to send is waiting."""
         self.call_was_made: WasMade = self.outbox.call_was_made  # its broker asks for it for each call
         self._books = self.broker.books
-        self._runner = Runner(self)
+        self._runner = self.runner_class(self)
         self._made_callbacks: Callbacks | None = None
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
@@ -483,6 +483,10 @@ class Connection(asyncio.Protocol):
     reference_class = RemoteReference
     observer_class = CacheObserver
 
+    # What a front may have more to.
+    call_class = Call
+    runner_class = Runner
+
     def check_room(self) -> None:
         """Raise Overloaded where so much waits to be sent that no call can be made."""
         self.outbox.check_room()
@@ -505,7 +509,7 @@ class Connection(asyncio.Protocol):
 
     def make_call(self, maker: calls.Maker, name: str, options: CallOptions) -> Call:
         """The promise of a call that begins now."""
-        call = Call(maker, name)
+        call = self.call_class(maker, name)
         within = running_call.get(None)
         deadline = within[1].deadline if within is not None else None
         if options.timeout is not None or deadline is not None:

@@ -8,9 +8,18 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["run"]
+__all__ = ["new_event_loop", "run"]
 
 T = TypeVar("T")
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop's where that is installed, else one of asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -22,14 +31,8 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     Raises:
         SystemExit: with code 143, when `main` was cancelled by SIGTERM.
     """
-    try:
-        import uvloop
-    except ImportError:
-        new_loop = None
-    else:
-        new_loop = uvloop.new_event_loop
     ending = _Ending()
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             return runner.run(ending.watch(main))
         except asyncio.CancelledError:

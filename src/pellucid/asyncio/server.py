@@ -103,6 +103,9 @@ def serve(
 class Server:
     """A root object, published. Enter it or await it to start listening; `close` it to end."""
 
+    connection_class: type[Connection] = Connection
+    """What its connections are: a front may have more to it."""
+
     def __init__(
         self,
         root_for: Callable[[Connection], Referenceable],
@@ -205,7 +208,7 @@ class Server:
         return f"<Server {' '.join(self._bound) or 'not listening'} connections={len(self.connections)}>"
 
     def _accept(self) -> Connection:
-        return Connection(
+        return self.connection_class(
             self._settings,
             listens=True,
             root_for=self._root_for,

@@ -1,0 +1,175 @@
+"""Threads for plain methods, so that one which blocks holds up no loop; and the order in which they run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
+from inspect import CO_COROUTINE, isawaitable
+from queue import SimpleQueue
+from typing import Any
+
+__all__ = ["ProgramEnds", "Turns", "Workers", "is_in_turn", "let_others_begin"]
+
+MOST_IDLE = 8
+"""How many threads are kept for what comes next."""
+
+_here = threading.local()
+
+
+class ProgramEnds(RuntimeError):
+    """Nothing can be waited for any more, since the program ends."""
+
+
+class Workers:
+    """Threads that run what they are given, as many as it takes. None of them keeps the program from ending."""
+
+    def __init__(self) -> None:
+        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Have `work` run in a thread. Raises RuntimeError where the system has none left."""
+        try:
+            queue = self._idle.pop()
+        except IndexError:
+            queue = SimpleQueue()
+            threading.Thread(target=self._work, args=(queue,), name="pellucid.blocking worker", daemon=True).start()
+        queue.put(work)
+
+    def _work(self, queue: SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            work = queue.get()
+            work()
+            del work  # it may hold the last references to objects of a peer
+            if len(self._idle) >= MOST_IDLE:
+                return
+            self._idle.append(queue)
+
+
+class Turns:
+    """The plain methods of one connection's objects: each begins when the one before has ended, or waits for an answer.
+
+    So they run in order, and no two at a time, as in a loop; and one may make blocking calls that come back to others.
+    """
+
+    __slots__ = ("_current", "_waiting", "_workers", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, workers: Workers) -> None:
+        self.loop = loop
+        self._workers = workers
+        self._waiting: deque[_Turn] | None = None
+        self._current: _Turn | None = None
+
+    def in_turn(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function` as the loop is to call it: itself where it is ``async``, else what runs it when its turn comes."""
+        code: Any = getattr(function, "__code__", None)
+        if code is not None and code.co_flags & CO_COROUTINE:
+            return function
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            result = await self._take(partial(function, *args, **kwargs))
+            return await result if isawaitable(result) else result
+
+        return run
+
+    def pass_on(self, turn: _Turn) -> None:
+        """`turn` is over, or keeps nobody waiting any more."""
+        if self._current is turn:
+            self._current = None
+            self._go_on()
+
+    def _take(self, function: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+        turn = _Turn(self, function)
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append(turn)
+        self._go_on()
+        return turn.outcome()
+
+    def _go_on(self) -> None:
+        while self._current is None and self._waiting:
+            turn = self._waiting.popleft()
+            if turn.ended.done():
+                continue  # its caller gave it up
+            self._current = turn
+            try:
+                self._workers.run(turn.work)
+            except RuntimeError as error:
+                turn.settle(None, error)
+
+
+class _Turn:
+    """One method that is run when its turn comes."""
+
+    def __init__(self, turns: Turns, function: Callable[[], Any]) -> None:
+        self.ended: asyncio.Future[None] = turns.loop.create_future()
+        self._turns = turns
+        self._function: Callable[[], Any] | None = function
+        self._context = copy_context()
+        self._has_passed_on = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    async def outcome(self) -> Any:
+        """What the method returned; raises what it raised."""
+        await self.ended
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+            return self._value
+        finally:
+            del error
+
+    def work(self) -> None:
+        """Run the method, in a thread."""
+        assert self._function is not None
+        value: Any = None
+        error: BaseException | None = None
+        _here.turn = self
+        try:
+            value = self._context.run(self._function)
+        except ProgramEnds:
+            return  # it is left there, as one that waits is: nobody is to hear of it
+        except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - whatever it raises is its answer
+            error = raised
+        except BaseException as raised:  # noqa: BLE001 - the program is not ended from here
+            error = RuntimeError(f"{raised!r} ends a program only in its main thread")
+            error.__cause__ = raised
+        finally:
+            _here.turn = self._function = None
+        self._tell(partial(self.settle, value, error))
+
+    def pass_on(self) -> None:
+        """The method waits for an answer now: let the next one begin."""
+        if not self._has_passed_on:
+            self._has_passed_on = True
+            self._tell(partial(self._turns.pass_on, self))
+
+    def settle(self, value: Any, error: BaseException | None) -> None:
+        """The method has ended so. In the loop's thread, as all else that has to do with turns."""
+        self._turns.pass_on(self)
+        if not self.ended.done():
+            self._value, self._error = value, error
+            self.ended.set_result(None)
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        try:
+            self._turns.loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            pass  # the loop is closed: nobody is left to tell
+
+
+def let_others_begin() -> None:
+    """This thread is about to wait for an answer: if it runs a method, the next one need not wait for it."""
+    turn: _Turn | None = getattr(_here, "turn", None)
+    if turn is not None:
+        turn.pass_on()
+
+
+def is_in_turn() -> bool:
+    """Whether this thread runs a method that a peer called, or a notice."""
+    return getattr(_here, "turn", None) is not None
