@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pellucid.asyncio.facets import facet
     from pellucid.asyncio.methods import CurrentCall, current_call, in_thread
     from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
+    from pellucid.asyncio.reconnecting import Reconnecting, reconnecting
     from pellucid.asyncio.run import run
     from pellucid.asyncio.server import Server, serve
     from pellucid.asyncio.tls import TLS
@@ -79,6 +80,7 @@ _HOMES = {
     "pellucid.asyncio.facets": "facet",
     "pellucid.asyncio.methods": "CurrentCall current_call in_thread",
     "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
+    "pellucid.asyncio.reconnecting": "Reconnecting reconnecting",
     "pellucid.asyncio.run": "run",
     "pellucid.asyncio.server": "Server serve",
     "pellucid.asyncio.tls": "TLS",
@@ -180,6 +182,7 @@ __all__ = [
     "ProtocolError",
     "RateExceeded",
     "Realm",
+    "Reconnecting",
     "Referenceable",
     "Registry",
     "RemoteCache",
@@ -213,6 +216,7 @@ __all__ = [
     "in_thread",
     "interface_source",
     "promised",
+    "reconnecting",
     "reference_of",
     "run",
     "send_pages",
