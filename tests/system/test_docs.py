@@ -3,6 +3,7 @@
 What stands behind ```` ```python ```` tells how a block of README.md or docs/ is held to that:
 
 * nothing: a complete program, run in a process of its own, in an empty folder, and it must succeed;
+* ``tests``: a module of tests, run by pytest, which must pass;
 * ``continues``: run after the blocks above it on its page, back to the last complete program, as one program;
 * ``no-run: the reason``: only compiled. The reason is compulsory.
 """
@@ -91,7 +92,7 @@ def programs() -> list[Block]:
     found: list[Block] = []
     above: list[Block] = []
     for block in python_blocks():
-        if block.info == "python":
+        if block.info in ("python", "python tests"):
             above = [block]
         elif block.info == "python continues":
             assert above, f"{block} continues nothing"
@@ -99,7 +100,7 @@ def programs() -> list[Block]:
             above.append(block)
         else:
             continue
-        found.append(Block(block.page, block.line, block.info, "\n".join(part.text for part in above)))
+        found.append(Block(block.page, block.line, above[0].info, "\n".join(part.text for part in above)))
     return found
 
 
@@ -144,7 +145,7 @@ def public_things(module: str) -> Iterator[tuple[str, object]]:
 def test_a_python_block_compiles_and_says_how_it_is_checked(block: Block) -> None:
     compile(block.text, str(block), "exec")
 
-    assert re.fullmatch(r"python( continues| no-run: \S.*)?", block.info), f"{block}: unknown form: {block.info}"
+    assert re.fullmatch(r"python( continues| tests| no-run: \S.*)?", block.info), f"{block}: unknown form: {block.info}"
 
 
 @pytest.mark.parametrize("program", programs(), ids=str)
@@ -152,8 +153,11 @@ def test_a_program_on_a_page_runs(program: Block, tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(program.text, encoding="utf-8")
 
+    # The plugin by its name: it may be installed here without its entry point, or with it.
+    plugin = ["-p", "no:pellucid", "-p", "pellucid.pytest_plugin", "-p", "no:cacheprovider"]
+    runner = ["-m", "pytest", *plugin] if program.info == "python tests" else []
     ended = subprocess.run(
-        [sys.executable, "-W", "error", file],
+        [sys.executable, "-W", "error", *runner, file],
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ import pytest
 
 import pellucid
 from docs.generated import PAGE_OF_LIMITS, page_of_limits
-from pellucid import blocking, errors, testing
+from pellucid import blocking, errors, pytest_plugin, testing
 from tests.system.test_docs import (
     PAGES_WITH_PROGRAMS,
     ROOT,
@@ -120,16 +120,24 @@ def test_the_page_of_the_twisted_door_lists_every_public_name_of_its_modules_and
     }
 
 
+KIT = {"Pair", "Watch", "pair"}
+"""What of `pellucid.testing` is no part of the simulator."""
+
+
 def test_the_page_of_the_simulator_lists_every_public_name_and_field_and_no_other() -> None:
     listed = [row[0] for row in rows(REFERENCE / "testing.md")]
 
     fields = [field.name for kind in (testing.Link, testing.Faults) for field in dataclasses.fields(kind)]
     fields.remove("seconds")  # told of below the table, as it is no rate
-    assert listed == [*testing.__all__, *fields]
+    assert listed == [*(name for name in testing.__all__ if name not in KIT), *fields]
 
 
 def test_the_page_of_the_blocking_front_lists_every_public_name_and_no_other() -> None:
     assert sorted(row[0] for row in rows(REFERENCE / "blocking.md")) == sorted(blocking.__all__)
+
+
+def test_the_page_of_the_test_kit_lists_every_public_name_and_no_other() -> None:
+    assert sorted(row[0] for row in rows(REFERENCE / "test-kit.md")) == sorted([*KIT, *pytest_plugin.__all__])
 
 
 @pytest.mark.parametrize("name", ["serve", "connect"])

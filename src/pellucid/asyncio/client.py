@@ -94,10 +94,14 @@ class Connecting:
         if self._connection is not None:
             await self._connection.close()
 
+    def begin(self) -> Connection:
+        """The client's end, for a transport of your own; it is connected once its `ready` is done."""
+        return self.connection_class(self._settings, listens=False)
+
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
         where = self._where
-        connection = self.connection_class(self._settings, listens=False)
+        connection = self.begin()
         seconds = self._settings.limits.connect_seconds
         try:
             async with asyncio.timeout(seconds):

@@ -162,7 +162,7 @@ class Server:
                 if by_ourselves or (isinstance(url, TCPURL) and url.tls):
                     self._listen_at(await bind(url))
                 else:
-                    self._add(await LoopsListener.at(url, self._accept))
+                    self._add(await LoopsListener.at(url, self.accept))
             for sock in self._sockets:
                 self._listen_at(given(sock, tls=self._tls_contexts is not None))
         except BaseException:
@@ -207,7 +207,8 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {' '.join(self._bound) or 'not listening'} connections={len(self.connections)}>"
 
-    def _accept(self) -> Connection:
+    def accept(self) -> Connection:
+        """The server's end of one more connection: for the transport of a client that comes, or one of your own."""
         return self.connection_class(
             self._settings,
             listens=True,
@@ -235,7 +236,7 @@ class Server:
         self._connections.pop(connection, None)
 
     def _listen_at(self, place: Place) -> None:
-        self._add(Listener(place, self._accept, self._tls_contexts, self._settings.limits.handshake_seconds))
+        self._add(Listener(place, self.accept, self._tls_contexts, self._settings.limits.handshake_seconds))
 
     def _add(self, listener: Listener | LoopsListener) -> None:
         self._listeners.append(listener)

@@ -19,7 +19,7 @@ from pellucid.errors import DeadlineExceeded
 from pellucid.limits import Usage
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["Connection", "Line", "connect", "end", "with_options_of"]
+__all__ = ["Connection", "Line", "connect", "connected", "end", "with_options_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -195,6 +195,11 @@ def connect(*args: Any, **kwargs: Any) -> Connection:
     """
     connecting = client.connect(*args, **kwargs)
     connecting.connection_class = Line
+    return connected(connecting)
+
+
+def connected(connecting: client.Connecting) -> Connection:
+    """The connection that `connecting` makes, of a `Line`."""
     line = the_loop().run(_awaited, connecting)
     assert isinstance(line, Line)
     return Connection(line)

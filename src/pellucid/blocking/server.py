@@ -14,7 +14,7 @@ from pellucid.blocking.loop import LoopThread, the_loop
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.limits import Usage
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "published", "serve", "unpublished"]
 
 P = ParamSpec("P")
 
@@ -84,6 +84,11 @@ def serve(root: Any, *args: Any, **kwargs: Any) -> Server:
         OSError: a URL can't be listened at.
         RuntimeError: this is the event loop's own thread.
     """
+    return published(unpublished(root, *args, **kwargs))
+
+
+def unpublished(root: Any, *args: Any, **kwargs: Any) -> server.Server:
+    """What `serve` publishes: a server of the asyncio door whose connections are `Line`."""
     if callable(root) and not isinstance(root, Referenceable):
         make_root = root
 
@@ -94,6 +99,11 @@ def serve(root: Any, *args: Any, **kwargs: Any) -> Server:
         root = root_for
     inner = server.serve(root, *args, **kwargs)
     inner.connection_class = Line
+    return inner
+
+
+def published(inner: server.Server) -> Server:
+    """Have `inner` listen in the background."""
     thread = the_loop()
     thread.run(inner.start)
     thread.open.add(inner)
