@@ -61,8 +61,9 @@ def naming(url: TCPURL | UnixURL, error: OSError) -> OSError:
 
 
 def given(sock: socket.socket, *, tls: bool) -> Place:
-    """A socket that listens already."""
+    """A socket that was handed in: it listens, or it is bound and does so from now on."""
     sock.setblocking(False)
+    sock.listen(BACKLOG)
     if is_unix(sock):
         return Place(f"pb+unix:{sock.getsockname()}", [sock])
     host, port = sock.getsockname()[:2]

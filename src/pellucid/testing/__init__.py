@@ -1,7 +1,7 @@
-"""What programs are tested with: simulated worlds, and two ends joined in memory, with a look at what is left afterwards.
+"""What programs are tested with: simulated worlds; and two ends joined in memory, with a look at what is left.
 
-In a world there is virtual time, links fail, and processes crash; the same happens again for the same seed. Programs run
-as they are, on asyncio and on pellucid.
+In a world there is virtual time, links fail, and processes crash; the same happens again for the same seed. Programs
+run as they are, on asyncio and on pellucid.
 """
 
 from pellucid.testing.faults import Faults

@@ -141,6 +141,14 @@ async def test_what_is_sent_leaves_at_once_however_the_socket_was_made() -> None
             assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@on_each_loop
+async def test_a_socket_that_is_bound_and_no_more_is_listened_at() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        async with pb.serve(Gate(), sock=sock) as server, pb.connect(*server.urls) as connection:
+            assert await connection.root.call("echo", 1) == 1
+
+
 class Exhausted(socket.socket):
     """A socket of a process that has no descriptor left, until it has."""
 
