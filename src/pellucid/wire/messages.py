@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "NUMBER_BITS",
     "Answer",
     "Batch",
     "BatchAnswer",
@@ -31,6 +32,10 @@ __all__ = [
     "SharedUpdate",
     "Unknown",
 ]
+
+NUMBER_BITS = 64
+"""Of what peers number: calls, objects, caches. Among longer ints a peer finds as many of one hash as it likes, and a
+table of those is searched through at every look-up."""
 
 ExportId = int | bytes
 """What stands for an exported object: a number, or the name of one that is published under a name."""

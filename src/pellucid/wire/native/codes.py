@@ -9,6 +9,9 @@ from enum import IntEnum
 
 from ormsgpack import Ext
 
+from pellucid.errors import RemoteProtocolError
+from pellucid.wire.messages import NUMBER_BITS
+
 __all__ = ["FEATURES", "NAME", "REQUIRED", "VERSION", "Kind", "Leaf", "Mark", "number_of", "with_number"]
 
 NAME = "pellucid"
@@ -106,5 +109,8 @@ def with_number(code: int, number: int) -> Ext:
 
 
 def number_of(body: bytes) -> int:
-    """The number that is the body of an extension. A peer may send one of any length: it is looked up, never shown."""
-    return int.from_bytes(body, "big")
+    """The number that is the body of an extension. Raises RemoteProtocolError where it is none that a peer may use."""
+    number = int.from_bytes(body, "big")
+    if number.bit_length() > NUMBER_BITS:
+        raise RemoteProtocolError(f"a number has more than {NUMBER_BITS} bits")
+    return number

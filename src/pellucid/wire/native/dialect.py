@@ -15,7 +15,7 @@ from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Ledger
-from pellucid.wire.messages import Message
+from pellucid.wire.messages import NUMBER_BITS, Message
 from pellucid.wire.native.codes import FEATURES, NAME, VERSION, Kind
 from pellucid.wire.native.frames import HEADER, Deframer, frame
 from pellucid.wire.native.reader import Reader
@@ -112,6 +112,10 @@ class NativeDialect(MessageReader, MessageWriter):
         self._deframer.buffers = ()
         if reader is not None:
             reader.buffers = ()
+            number = expression[1] if len(expression) > 1 else None
+            if type(number) is int and number.bit_length() > NUMBER_BITS:  # an extension, so there is a reader
+                reader.give_back()
+                raise RemoteProtocolError(f"the number of a message has more than {NUMBER_BITS} bits")
             if reader.has_jelly:
                 reader.look_through(expression)
 

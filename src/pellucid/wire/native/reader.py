@@ -260,10 +260,15 @@ class Reader(Unjellier):
     def _take_mark(self, code: int, body: bytes) -> Any:
         self._walks = True
         self.is_plain = False
-        return _Marked(code, number_of(body))
+        return _Marked(code, 0)
+
+    def _take_numbered(self, code: int, body: bytes) -> Any:
+        marked: _Marked = self._take_mark(code, body)
+        marked.number = number_of(body)
+        return marked
 
     def _take_cache(self, code: int, body: bytes) -> Any:
-        marked: _Marked = self._take_mark(code, body)
+        marked: _Marked = self._take_numbered(code, body)
         self._caches_came[marked.number] += 1
         return marked
 
@@ -453,6 +458,7 @@ Reader.takers = {
     **dict.fromkeys(READERS, Reader._take_plain),
     **dict.fromkeys(Mark, Reader._take_mark),
     Mark.CACHE: Reader._take_cache,
+    Mark.SHARED: Reader._take_numbered,
     Mark.JELLY: Reader._take_jelly,
     Leaf.REMOTE: Reader._take_remote,
     Leaf.LOCAL: Reader._take_local,
@@ -463,7 +469,7 @@ Reader.takers = {
     Leaf.BUFFER: Reader._take_buffer,
     Leaf.NAMED: Reader._take_named,
     Leaf.PLACEHOLDER: Reader._take_placeholder,
-    Leaf.AGAIN: Reader._take_mark,
+    Leaf.AGAIN: Reader._take_numbered,
 }
 
 _FILLED_LATER: dict[int, Callable[[Any, Any, int], Any]] = {

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from pellucid.errors import LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
-from pellucid.wire.pb.plain import operand, tag_of
+from pellucid.wire.pb.plain import id_operand, operand, tag_of
 
 __all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
 
@@ -234,9 +234,7 @@ class Containers:
     # Shared objects.
 
     def _reference(self, expression: list[Any]) -> Any:
-        number, inner = operand(expression, 1), operand(expression, 2)
-        if type(number) is not int:
-            raise RemoteProtocolError("a reference's number is no number")
+        number, inner = id_operand(expression), operand(expression, 2)
         decoder = self._decoders.get(tag_of(inner)) if type(inner) is list else None
         if decoder is Containers._dereference:
             raise RemoteProtocolError("a reference stands for nothing but another one")

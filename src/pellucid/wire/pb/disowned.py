@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from pellucid.wire.messages import NUMBER_BITS
 from pellucid.wire.pb.plain import READERS
 
 __all__ = ["receipts_in"]
@@ -27,9 +28,9 @@ def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
     waiting = [expression]
     for item in waiting:
         match item:
-            case [b"remote", int(export_id), *_]:
+            case [b"remote", int(export_id), *_] if export_id.bit_length() <= NUMBER_BITS:
                 references[export_id] += 1
-            case [b"cached", int(cache_id), *_]:
+            case [b"cached", int(cache_id), *_] if cache_id.bit_length() <= NUMBER_BITS:
                 caches[cache_id] += 1
             case [b"dictionary", *pairs]:
                 for pair in pairs:
@@ -40,7 +41,8 @@ def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
             case [b"reference", _, inner, *_]:
                 waiting.append(inner)
             case [bytes(tag), int(cache_id), state, *_] if tag not in _BUILT_IN:
-                caches[cache_id] += 1
+                if cache_id.bit_length() <= NUMBER_BITS:
+                    caches[cache_id] += 1
                 waiting.append(state)
             case [bytes(tag), state, *_] if tag not in _BUILT_IN:
                 waiting.append(state)

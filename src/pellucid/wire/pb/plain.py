@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pellucid.errors import InsecureJelly, RemoteProtocolError
+from pellucid.wire.messages import NUMBER_BITS
 
 __all__ = ["READERS", "WRITERS", "id_operand", "operand", "string_operand", "tag_of"]
 
@@ -47,7 +48,7 @@ def string_operand(expression: list[Any]) -> bytes:
 def id_operand(expression: list[Any]) -> int:
     """The first operand, the number of something exported. Raises RemoteProtocolError where it is none."""
     number = operand(expression, 1)
-    if type(number) is not int:
+    if type(number) is not int or number.bit_length() > NUMBER_BITS:
         raise RemoteProtocolError(f"the operand of {_shown(expression)} is no id")
     return number
 
