@@ -78,7 +78,7 @@ class CurrentCall:
     correlation_id: str
     """Stands for this call in the log."""
     size: int
-    """Bytes that it took on the wire."""
+    """Bytes that it took on the wire, and those of results that it was given by promise."""
     remaining: float | None = None
     """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
 
@@ -258,7 +258,7 @@ class Runner:
             else:
                 self._answer(call, result)
         except asyncio.CancelledError:
-            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         finally:
@@ -269,7 +269,7 @@ class Runner:
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
         if not self._stop(call):
-            self._tell(call, CallCancelled(f"the call of {call.name!r} was cancelled before it began"))
+            self._tell(call, CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began"))
             self._outbox.schedule()
             self.unwatch(call)
 
@@ -358,7 +358,7 @@ class Runner:
                 self._begin(call, result)
                 return
         except asyncio.CancelledError:
-            self._tell(call, CallCancelled(f"{call.name!r} was cancelled where it ran"))
+            self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
@@ -475,8 +475,8 @@ class Runner:
 
     def _why_cancelled(self, call: MethodCall) -> Exception:
         if self._overdue is not None and id(call) in self._overdue:
-            return DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it")
-        return CallCancelled(f"{call.name!r} was cancelled where it ran")
+            return DeadlineExceeded(f"{call.shown_name!r} did not end in the time that its caller gave it")
+        return CallCancelled(f"{call.shown_name!r} was cancelled where it ran")
 
     def _answer(self, call: MethodCall, value: Any) -> None:
         try:
@@ -496,7 +496,7 @@ class Runner:
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             level = logging.DEBUG if call.wants_answer else logging.WARNING
-            log.log(level, "call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
+            log.log(level, "call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call))
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
@@ -507,7 +507,7 @@ class Runner:
             most = self._broker.limits.queued_bytes
             self._host.abort(f"the peer calls and does not read: over twice Limits.queued_bytes={most} wait for it")
             return
-        log.debug("call of %r was refused: %r", call.name, error, extra=self._fields("call.refused", call))
+        log.debug("call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call))
         self._tell(call, error)
 
     def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
@@ -517,12 +517,12 @@ class Runner:
             self._host.abort(f"not even an error can be sent: {hindrance}")
 
     def _log(self, text: str, call: MethodCall, error: Exception, exc_info: Exception | None = None) -> None:
-        log.error(text, call.name, error, exc_info=exc_info, extra=self._fields("call.failed", call))
+        log.error(text, call.shown_name, error, exc_info=exc_info, extra=self._fields("call.failed", call))
 
     def _fields(self, event: str, call: MethodCall) -> dict[str, str]:
         host = self._host
         fields = {"event": event, "connection": host.number, "peer": host.peer}
-        return {**fields, "method": call.name, "call": _correlation_id(host, call)}
+        return {**fields, "method": call.shown_name, "call": _correlation_id(host, call)}
 
 
 def _is_coroutine_function(method: Any) -> bool:

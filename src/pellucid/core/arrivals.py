@@ -28,7 +28,7 @@ __all__ = ["Arrivals", "BatchRun"]
 class BatchRun:
     """A batch of the peer's that is under way: what its calls have ended in so far."""
 
-    __slots__ = ("_batch", "call_id", "items", "left", "made", "outcomes")
+    __slots__ = ("_batch", "call_id", "given_up", "items", "left", "made", "outcomes")
 
     deadline = None
     """A batch has none that comes as one of these to be run: each of its calls has its own then."""
@@ -41,6 +41,8 @@ class BatchRun:
         """By place: a result, or `CallFailed`."""
         self.left: int = len(batch)
         """How many have not ended."""
+        self.given_up = False
+        """Whether its caller has given it up."""
         self.made: list[MethodCall] | None = None
         """Its calls, by place, where anybody asked for them."""
         self._batch = batch
@@ -86,11 +88,9 @@ class Incoming(Call):
         """What is called, once that is known."""
         self.perspective: Any = None
         """Through whose eyes the peer sees the result."""
+        self.size = 0
+        """Bytes that the answer took."""
         self._noticed = True
-
-    def outcome(self) -> Any:
-        """The result as an argument: as if it had been to the peer and come back."""
-        return self.arrivals.brought_back(super().outcome(), self.perspective)
 
     @property
     def result(self) -> Any:
@@ -239,12 +239,13 @@ class Arrivals:
             self._promises = Promises(self)
             self._promised, self._waiting = {}, {}
             self.has_held = True
-        incoming = Incoming(self._promises, self, call.name, call)
+        incoming = Incoming(self._promises, self, call.shown_name, call)
+        met: dict[int, Incoming] = {}
         try:
-            args = tuple(self._promise(value, call) for value in call.args)
-            kwargs = {name: self._promise(value, call) for name, value in call.kwargs.items()}
+            args = tuple(self._promise(value, call, met) for value in call.args)
+            kwargs = {name: self._promise(value, call, met) for name, value in call.kwargs.items()}
             if isinstance(call.target, Promised):
-                aim = self._promise(call.target, call)
+                aim = self._promise(call.target, call, met)
             else:
                 incoming.obj, aim = self._aim(call)
         except Error as error:
@@ -267,14 +268,14 @@ class Arrivals:
         self.running.pop(call_id, None)
         if call_id in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
-        self._kept[call_id] = outcome, call.perspective, size, call.name
+        self._kept[call_id] = outcome, call.perspective, size, call.shown_name
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._shed()
         if self._promised:
             promise = self._promised.pop(call_id, None)
             if promise is not None:
-                _settle(promise, outcome, call.perspective)
+                _settle(promise, outcome, call.perspective, size)
 
     def seen(self, call_ids: list[int]) -> None:
         """The peer has the answers of these calls."""
@@ -286,10 +287,15 @@ class Arrivals:
     def cancel(self, call_id: int) -> list[MethodCall]:
         """The peer has given up that call, or batch: those that wait fail; returns those that have gone on."""
         entry = self.running.get(call_id)
-        calls = [] if entry is None else [entry] if isinstance(entry, MethodCall) else entry.calls
+        if isinstance(entry, MethodCall):
+            calls = [entry]
+        elif entry is None or entry.given_up:  # a peer that says so again must not have thousands looked at again
+            return []
+        else:
+            calls, entry.given_up = entry.calls, True
         gone_on: list[MethodCall] = []
         for call in reversed(calls):  # none is to go on because one that it waited behind was given up
-            why = CallCancelled(f"the call of {call.name!r} was cancelled before it began")
+            why = CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began")
             if not call.ended and not self.give_up(call, why):
                 gone_on.append(call)
         gone_on.reverse()
@@ -331,10 +337,6 @@ class Arrivals:
         self.ready = self._promises = None
         self._waiting_bytes = self._kept_bytes = 0
 
-    def brought_back(self, value: Any, perspective: Any) -> Any:
-        """What `value`, the result of a call, is as an argument of another."""
-        return self._host.brought_back(value, perspective)
-
     # What waiting needs: see `pellucid.core.promises.Host`.
 
     def check(self) -> None:
@@ -343,26 +345,27 @@ class Arrivals:
     def gave_up(self, call: Call) -> None:
         """The peer knows of its own calls."""
 
-    def _promise(self, value: Any, call: MethodCall) -> Any:
+    def _promise(self, value: Any, call: MethodCall, met: dict[int, Incoming]) -> Any:
         """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it.
 
-        It is for `call`, which can't wait for itself.
+        It is for `call`, which can't wait for itself. Those that it has named so far are `met`: one that it names
+        again is the same, so that what it results in is copied once.
         """
         if not isinstance(value, Promised):
             return value
         call_id = value.call_id
-        promise = self._promised.get(call_id)
+        promise = self._promised.get(call_id) or met.get(call_id)
         if promise is not None:
             return promise
         running = self.running.get(call_id)
         if isinstance(running, MethodCall) and running is not call:
-            promise = self._promised[call_id] = Incoming(self._maker, self, running.name, running)
+            promise = self._promised[call_id] = Incoming(self._maker, self, running.shown_name, running)
             return promise
         if call_id not in self._kept:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
-        outcome, perspective, _, name = self._kept[call_id]
-        promise = Incoming(self._maker, self, name)
-        _settle(promise, outcome, perspective)
+        outcome, perspective, size, name = self._kept[call_id]
+        promise = met[call_id] = Incoming(self._maker, self, name)
+        _settle(promise, outcome, perspective, size)
         return promise
 
     @property
@@ -378,6 +381,24 @@ class Arrivals:
             return None, _Local(None, call.target)
         obj = self._host.exported(call.target)
         return obj, _Local(obj)
+
+    def outcome_of(self, promise: Call, waiting: Call) -> Any:
+        """The result of `promise` as an argument of `waiting`: as if it had been to the peer and come back.
+
+        Raises:
+            TooManyCalls: calls that wait would hold more than `Limits.waiting_bytes`, this copy included.
+            Exception: it can't come back.
+        """
+        assert isinstance(promise, Incoming)
+        assert isinstance(waiting, Incoming)  # there are no others here
+        assert waiting.message is not None  # it waits
+        asked = self._waiting_bytes + promise.size
+        if asked > self.limits.waiting_bytes:
+            raise TooManyCalls("waiting_bytes", self.limits.waiting_bytes, asked)
+        value = self._host.brought_back(promise.result, promise.perspective)
+        self._waiting_bytes = asked
+        waiting.message.size += promise.size
+        return value
 
     def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""
@@ -438,9 +459,10 @@ def _without_frames(failed: CallFailed) -> CallFailed:
     return CallFailed(failed.call_id, rebuild(told, None), raised=True)
 
 
-def _settle(promise: Incoming, outcome: Any, perspective: Any) -> None:
+def _settle(promise: Incoming, outcome: Any, perspective: Any, size: int) -> None:
     promise.message = None  # it was answered: nobody needs to be told of its end
     promise.perspective = perspective
+    promise.size = size
     if isinstance(outcome, CallFailed):
         promise.fail(cast(Exception, outcome.error))
     else:

@@ -291,6 +291,10 @@ class Calling:
             self._line.send(Cancel(call.call_id))
             self._door.knock()
 
+    def outcome_of(self, promise: Call, waiting: Call) -> Any:
+        """What `promise` resulted in, for the call that waits for it."""
+        return promise.outcome()
+
     def right_of(self, promise: Call, waiting: Call) -> RemoteReference:
         """The right to call what `promise` resulted in, for the call that waits for it."""
         value = promise.outcome()

@@ -59,6 +59,10 @@ class Host(Protocol):
         """The right to call what `promise` resulted in, for `waiting`. Raises NotAReference, ForeignReference."""
         ...
 
+    def outcome_of(self, promise: Call, waiting: Call) -> Any:
+        """What `promise` resulted in, as an argument of `waiting`. Raises whatever is in the way of that."""
+        ...
+
     def gave_up(self, call: Call) -> None:
         """`call` was cancelled here: the peer need not go on with it."""
         ...
@@ -217,6 +221,10 @@ class Promises:
         """The right to call what `promise` resulted in."""
         return self._host.right_of(promise, waiting)
 
+    def outcome_of(self, promise: Call, waiting: Call) -> Any:
+        """What `promise` resulted in, as an argument of `waiting`."""
+        return self._host.outcome_of(promise, waiting)
+
     def next_number(self) -> int:
         """Calls that wait are numbered in the order made."""
         self._number += 1
@@ -300,12 +308,18 @@ class _Waiting:
         self._target = target
         self._args = args
         self._kwargs = kwargs
-        self._outcomes: dict[int, Any] = {}  # by id() of arguments that are promises
+        self._outcomes: dict[int, Any] = {}  # by id() of arguments that are promises: each is known once it has ended
         self._missing = 0
 
     def start(self) -> None:
         """Wait for whatever there is to wait for."""
-        awaited = {id(value): value for value in (self._target, *self._args, *self._kwargs.values()) if _is_call(value)}
+        awaited: dict[int, Call] = {}
+        for value in (*self._args, *self._kwargs.values()):
+            if _is_call(value):
+                awaited[id(value)] = value
+        self._outcomes = dict.fromkeys(awaited)
+        if self._target is not None:
+            awaited[id(self._target)] = self._target
         self._missing = len(awaited)
         for promise in awaited.values():
             promise.notice()
@@ -357,8 +371,8 @@ class _Waiting:
         try:
             if promise is self._target:
                 self.aim(self._promises.right_of(promise, self.call))
-            if promise is not self.call and any(value is promise for value in (*self._args, *self._kwargs.values())):
-                self._outcomes[id(promise)] = promise.outcome()
+            if id(promise) in self._outcomes:
+                self._outcomes[id(promise)] = self._promises.outcome_of(promise, self.call)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             return told_without_traceback(error)
         return None

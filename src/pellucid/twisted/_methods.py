@@ -112,7 +112,7 @@ class Runner:
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel the Deferred that it waits for; where it has not begun it never will."""
-        self._end_early(call, CallCancelled(f"the call of {call.name!r} was cancelled by its caller"))
+        self._end_early(call, CallCancelled(f"the call of {call.shown_name!r} was cancelled by its caller"))
 
     def stop(self) -> None:
         """The caller is gone: forget what waits. What runs, runs on."""
@@ -132,7 +132,7 @@ class Runner:
     def _expire(self, call: MethodCall) -> None:
         """The caller of `call` does not wait any longer."""
         self._timers.pop(id(call), None)
-        self._end_early(call, DeadlineExceeded(f"{call.name!r} did not end in the time that its caller gave it"))
+        self._end_early(call, DeadlineExceeded(f"{call.shown_name!r} did not end in the time that its caller gave it"))
         self._start_next()  # calls that waited behind it
 
     def _end_early(self, call: MethodCall, reason: Exception) -> None:
@@ -222,7 +222,7 @@ class Runner:
             self._host.give_up(f"not even an error can be sent: {hindrance}")
             return
         if failed is not None:
-            log.msg(f"The result of {call.name!r} can't be sent: {failed}")
+            log.msg(f"The result of {call.shown_name!r} can't be sent: {failed}")
         self._host.flush()
 
     def _fail(self, failure: Failure, call: MethodCall, *, raised: bool = False) -> None:

@@ -37,6 +37,9 @@ NUMBER_BITS = 64
 """Of what peers number: calls, objects, caches. Among longer ints a peer finds as many of one hash as it likes, and a
 table of those is searched through at every look-up."""
 
+_SHOWN = 100
+"""Characters of the name of a method that are shown."""
+
 ExportId = int | bytes
 """What stands for an exported object: a number, or the name of one that is published under a name."""
 
@@ -58,7 +61,7 @@ class MethodCall:
     args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
     size: int = 0
-    """Bytes that it took on the wire."""
+    """Bytes that it took on the wire, and those of results that it was given."""
 
     wants_answer: bool = field(default=True, init=False)
     to_cache: bool = field(default=False, init=False)
@@ -85,6 +88,11 @@ class MethodCall:
     """Whether its method, where that is a coroutine, has begun; the door fills it in."""
     handle: Any = field(default=None, init=False)
     """What the receiver's door runs it in."""
+
+    @property
+    def shown_name(self) -> str:
+        """The name, as texts have it and as it is kept: a peer may choose one of megabytes."""
+        return self.name[:_SHOWN]
 
 
 class Batch:

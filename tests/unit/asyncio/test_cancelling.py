@@ -11,8 +11,10 @@ import pellucid as pb
 from pellucid.errors import CallCancelled, DeadReferenceError, PBConnectionLost
 from pellucid.wire.native.codes import Kind
 from tests.unit.asyncio.door import on_each_loop, outcome, pair, turns
+from tests.unit.asyncio.pipe import piped
 from tests.unit.asyncio.raw import NativePeer, call_of, until
 from tests.unit.asyncio.things import Things
+from tests.work import lines_of
 
 
 class Patient(Things):
@@ -459,3 +461,18 @@ async def test_more_calls_that_become_ready_at_once_than_may_wait_are_refused_wi
         patient.friend.tidy.set()
         results = [await outcome(call) for call in (*waits, *filling)]
         assert sorted(type(result).__name__ for result in results) == ["NoneType"] * 3 + ["TooManyCalls"] * 2
+
+
+@on_each_loop
+async def test_a_batch_that_is_given_up_again_and_again_is_looked_through_once() -> None:
+    patient = Patient()
+    connection, pipe = piped(patient)
+    pipe.say([Kind.BATCH.value, 1, [["root", "hang", []]] * 200])
+    await until(lambda: patient.begun.qsize() == 200)
+    once = lines_of(lambda: pipe.say([Kind.CANCEL.value, 1]))
+    again = lines_of(lambda: pipe.say([Kind.CANCEL.value, 1]))
+    assert again < once / 50
+    await until(lambda: patient.ended.qsize() == 200)
+    assert len(patient.ran) == 200
+    pipe.end()
+    await connection.wait_closed()

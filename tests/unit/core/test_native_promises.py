@@ -29,6 +29,7 @@ from pellucid.limits import Limits
 from pellucid.wire.native.codes import Kind
 from tests.pair import Pair
 from tests.unit.core.native import ERROR, Broken, Hall, Notes, Scene, call_of, is_clean, promise, reply, stranger
+from tests.work import SLACK, ratio
 
 # One round trip.
 
@@ -708,6 +709,62 @@ def test_seen_by_forged_numbers_forgets_nothing_else() -> None:
     peer = stranger()
     peer.say(call_of(1, "echo", 5), [Kind.SEEN.value, [-1, 2**63, 0]], call_of(2, "echo", promise(1)))
     assert reply(peer.hear()) == {1: 5, 2: 5}
+
+
+def test_a_result_that_a_call_names_many_times_is_copied_once() -> None:
+    peer = stranger()
+    peer.say(call_of(1, "echo", [1, 2]), call_of(2, "note", promise(1)))
+    peer.say(call_of(3, "all", *[promise(1)] * 100))
+    values = reply(peer.hear())[3]
+    assert values == [[1, 2]] * 100 + [{}]
+    result = peer.side.broker.arrivals._kept[3][0]
+    assert len({id(value) for value in result[:100]}) == 1
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "under way"])
+def test_what_many_results_in_one_call_cost_grows_no_faster_than_their_number(kept: bool) -> None:
+    def prepare(count: int) -> Any:
+        peer = stranger()
+        method = "echo" if kept else "later"
+        peer.say(*[call_of(number, method, number) for number in range(1, count)])
+        if not kept:
+            for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
+                later.is_there = True
+        return lambda: peer.say(call_of(count, "all", *[promise(number) for number in range(1, count)]))
+
+    assert ratio(prepare, 200) < SLACK
+
+
+def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
+    peer = stranger(limits=Limits(waiting_bytes=10_000))
+    peer.say(call_of(1, "echo", ["x" * 3_000]), call_of(2, "later"))
+    peer.hear()
+    peer.say(*[call_of(number, "all", promise(1), promise(2)) for number in range(3, 9)])
+    replies = reply(peer.hear())
+    assert {kind for kind, _ in replies.values()} == {f"pellucid.errors.{TooManyCalls.__name__}"}
+    assert sorted(replies) == [6, 7, 8]
+    usage = peer.side.broker.arrivals.usage
+    assert (usage["waiting_calls"], 9_000 < usage["waiting_bytes"] <= 10_000) == (3, True)
+    peer.say([Kind.CANCEL.value, 3], call_of(9, "all", promise(1), promise(2)))
+    assert 9 not in reply(peer.hear())
+    for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
+        later.is_there = True
+    assert sorted(reply(peer.hear())) == [2, 4, 5, 9]
+    assert peer.side.broker.arrivals.usage["waiting_bytes"] == 0
+
+
+LONG = "x" * 500_000
+
+
+def test_of_a_long_name_little_is_kept_and_little_is_said() -> None:
+    peer = stranger()
+    peer.say(call_of(1, "later"), call_of(2, LONG, promise(1)), call_of(3, LONG, target=promise(2)))
+    peer.say(call_of(4, LONG), call_of(5, LONG, target=promise(4)), [Kind.CANCEL.value, 2])
+    peer.say(call_of(6, "echo", 5), call_of(7, LONG, target=promise(6)))
+    replies = reply(peer.hear())
+    assert sorted(replies) == [2, 3, 4, 5, 6, 7]
+    assert max(len(text) for _, text in (replies[number] for number in (2, 3, 4, 5, 7))) < 400
+    assert max(len(name) for *_, name in peer.side.broker.arrivals._kept.values()) == 100
 
 
 class Greeter(Root):
