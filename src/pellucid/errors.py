@@ -351,7 +351,7 @@ def told_without_traceback(error: Exception) -> Exception:
 
 def _limit_text(limit: str, value: int, asked: int | None) -> str:
     over = "" if asked is None else f": {_clip_int(asked)} asked"
-    return f"over Limits.{limit}={value}{over}"
+    return f"over Limits.{limit[:100]}={_clip_int(value)}{over}"  # of an answer, they are the peer's
 
 
 def _clip_int(number: int) -> str:

@@ -133,7 +133,7 @@ class NativeDialect(MessageReader, MessageWriter):
 
     def _read_hello(self, expression: list[Any]) -> None:
         match expression:
-            case [Kind.HELLO, int(version), list(features), *_] if version >= 1:
+            case [Kind.HELLO, int(version), list(features), *_] if type(version) is int and version >= 1:
                 self.version = min(version, VERSION)
                 known = {name for name in features if type(name) is str}.intersection(FEATURES)
                 self.features = frozenset(known) if known else NO_FEATURES

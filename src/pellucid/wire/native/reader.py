@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
 from pellucid.errors import InsecureJelly, InvalidArgument, LimitExceeded, RemoteProtocolError, told_without_traceback
@@ -18,7 +18,7 @@ from pellucid.flavors.failures import FailureReport, rebuild
 from pellucid.flavors.policy import BASIC_TYPES
 from pellucid.flavors.serializable import Held
 from pellucid.wire.dialect import Ledger
-from pellucid.wire.messages import Promised
+from pellucid.wire.messages import CallFailed, Promised
 from pellucid.wire.names import FAILURE, broker_error, method_error
 from pellucid.wire.native.codes import Leaf, Mark, number_of
 from pellucid.wire.native.expressions import flaw_of
@@ -34,6 +34,10 @@ Taker = Callable[[Any, int, bytes], Any]
 
 _KINDS: dict[type, str] = {type(None): "None", bool: "boolean", str: "str", list: "list", dict: "dictionary"}
 """What `Policy.types` calls the plain types that the codec reads by itself, where it may refuse them."""
+
+
+_FLAW = 0
+"""The code of what stands where something made no sense: `Reader` knows why."""
 
 
 class _Marked:
@@ -97,6 +101,31 @@ class Reader(Unjellier):
             return [self._unjelly(value) for value in values]
         except RecursionError:
             raise LimitExceeded("nesting", self._limits.nesting) from None
+
+    def each(self, values: list[Any], errors: Collection[int]) -> list[Any]:
+        """As `values`, where each stands for itself: for one that can't be had there is `CallFailed`.
+
+        At the places of `errors` are errors, which get through whatever may not cross.
+        """
+        self._placeholders = True
+        checks, read = self._checks, list[Any]()
+        for place, value in enumerate(values):
+            before = self._open_gaps, len(self._late), len(self._finishers)
+            self._checks = checks and place not in errors
+            try:
+                read.append(self._unjelly(value))
+                if self._open_gaps > before[0]:
+                    raise RemoteProtocolError("a tuple directly contains itself")
+            except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+                del read[place:]
+                if isinstance(error, RecursionError):
+                    error = LimitExceeded("nesting", self._limits.nesting)
+                read.append(CallFailed(place, told_without_traceback(error)))
+                # What it has left half done concerns no other.
+                self._depth, self._placeholders = 0, True
+                self._open_gaps, late, finishers = before
+                del self._late[late:], self._finishers[finishers:]
+        return read
 
     def finish(self) -> None:
         """All values of the message are read: complete what could not be whole before."""
@@ -173,6 +202,7 @@ class Reader(Unjellier):
                         raise RemoteProtocolError(f"an s-expression {flaw}")
                 except (RemoteProtocolError, LimitExceeded) as error:
                     self._error = self._error or told_without_traceback(error)
+                    item[0] = _Marked(_FLAW, 0)
                 references, caches = receipts_in(expression)
                 self._came.update(references)
                 self._caches_came.update(caches)
@@ -210,9 +240,10 @@ class Reader(Unjellier):
             return take(self, code, body)
         except Exception as error:  # noqa: BLE001 - the codec would swallow it
             self.is_plain = False
+            self._walks = True
             if self._error is None:
                 self._error = told_without_traceback(error)
-            return None
+            return _Marked(_FLAW, 0)
 
     def _take_unknown(self, code: int, body: bytes) -> Any:
         raise RemoteProtocolError(f"there is no extension type {code} in this version of the dialect")
@@ -314,6 +345,8 @@ class Reader(Unjellier):
 
     def _single(self, marked: _Marked) -> Any:
         match marked.code:
+            case _ if self._error is not None and marked.code == _FLAW:
+                raise self._error
             case Leaf.AGAIN:
                 return self._again(marked.number)
             case Leaf.CACHED:

@@ -5,7 +5,7 @@ Everything here is hostile until it has been looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -218,13 +218,16 @@ class MessageReader:
         answer.brings_home = self._maybe_reader.brings_home
         return answer
 
-    def _whole(self, values: list[Any]) -> list[Any]:
-        """What the values of an answer stand for; where that can't be had, what came with it is given back."""
+    def _whole(self, values: list[Any], errors: Collection[int] | None = None) -> list[Any]:
+        """What the values of an answer stand for; where that can't be had, what came with it is given back.
+
+        Of a batch each stands for itself, and `errors` are the places of those that are errors.
+        """
         reader = self._reader
         try:
             if reader.promises:
                 raise RemoteProtocolError("a promise is an argument, and no part of an answer")
-            read = reader.values(values, placeholders=True)
+            read = reader.values(values, placeholders=True) if errors is None else reader.each(values, errors)
             reader.finish()
         except BaseException:
             reader.give_back()
@@ -258,11 +261,13 @@ class MessageReader:
                     raise RemoteProtocolError("the answer of a batch is malformed")
         if not (self._maybe_reader is None or self._maybe_reader.is_plain):
             try:
-                values = self._whole(values)
+                values = self._whole(values, set(places))
             except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
                 return CallFailed(call_id, told_without_traceback(error))
         for place in places:
-            values[place] = CallFailed(place, self._error(values[place]))
+            failed = values[place]
+            if type(failed) is not CallFailed:
+                values[place] = CallFailed(place, self._error(failed))
         return BatchAnswer(call_id, values, [])
 
     def _read_release(self, expression: list[Any]) -> Release:

@@ -45,6 +45,11 @@ def test_the_greeting_says_the_version_and_the_features() -> None:
     assert (speech.dialect.greeted, speech.dialect.version) == (True, 1)
 
 
+def test_a_version_is_a_number_and_true_is_none() -> None:
+    with pytest.raises(RemoteProtocolError, match="which version"):
+        Speech(greeted=False).hear([0, True, []])
+
+
 def test_a_peer_that_offers_something_newer_still_talks() -> None:
     speech = Speech(greeted=False)
     speech.hear([0, 7, ["streams", 5, "sessions"], {"more": 1}])
@@ -202,7 +207,7 @@ def test_the_answer_of_a_batch_has_this_form_and_is_read_back() -> None:
     assert [read.outcomes[0], type(read.outcomes[1]), read.outcomes[2]] == [1, CallFailed, (2,)]
     assert type(read.outcomes[1].error) is Error
     assert Speech().say(BatchAnswer(5, [], [])) == [[Kind.BATCH_ANSWER, 5, [], []]]
-    (failed,) = Speech().hear([16, 5, [1, [TUPLE, TUPLE]], []])
+    (failed,) = Speech().hear([16, 5, [1, PROMISE], []])
     assert isinstance(failed, CallFailed)
 
 

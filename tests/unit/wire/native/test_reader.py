@@ -335,6 +335,14 @@ def test_what_is_told_of_an_argument_is_taken_where_it_is_text(details: Any, fac
     assert str(read) == "text"
 
 
+def test_a_limit_of_the_peers_is_shown_in_few_words_however_long_its_numbers_and_its_name_are() -> None:
+    huge = Extension(Leaf.INT, b"\1" + bytes(10_000))
+    details = {"limit": "elements" * 1000, "value": huge, "asked": huge}
+    read = Speech().read([[FAILURE, "pellucid.errors.LimitExceeded", "text", [], None, False, details]])[0]
+    assert len(str(read)) < 250
+    assert str(read).endswith("an int of 80001 bits: an int of 80001 bits asked")
+
+
 def test_who_raised_it_decides_what_a_name_of_ours_means() -> None:
     name = "twisted.spread.flavors.NoSuchMethod"
     by_the_broker, by_a_method = Speech().read(

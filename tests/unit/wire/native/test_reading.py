@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from typing import Any
 
 import pytest
 
-from pellucid.errors import Error, LimitBroken, RemoteProtocolError, TooManyCalls
+from pellucid.errors import Error, InsecureJelly, LimitBroken, LimitExceeded, RemoteProtocolError, TooManyCalls
 from pellucid.flavors.cacheable import Cacheable
+from pellucid.flavors.copyable import RemoteCopy
+from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
+from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, MethodCall, Release, Unknown
 from pellucid.wire.native.codes import Kind, Leaf, Mark
@@ -18,6 +22,26 @@ from tests.unit.wire.native.speech import Speech, mark
 
 TUPLE = mark(Mark.TUPLE)
 PROMISE = Extension(Leaf.PROMISE, b"\7")
+
+
+class Duck(RemoteCopy):
+    pass
+
+
+class Trouble(RemoteCopy, Error):
+    code: str
+
+
+REGISTRY = Registry()
+REGISTRY.register(Duck, "duck")
+REGISTRY.register(Trouble, "trouble")
+
+
+def nested_tuples(levels: int) -> Any:
+    form: Any = 5
+    for _ in range(levels):
+        form = [TUPLE, form]
+    return form
 
 
 # What makes no sense.
@@ -315,6 +339,68 @@ def test_what_a_later_version_adds_to_a_failure_in_the_answer_of_a_batch_is_skip
     assert isinstance(read, BatchAnswer)
     failed, result = read.outcomes
     assert (type(failed.error), str(failed.error), result) == (Error, "why", 7)
+
+
+def answer_of_a_batch(bad: Any, settings: Settings | None = None) -> tuple[list[Any], Speech]:
+    """What a batch is answered with of which one result is `bad`; references come before it, in it and behind it."""
+    speech = Speech(settings)
+    remotes = [Extension(Leaf.REMOTE, bytes([number])) for number in (1, 2, 3)]
+    shared = [mark(Mark.SHARED, 1), [5, [TUPLE, 6]]]
+    again = Extension(Leaf.AGAIN, b"\1")
+    (read,) = speech.hear([16, 5, [7, [shared, remotes[0]], [remotes[1], bad], [again, remotes[2]]], []])
+    assert isinstance(read, BatchAnswer), read
+    return read.outcomes, speech
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        (Extension(99, b""), RemoteProtocolError),
+        (Extension(Leaf.LOCAL, b"\7"), Error),
+        (Extension(Leaf.DATE, b"no"), RemoteProtocolError),
+        ([TUPLE, TUPLE], RemoteProtocolError),
+        ([mark(Mark.SHARED, 2), [TUPLE, [], Extension(Leaf.AGAIN, b"\2")]], RemoteProtocolError),
+        ([mark(Mark.SHARED, 2), [TUPLE, [Extension(Leaf.AGAIN, b"\2")], Extension(99, b"")]], RemoteProtocolError),
+        ([mark(Mark.COPY), "no.Such", {}], InsecureJelly),
+        ([mark(Mark.COPY), "duck", {"sound": Extension(99, b"")}], RemoteProtocolError),
+        ([mark(Mark.JELLY), [b"no.Such", 5]], InsecureJelly),
+        ([mark(Mark.JELLY), {}], RemoteProtocolError),
+        (nested_tuples(30), LimitExceeded),
+    ],
+    ids=[
+        "unknown",
+        "not mine",
+        "no date",
+        "a mark in the middle",
+        "a tuple of itself",
+        "a tuple half done",
+        "an unknown tag",
+        "a bad state",
+        "bad jelly",
+        "no jelly",
+        "too deep",
+    ],
+)
+def test_a_result_of_a_batch_that_can_not_be_read_fails_its_call_alone(bad: Any, error: type[Exception]) -> None:
+    outcomes, speech = answer_of_a_batch(bad, Settings(registry=REGISTRY, limits=Limits(nesting=20)))
+    assert (outcomes[0], outcomes[1][0], outcomes[3][0]) == (7, [5, (6,)], [5, (6,)])
+    assert type(outcomes[2]) is CallFailed
+    assert type(outcomes[2].error) is error
+    assert outcomes[1][0] is outcomes[3][0]
+    del outcomes
+    gc.collect()
+    releases = speech.books.take_releases()
+    assert sorted(receipt for release in releases for receipt in release.receipts) == [(1, 1), (2, 1), (3, 1)]  # type: ignore[union-attr]
+
+
+def test_an_error_in_the_answer_of_a_batch_gets_through_whatever_may_not_cross() -> None:
+    speech = Speech(Settings(registry=REGISTRY, policy=Policy(types=["list"])))
+    rich = [mark(Mark.COPY), "trouble", {"code": "teapot"}]
+    (read,) = speech.hear([16, 5, [None, "text", [3]], [[0, rich]]])
+    assert isinstance(read, BatchAnswer)
+    assert type(read.outcomes[0].error) is Trouble
+    assert type(read.outcomes[1].error) is InsecureJelly
+    assert read.outcomes[2] == [3]
 
 
 def test_a_failure_in_the_answer_of_a_batch_that_is_no_exception_fails_its_call_with_words() -> None:
