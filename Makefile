@@ -10,17 +10,20 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 SOAK_SEEDS ?= 100000
 SOAK_FIRST ?= 0
+FUZZ_SECONDS ?= 60
+FUZZ_ARGS ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
 BENCH := .cache/bench
+FUZZ := .cache/fuzzer
 BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test soak soak-seeds soak-processes interop lint format types layers docs pages coverage \
-	valgrind instructions bench constraints clean
+	valgrind instructions bench fuzz constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -110,12 +113,23 @@ $(BENCH)/.ready: benchmarks/requirements.txt constraints.txt pyproject.toml
 	@$(BENCH)/bin/python -m pip install -qq --build-constraint constraints.txt --editable .
 	@touch $@
 
+fuzz: $(FUZZ)/.ready ## let the fuzzer at each target for FUZZ_SECONDS, or at some: FUZZ_ARGS='server client'
+	$(FUZZ)/bin/python -m fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
+$(FUZZ)/.ready: constraints.txt pyproject.toml
+	@echo 'setting up $(FUZZ)'
+	@$(PYTHON) -m venv --clear $(FUZZ)
+	@$(FUZZ)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(FUZZ)/bin/python -m pip install -qq --constraint constraints.txt --build-constraint constraints.txt \
+		--editable . --group fuzz
+	@touch $@
+
 constraints: ## resolve every tool anew and rewrite constraints.txt
 	rm -rf .cache/resolve
 	$(PYTHON) -m venv .cache/resolve
 	.cache/resolve/bin/python -m pip install -qq --upgrade pip
 	@# hatchling asks for editables by itself when it makes an editable install
-	.cache/resolve/bin/python -m pip install -qq --group dev hatchling editables
+	.cache/resolve/bin/python -m pip install -qq --group dev --group fuzz hatchling editables
 	echo '# The exact version of every development tool, the build backend included. Rewritten by `make constraints`.' \
 		> constraints.txt
 	.cache/resolve/bin/python -m pip freeze --all --exclude setuptools >> constraints.txt
