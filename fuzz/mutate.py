@@ -89,7 +89,7 @@ _WORDS = (
     sorted(WORDS.values())
     + (
         b"unicode boolean set frozenset decimal datetime date time timedelta copy cache factory plain bad.Tag method "
-        b"twisted.spread.pb.CopyableFailure twisted.spread.pb.Error didNotUnderstand root login respond type value parents"
+        b"twisted.spread.pb.CopyableFailure twisted.spread.pb.Error didNotUnderstand root login respond type value"
     ).split()
 )
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import isinf
+from math import inf, isinf
 from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
@@ -19,6 +19,7 @@ from pellucid.asyncio.login import Link
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox, WasMade
 from pellucid.asyncio.tls import server_certificate
+from pellucid.asyncio.turns import AT_ONCE, LARGE, turns_of
 from pellucid.auth import login as log_in
 from pellucid.core import calls
 from pellucid.core.arrivals import BatchRun
@@ -92,6 +93,8 @@ class Connection(asyncio.Protocol):
         "_runner",
         "_settings",
         "_transport",
+        "_turns",
+        "_unread",
         "_used",
         "broker",
         "call_was_made",
@@ -149,6 +152,8 @@ class Connection(asyncio.Protocol):
         # Whether anything was called since the last look, and the number of our last call then.
         self._used = True
         self._last_id = 0
+        self._turns = turns_of(self.loop)
+        self._unread: bytearray | None = None  # what was read and waits for its turn; nothing further is read meanwhile
         # Whether anything came since the last look, and whether the peer was asked for it.
         self._heard = True
         self._asked = False
@@ -330,6 +335,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self._turns.connections += 1
         self.peer = _address(transport)
         self.outbox.attach(self._transport)
         if log.isEnabledFor(logging.DEBUG):
@@ -344,6 +350,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._books.closed:
             return
+        turns = self._turns
+        left = AT_ONCE if turns.connections > 1 else -1
+        if self._unread is not None or (left > 0 and len(data) > LARGE):
+            self._wait_for_turn(data)
+            return
         self.outbox.held_back = self._heard = True
         broker = self.broker
         try:
@@ -356,18 +367,80 @@ class Connection(asyncio.Protocol):
                     event.call.succeed(event.value)
                 else:
                     self._settle(event)
+                left -= 1
+                if not left:
+                    self._wait_for_turn()
+                    break
+            else:
+                turns.others_spoke = True
         except (ProtocolError, ConnectFailed) as error:
-            self._ending = error
-            is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
-            self.abort(f"{error}, before a login" if is_strange else str(error))
+            self._break_off(error)
         finally:
             self.outbox.held_back = False
         self.outbox.flush()
 
+    def take_turn(self, until: float) -> bool:
+        """Deal with what the peer has said, until that time; whether there may be more. See `turns`."""
+        self.outbox.held_back = self._heard = True
+        try:
+            while self._unread is not None and not self._books.closed:
+                if self.loop.time() >= until:
+                    return True
+                self._deal_with_some()
+        except (ProtocolError, ConnectFailed) as error:
+            self._break_off(error)
+        except Exception:  # a fault of ours: as a transport does where it calls
+            self.abort("what the peer said could not be dealt with", level=logging.ERROR)
+            raise
+        finally:
+            self.outbox.held_back = False
+            self.outbox.flush()
+        self._unread = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return False
+
+    def _break_off(self, error: Exception) -> None:
+        """The peer has broken the protocol so."""
+        self._ending = error
+        is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
+        self.abort(f"{error}, before a login" if is_strange else str(error))
+
+    def _wait_for_turn(self, data: bytes = b"") -> None:
+        if self._unread is not None:  # a transport may hand over what it has read already
+            self._unread += data
+            return
+        self._unread = bytearray(data)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._turns.wait(self)
+
+    def _catch_up(self) -> None:
+        """The peer has ended, which may be told of right behind the last that it said: that comes first."""
+        if self._unread is not None and not self.is_closed:
+            self.take_turn(inf)
+
+    def _deal_with_some(self) -> None:
+        """Settle the next events of those that wait for its turn; the last of them were settled where none is left."""
+        broker = self.broker
+        for _ in range(AT_ONCE):
+            event = broker.next_event()
+            if event is not None:
+                self._settle(event)
+            elif self._unread:
+                piece = bytes(self._unread[:LARGE])
+                del self._unread[:LARGE]
+                broker.receive_data(piece)
+            else:
+                self._unread = None
+                return
+
     def eof_received(self) -> None:
+        self._catch_up()
         self._shut("the peer closed the connection", peer_has_ended=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._catch_up()
         if not self._is_ready:
             self._ending = self._ending or exc
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
@@ -375,6 +448,7 @@ class Connection(asyncio.Protocol):
             self._giving_up.cancel()
         if self._round is not None:
             self._round.discard(self)
+        self._turns.connections -= 1
         self._disconnected = True
         self._note_end()
         if log.isEnabledFor(logging.DEBUG):
@@ -391,6 +465,10 @@ class Connection(asyncio.Protocol):
 
     def _settle(self, event: Any) -> None:
         match event:
+            case MethodCall():
+                self._runner.arrive(event)
+            case Answer():
+                event.call.succeed(event.value)
             case CallFailed():
                 event.call.fail(event.error)
             case BatchRun():
@@ -444,7 +522,7 @@ class Connection(asyncio.Protocol):
         """Ask a peer that has been silent since the last look for a sign of life; at the next one it is dead."""
         if self.is_closed:
             return  # closing has a limit of its own
-        if self._heard:
+        if self._heard or self._unread is not None:
             self._heard, self._asked = False, False
         elif not self._asked:
             self._asked = True

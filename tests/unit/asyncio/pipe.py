@@ -30,6 +30,8 @@ class Pipe(asyncio.Transport):
         """Bytes that the system takes from it whether or not the peer reads."""
         self.aborted = False
         self.ended = False
+        self.is_read = True
+        """Whether the connection reads what the peer says."""
         self._connection = connection
         self._high = self._low = 0
         self._paused = False
@@ -49,6 +51,12 @@ class Pipe(asyncio.Transport):
         self.held += data
         self.most = max(self.most, len(self.held))
         self._note()
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
 
     def abort(self) -> None:
         if not self.aborted:
