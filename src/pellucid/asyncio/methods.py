@@ -496,7 +496,9 @@ class Runner:
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             level = logging.DEBUG if call.wants_answer else logging.WARNING
-            log.log(level, "call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call))
+            log.log(
+                level, "call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call)
+            )
         elif not is_expected(error):
             self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
