@@ -180,12 +180,17 @@ async def _flood(attacker: Attacker, messages: list[Any], *, greets: bool = True
 
 async def attack(port: int, kinds: list[str]) -> None:
     """Attack until this process is ended."""
+    met: set[int] = set()
 
-    async def one(name: str) -> None:
+    async def one(number: int, name: str) -> None:
         while True:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 try:
+                    if number not in met:
+                        met.add(number)
+                        if len(met) == CONNECTIONS:
+                            print("all are at it", flush=True)
                     await KINDS[name](Attacker(reader, writer))
                 finally:
                     writer.transport.abort()
@@ -193,7 +198,7 @@ async def attack(port: int, kinds: list[str]) -> None:
                 pass
             await asyncio.sleep(AGAIN_SECONDS)
 
-    await asyncio.gather(*(one(kinds[number % len(kinds)]) for number in range(CONNECTIONS)))
+    await asyncio.gather(*(one(number, kinds[number % len(kinds)]) for number in range(CONNECTIONS)))
 
 
 async def serve() -> None:
@@ -225,8 +230,9 @@ def measure(kinds: list[str], seconds: float) -> dict[str, Any]:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         quiet = asyncio.run(delays(url, seconds))
-        attackers = subprocess.Popen([*module, "--attack", url.rpartition(":")[2], *kinds])
-        time.sleep(1.0)  # noqa: TID251 - nothing tells when all of them are at it
+        attackers = subprocess.Popen([*module, "--attack", url.rpartition(":")[2], *kinds], stdout=subprocess.PIPE)
+        assert attackers.stdout is not None
+        assert attackers.stdout.readline()  # when all of them are at it
         loud = asyncio.run(delays(url, seconds))
     finally:
         for process in (attackers, server):
