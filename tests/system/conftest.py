@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ def hear_interrupts() -> Iterator[None]:
 def start() -> Iterator[Start]:
     with ExitStack() as stack:
 
-        def start_program(program: Path, *args: object, path: Path | None = None, listens: bool = False) -> Running:
-            return stack.enter_context(closing(Running(program, *args, path=path, listens=listens)))
+        def start_program(program: Path | str, *args: object, **options: Any) -> Running:
+            return stack.enter_context(closing(Running(program, *args, **options)))
 
         yield start_program
 

@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["EXAMPLES", "PEERS", "SRC", "Ended", "Running", "Start", "run"]
 
@@ -31,23 +31,33 @@ class Running:
     """A program that runs. In `path` are modules that it finds before any others of their names.
 
     One that `listens` reads what `tell` says on stdin. It is in a group of its own with all that it starts.
+    Instead of a program it may be an option of Python's, such as ``-m`` with a module's name as the first argument.
+    Other options are those of `subprocess.Popen`.
     """
 
-    def __init__(self, program: Path, *args: object, path: Path | None = None, listens: bool = False) -> None:
+    def __init__(
+        self,
+        program: Path | str,
+        *args: object,
+        path: Path | None = None,
+        listens: bool = False,
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         self._listens = listens
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             [sys.executable, program, *map(str, args)],
             start_new_session=listens,
-            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             bufsize=0,  # so that reading a line leaves the next one to `wait`
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(map(str, [path or SRC, SRC])),
                 "PYTHONIOENCODING": "utf-8",
                 "PYTHONUNBUFFERED": "1",  # so that `line` hears of what was said so far
+                **(environment or {}),
             },
+            **{"stdin": pipe if listens else subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, **options},
         )
 
     def line(self, *, err: bool = False) -> str:
@@ -74,9 +84,12 @@ class Running:
         (url,) = self.urls(err=err)
         return int(url.rpartition(":")[2])
 
-    def wait(self) -> Ended:
-        """What became of it, once it has ended by itself; `out` is what `line` has not returned."""
-        out, err = self.process.communicate(timeout=SECONDS)
+    def wait(self, given: bytes | None = None) -> Ended:
+        """What became of it, once it has ended by itself; `out` is what `line` has not returned.
+
+        Its standard input, where that is a pipe, is `given` and then at its end.
+        """
+        out, err = self.process.communicate(given, timeout=SECONDS)
         return Ended(self.process.returncode, out.decode(), err.decode())
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> Ended:

@@ -16,6 +16,7 @@ import pellucid
 
 SOURCES = Path(pellucid.__file__).parents[1]
 LOOPS_AND_SOCKETS = {"asyncio", "logging", "socket", "ssl", "twisted", "uvloop"}
+OF_THE_COMMAND = {"click", "prompt_toolkit", "rich", "watchfiles"}
 BELOW_THE_DOORS = ("errors", "limits", "urls", "flavors", "wire", "core", "auth")
 
 LOADED_AFTER = """
@@ -77,6 +78,16 @@ def test_the_front_page_loads_a_door_only_when_a_name_of_it_is_asked_for() -> No
     assert "pellucid" in loaded
     assert not loaded & LOOPS_AND_SOCKETS
     assert "pellucid.asyncio" not in loaded
+
+
+def test_only_the_command_loads_its_libraries() -> None:
+    files = (file.relative_to(SOURCES).with_suffix("") for file in (SOURCES / "pellucid").rglob("*.py"))
+    modules = {".".join(file.parts).removesuffix(".__init__") for file in files}
+    # What runs a program when it is imported is none of a program's imports; Twisted is another extra.
+    others = {name for name in modules if not name.endswith("__main__") and name.split(".")[1:2] != ["cli"]}
+
+    assert "pellucid.asyncio.client" in others
+    assert not loaded_after_importing(*sorted(others)) & (OF_THE_COMMAND | {"pellucid.cli"})
 
 
 def test_no_module_imports_a_private_name_of_another() -> None:

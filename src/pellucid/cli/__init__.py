@@ -1,0 +1,1 @@
+"""The command `pellucid`. Its libraries come with the extra ``pellucid[cli]``; nothing else here imports them."""

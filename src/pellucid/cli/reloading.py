@@ -1,0 +1,60 @@
+"""`pellucid serve --reload`: a process that starts another one, and starts it anew when a source file has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from watchfiles import PythonFilter, awatch
+
+__all__ = ["run_again_and_again"]
+
+_END = (signal.SIGINT, signal.SIGTERM)
+
+
+async def run_again_and_again(arguments: Sequence[str]) -> int:
+    """Run the command with `arguments`, anew whenever a Python file below this folder changes; until a signal.
+
+    The first signal lets the process that runs come to its end, the second one kills it.
+    """
+    stop = asyncio.Event()
+    running: list[Process] = []
+
+    def end() -> None:
+        if stop.is_set() and running[-1].returncode is None:
+            running[-1].kill()
+        stop.set()
+
+    if sys.platform != "win32":
+        for number in (*_END, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, end)
+    changes = awatch(Path.cwd(), watch_filter=PythonFilter(), stop_event=stop)
+    stopping = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        changing = asyncio.ensure_future(anext(changes, None))
+        await asyncio.sleep(0)  # from here on it watches
+        # In a session of its own no Ctrl-C of the terminal's reaches it: it is told once, from here.
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pellucid", *arguments, start_new_session=True
+        )
+        running[:] = [child]
+        ended = asyncio.ensure_future(child.wait())
+        await asyncio.wait({ended, changing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done() and not stop.is_set():
+            _say(f"ended with exit code {child.returncode}; waiting for a change")
+        await asyncio.wait({changing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if child.returncode is None:
+            child.terminate()
+            await ended
+        if changed := await changing:
+            _say(f"started anew, as these have changed: {', '.join(sorted({Path(path).name for _, path in changed}))}")
+    return 0
+
+
+def _say(what: str) -> None:
+    click.echo(f"pellucid: {what}", err=True)
