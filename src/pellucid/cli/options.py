@@ -1,0 +1,118 @@
+"""Options and arguments that several commands have."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from pellucid.asyncio.tls import TLS
+from pellucid.auth import credentials
+from pellucid.cli.access import Access
+from pellucid.cli.exits import in_options
+from pellucid.urls import parse_url
+
+__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "existing_file", "json_option"]
+
+PASSWORD_VARIABLE = "PELLUCID_PASSWORD"  # noqa: S105 - the name of a variable
+_LONGEST = 60.0 * 60 * 24 * 365
+
+
+class _URL(click.ParamType[str]):
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parse_url(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+        return str(value)
+
+
+def _check_seconds(ctx: click.Context, param: click.Parameter, seconds: float) -> float:
+    if not 0 < seconds <= _LONGEST:
+        raise click.BadParameter(f"{seconds:g} is no time to wait")
+    return seconds
+
+
+URL = _URL()
+existing_file = click.Path(exists=True, dir_okay=False)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+_OPTIONS = (
+    click.option("--login", metavar="USER", help=f"Log in; the password is asked for, or in {PASSWORD_VARIABLE}."),
+    click.option("--password-stdin", is_flag=True, help="Take the password from the first line of standard input."),
+    click.option("--anonymous", is_flag=True, help="Log in as nobody in particular."),
+    click.option(
+        "--timeout",
+        type=float,
+        callback=_check_seconds,
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long all of it may take.",
+    ),
+    click.option(
+        "--tls-authorities", type=existing_file, help="PEM file of the authorities to trust, for pbs:// URLs."
+    ),
+    click.option("--tls-certificate", type=existing_file, help="PEM file of the certificate to show."),
+    click.option("--tls-key", type=existing_file, help="PEM file of its key, where that is another one."),
+    json_option,
+)
+
+
+def access_options(
+    url: click.ParamType[str] = URL, metavar: str = "URL"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The argument URL and the options of whatever calls a server; the command gets an `Access` for all of them."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_access(**options: Any) -> None:
+            command(access=_access(options), **options)
+
+        for option in reversed((click.argument("url", type=url, metavar=metavar), *_OPTIONS)):
+            with_access = option(with_access)
+        return with_access
+
+    return decorate
+
+
+def _access(options: dict[str, Any]) -> Access:
+    """What those `options` say, taken out of them."""
+    url, login, anonymous = (options.pop(name) for name in ("url", "login", "anonymous"))
+    from_stdin = options.pop("password_stdin")
+    if login is not None and anonymous:
+        raise click.UsageError("--login and --anonymous are two ways to log in: choose one")
+    if from_stdin and login is None:
+        raise click.UsageError("--password-stdin is the password of --login USER, which is missing")
+    tls = _tls(url, **{name: options.pop(f"tls_{name}") for name in ("authorities", "certificate", "key")})
+    who: credentials.Password | credentials.Anonymous | None = credentials.Anonymous() if anonymous else None
+    if login is not None:
+        who = credentials.Password(login, _password(login, from_stdin=from_stdin))
+    return Access(url, who, options.pop("timeout"), tls, options.pop("as_json"))
+
+
+def _tls(url: str, **files: str | None) -> TLS | None:
+    if not any(files.values()):
+        return None
+    if not url.lower().startswith("pbs:"):
+        raise click.UsageError(f"the options of TLS are for pbs:// URLs, and {url} is none")
+    try:
+        return TLS(**files)
+    except ValueError as error:
+        raise click.UsageError(in_options(str(error))) from None
+
+
+def _password(user: str, *, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if (known := os.environ.get(PASSWORD_VARIABLE)) is not None:
+        return known
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"no password for {user}: use --password-stdin, or set {PASSWORD_VARIABLE}")
+    return str(click.prompt(f"Password of {user}", hide_input=True, err=True, default="", show_default=False))
