@@ -32,6 +32,8 @@ class Shop(pb.Described, pb.Root):
 
     def __init__(self) -> None:
         self.waited = asyncio.Event()
+        self.calls = 0
+        self.called: set[str] = set()
 
     def remote_echo(self, *args: Any, **kwargs: Any) -> Any:
         """All that it was given, or the one thing."""
@@ -70,6 +72,26 @@ class Shop(pb.Described, pb.Root):
         """Until the server is given a line."""
         self.waited.set()
         return (await asyncio.to_thread(sys.stdin.readline)).strip()
+
+    def remote_now_and_then(self) -> None:
+        """Fails every other time."""
+        self.calls += 1
+        if self.calls % 2 == 0:
+            raise SoldOut("nothing is left")
+
+    def remote_hang_up_later(self) -> None:
+        """Not the first time that it is called."""
+        if self.is_second("hang_up_later"):
+            self.connection.abort("for the test")
+
+    async def remote_wait_later(self) -> None:
+        """Not the first time that it is called."""
+        if self.is_second("wait_later"):
+            await asyncio.get_running_loop().create_future()
+
+    def is_second(self, name: str) -> bool:
+        called, self.called = self.called, {*self.called, name}
+        return name in called
 
     def remote_hang_up(self) -> None:
         self.connection.abort("for the test")
