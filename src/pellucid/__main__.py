@@ -6,7 +6,7 @@ import sys
 
 __all__ = ["main"]
 
-_LIBRARIES = ("click", "rich", "watchfiles")
+_LIBRARIES = ("click", "prompt_toolkit", "rich", "watchfiles")
 
 NOT_INSTALLED = 6
 """The exit code where the libraries of the command are missing: `pellucid.cli.exits` has the others."""

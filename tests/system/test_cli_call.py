@@ -187,7 +187,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
     assert ended.err.startswith(f"pellucid: no connection to {url} within 0.3 s (--timeout)")
 
 
-def test_control_c_ends_it_in_silence(shop: str) -> None:
+def test_control_c_ends_it(shop: str) -> None:
     with closing(started("call", shop, "wait", "--json")) as waiting:
         watch = pellucid("call", shop, "until_waited", "--timeout", "10")
         assert watch.code == 0

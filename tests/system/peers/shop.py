@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import sys
 from decimal import Decimal
@@ -99,8 +100,10 @@ class Shop(pb.Described, pb.Root):
     connection: pb.Connection
 
     def root_object(self, connection: pb.Connection) -> Shop:
-        self.connection = connection
-        return self
+        """A shop for each connection; who waits in one is seen in all."""
+        shop = copy.copy(self)
+        shop.connection = connection
+        return shop
 
 
 class Plain(pb.Root):
