@@ -11,7 +11,7 @@ from pellucid.cli.exits import Exit, Failed
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = ("serve", "call", "describe", "shell", "stubs", "bench")
+COMMANDS = ("serve", "call", "describe", "shell", "stubs", "bench", "completion")
 """The subcommands, in the order in which one meets them: each a module here, and a function of the same name in it."""
 
 

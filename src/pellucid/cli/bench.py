@@ -12,7 +12,7 @@ from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
 from pellucid.cli.exits import Exit, Failed
 from pellucid.cli.loads import Measured, closed_loop, open_loop
-from pellucid.cli.options import access_options
+from pellucid.cli.options import access_options, complete_method
 from pellucid.cli.showing import console, show_json
 from pellucid.cli.values import parse_arguments
 from pellucid.core.references import RemoteReference
@@ -25,7 +25,7 @@ _SECONDS_PER_LOOK = 0.1
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @access_options()
-@click.argument("method")
+@click.argument("method", shell_complete=complete_method)
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1)
 @click.option("--seconds", type=click.FloatRange(0.01, 86_400), default=5, show_default=True, help="How long.")
 @click.option(

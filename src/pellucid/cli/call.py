@@ -8,7 +8,7 @@ import click
 
 from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
-from pellucid.cli.options import access_options
+from pellucid.cli.options import access_options, complete_method
 from pellucid.cli.showing import show_value, write_raw
 from pellucid.cli.values import parse_arguments
 from pellucid.core.references import RemoteReference
@@ -19,7 +19,7 @@ __all__ = ["call"]
 # What looks like an option and is none may be a negative number; `parse_arguments` refuses the others.
 @click.command(context_settings={"ignore_unknown_options": True})
 @access_options()
-@click.argument("method")
+@click.argument("method", shell_complete=complete_method)
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1)
 @click.option("--raw", is_flag=True, help="Write a text, or bytes, as they are, and nothing else.")
 def call(access: Access, method: str, arguments: tuple[str, ...], raw: bool) -> None:

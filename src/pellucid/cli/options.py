@@ -10,15 +10,20 @@ from typing import Any
 
 import click
 
+from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.tls import TLS
 from pellucid.auth import credentials
 from pellucid.cli.access import Access
 from pellucid.cli.exits import in_options
+from pellucid.core.describing import describe
+from pellucid.core.references import RemoteReference
+from pellucid.flavors.describing import Description
 from pellucid.urls import parse_url
 
-__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "existing_file", "json_option"]
+__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "complete_method", "existing_file", "json_option"]
 
 PASSWORD_VARIABLE = "PELLUCID_PASSWORD"  # noqa: S105 - the name of a variable
+_SECONDS_TO_COMPLETE = 1.0
 _LONGEST = 60.0 * 60 * 24 * 365
 
 
@@ -63,6 +68,19 @@ _OPTIONS = (
     click.option("--tls-key", type=existing_file, help="PEM file of its key, where that is another one."),
     json_option,
 )
+
+
+def complete_method(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    """The methods of the object at URL that begin so, where its server tells them to everybody, and soon."""
+
+    async def ask(connection: Connection, reference: RemoteReference) -> Description:
+        return await describe(reference)
+
+    try:
+        known = Access(ctx.params["url"], None, _SECONDS_TO_COMPLETE, None, as_json=False).run(ask)
+    except (click.ClickException, KeyError):
+        return []
+    return [method.name for method in known.methods if method.name.startswith(begun)]
 
 
 def access_options(
