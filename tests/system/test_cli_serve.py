@@ -43,6 +43,14 @@ def test_it_listens_at_several_urls(tmp_path: Path) -> None:
         assert [pellucid("call", url, "add", 1).out for url in urls] == ["1\n", "1\n"]
 
 
+def test_arguments_are_checked_where_that_is_asked_for() -> None:
+    with serving("shop:Shop", "--listen", HERE, "--validate") as url:
+        ended = pellucid("call", url, "add", "'one'")
+    assert ended.code == 1
+    assert "one" in ended.err
+    assert "int" in ended.err
+
+
 def test_programs_are_told_as_json_where_it_listens() -> None:
     with closing(started("serve", "shop:Shop", "--listen", HERE, "--json")) as server:
         (url,) = json.loads(server.line())["listening"]

@@ -163,5 +163,6 @@ def test_control_c_gives_up_what_is_awaited_and_the_shell_goes_on(shop: str) -> 
         terminal.until(">>>")
         terminal.press('await root.call("hang_up")\r')
         terminal.until("the connection was lost: references are dead")
+        terminal.until(">>>")
         terminal.press("\x04")
         assert terminal.shell.process.wait(20) == 3

@@ -20,8 +20,9 @@ from pathlib import Path
 import pytest
 
 import pellucid
-from docs.generated import PAGE_OF_LIMITS, page_of_limits
+from docs.generated import PAGE_OF_COMMANDS, PAGE_OF_LIMITS, page_of_commands, page_of_limits
 from pellucid import blocking, errors, pytest_plugin, testing
+from pellucid.cli.app import COMMANDS
 from tests.system.test_docs import (
     PAGES_WITH_PROGRAMS,
     ROOT,
@@ -93,6 +94,12 @@ def test_the_page_of_limits_says_what_the_code_does() -> None:
     page = PAGE_OF_LIMITS.read_text(encoding="utf-8")
     assert page == page_of_limits(page), "run make pages"
     assert [row[0] for row in rows(PAGE_OF_LIMITS)] == [field.name for field in dataclasses.fields(pellucid.Limits)]
+
+
+def test_the_page_of_commands_says_what_their_help_says() -> None:
+    page = PAGE_OF_COMMANDS.read_text(encoding="utf-8")
+    assert page == page_of_commands(page), "run make pages"
+    assert re.findall(r"^## `pellucid (\w+)`$", page, re.MULTILINE) == [*COMMANDS]
 
 
 def test_the_page_of_errors_lists_every_class_with_its_bases() -> None:

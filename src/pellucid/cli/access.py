@@ -35,6 +35,7 @@ class Access:
     timeout: float
     tls: TLS | None
     as_json: bool
+    allow_md5: bool = False
 
     def run(self, work: Callable[[Connection, RemoteReference], Awaitable[T]], *, timed: bool = True) -> T:
         """What `work` gives, given the connection and the server's object; it ends the command where it fails.
@@ -62,7 +63,9 @@ class Access:
         if self.credentials is None:
             return connection.root
         try:
-            return await connection.login(self.credentials)
+            return await connection.login(self.credentials, allow_md5=self.allow_md5)
+        except ValueError as error:  # characters that no password has
+            raise click.UsageError(str(error)) from None
         except NoSuchMethod:
             raise LoginFailed(f"nobody logs in at {self.url}: it publishes an object, and no portal") from None
 

@@ -15,7 +15,7 @@ COMMANDS = ("serve", "call", "describe", "shell", "stubs", "bench", "completion"
 """The subcommands, in the order in which one meets them: each a module here, and a function of the same name in it."""
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
     """A group that imports a subcommand when it is needed: each has libraries of its own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -29,7 +29,7 @@ class _Commands(click.Group):
         return command
 
 
-@click.command(cls=_Commands)
+@click.command(cls=Commands)
 @click.version_option(package_name="pellucid", prog_name="pellucid")
 def app() -> None:
     """Remote objects, translucently: serve them, call them, look at them.

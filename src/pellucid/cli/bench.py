@@ -23,7 +23,7 @@ _BAR = 40
 _SECONDS_PER_LOOK = 0.1
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(short_help="Measure how fast a method answers.", context_settings={"ignore_unknown_options": True})
 @access_options()
 @click.argument("method", shell_complete=complete_method)
 @click.argument("arguments", metavar="[ARGS]...", nargs=-1)
@@ -35,7 +35,7 @@ _SECONDS_PER_LOOK = 0.1
 def bench(
     access: Access, method: str, arguments: tuple[str, ...], seconds: float, workers: int, rate: float | None
 ) -> None:
-    r"""Call METHOD of the object that the server at URL publishes again and again, and tell how long answers took.
+    """Call METHOD of the object that the server at URL publishes again and again, and tell how long answers took.
 
     A number of workers call, each anew when it has its answer: how much does it manage? With --rate so many calls are
     made each second, answered or not, and each counts from when it was due: how long does one wait under that load?
@@ -45,7 +45,7 @@ def bench(
     \b
     pellucid bench pb://localhost:8787 echo hello --workers 64
     pellucid bench pb://localhost:8787 echo hello --rate 1000
-    """
+    """  # noqa: D301 - what click looks for
     args, kwargs = parse_arguments(arguments)
     measured = Measured()
 

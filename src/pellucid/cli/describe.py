@@ -28,7 +28,7 @@ _UNTOLD = (
 )
 
 
-@click.command
+@click.command(short_help="Show what a server's object can be asked.")
 @access_options()
 def describe(access: Access) -> None:
     """Show what the object that the server at URL publishes can be asked: its methods, as the server describes them.

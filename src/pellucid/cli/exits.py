@@ -57,6 +57,7 @@ MEANINGS = {
 _OPTIONS = {
     "tls=pellucid.TLS(authorities=...)": "--tls-authorities FILE",
     "tls=pellucid.TLS(certificate=..., key=...)": "--tls-certificate FILE --tls-key FILE",
+    "login(..., allow_md5=True)": "--allow-md5",
     "(Limits.connect_seconds)": "(--timeout)",
 }
 

@@ -52,6 +52,7 @@ _OPTIONS = (
     click.option("--login", metavar="USER", help=f"Log in; the password is asked for, or in {PASSWORD_VARIABLE}."),
     click.option("--password-stdin", is_flag=True, help="Take the password from the first line of standard input."),
     click.option("--anonymous", is_flag=True, help="Log in as nobody in particular."),
+    click.option("--allow-md5", is_flag=True, help="Log in by PB's old challenge over any connection: see the docs."),
     click.option(
         "--timeout",
         type=float,
@@ -112,7 +113,8 @@ def _access(options: dict[str, Any]) -> Access:
     who: credentials.Password | credentials.Anonymous | None = credentials.Anonymous() if anonymous else None
     if login is not None:
         who = credentials.Password(login, _password(login, from_stdin=from_stdin))
-    return Access(url, who, options.pop("timeout"), tls, options.pop("as_json"))
+    timeout, allow_md5, as_json = (options.pop(name) for name in ("timeout", "allow_md5", "as_json"))
+    return Access(url, who, timeout, tls, as_json, allow_md5)
 
 
 def _tls(url: str, **files: str | None) -> TLS | None:

@@ -24,7 +24,7 @@ __all__ = ["serve"]
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-@click.command
+@click.command(short_help="Publish an object of a module.")
 @click.argument("what", metavar="MODULE:OBJECT")
 @click.option(
     "--listen",
@@ -40,11 +40,12 @@ _LEVELS = ("debug", "info", "warning", "error")
 @click.option("--tls-certificate", type=existing_file, help="PEM file of the certificate to show, for pbs:// URLs.")
 @click.option("--tls-key", type=existing_file, help="PEM file of its key, where that is another one.")
 @click.option("--tls-authorities", type=existing_file, help="PEM file of who signs the certificates of clients.")
+@click.option("--validate", is_flag=True, help="Check arguments by the annotations of the methods.")
 @click.option("--unsafe-tracebacks", is_flag=True, help="Show clients the traceback of what fails here.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True, help="What to log.")
 @json_option
 def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_json: bool, **options: Any) -> None:
-    r"""Import MODULE, looked for in this folder first, and publish its OBJECT.
+    """Import MODULE, looked for in this folder first, and publish its OBJECT.
 
     OBJECT is what a peer may call, or a Portal; a class, of which an instance is made, or a function without
     parameters that returns one of these; or a function that makes the root object of each connection that it is given.
@@ -53,13 +54,14 @@ def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_jso
 
     \b
     pellucid serve quotes:Quoter --listen pb://0.0.0.0:8787 --reload
-    """
+    """  # noqa: D301 - what click looks for
     if reload:
         sys.exit(run(run_again_and_again([word for word in sys.argv[1:] if word != "--reload"])))
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     tls = _tls(options["tls_certificate"], options["tls_key"], options["tls_authorities"])
+    how = {name: options[name] for name in ("validate", "unsafe_tracebacks")}
     with failing(as_json):
-        run(_serve(load(what), what, urls, tls, unsafe_tracebacks=options["unsafe_tracebacks"], as_json=as_json))
+        run(_serve(load(what), what, urls, tls, as_json=as_json, **how))
 
 
 def _tls(certificate: str | None, key: str | None, authorities: str | None) -> TLS | None:

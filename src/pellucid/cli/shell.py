@@ -24,10 +24,10 @@ from pellucid.core.references import RemoteReference
 __all__ = ["shell"]
 
 
-@click.command
+@click.command(short_help="Call from a Python prompt.")
 @access_options()
 def shell(access: Access) -> None:
-    r"""Ask for statements of Python, and run them, with the object that the server at URL publishes at hand as `root`.
+    """Ask for statements of Python, and run them, with the object that the server at URL publishes at hand as `root`.
 
     `await` may stand anywhere; `pb` is pellucid, `connection` the connection, and `_` the last result. References that
     one gets can be called as long as the shell lasts. Tab completes names, those of remote methods too, where the
@@ -38,7 +38,7 @@ def shell(access: Access) -> None:
     \b
     pellucid shell pb://localhost:8787
     >>> await root.call("echo", "hello")
-    """
+    """  # noqa: D301 - what click looks for
     access.run(lambda connection, root: _Shell(access, connection, root).run(), timed=False)
 
 

@@ -31,11 +31,11 @@ class _Source(click.ParamType[str]):
         return URL.convert(value, param, ctx) if str(value).startswith(_SCHEMES) else str(value)
 
 
-@click.command
+@click.command(short_help="Write typed interfaces.")
 @access_options(url=_Source(), metavar="URL|MODULE[:CLASS]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True), help="Write to this file.")
 def stubs(access: Access, output: str | None) -> None:
-    r"""Write typed interfaces for `reference.as_`: of the object that a server publishes, or of classes of a module.
+    """Write typed interfaces for `reference.as_`: of the object that a server publishes, or of classes of a module.
 
     A server is asked what it tells of its object, as `pellucid describe` shows it. A module, looked for in this folder
     first, is imported; of it all interfaces and classes are written that a peer may call, or the one CLASS.
@@ -45,7 +45,7 @@ def stubs(access: Access, output: str | None) -> None:
     \b
     pellucid stubs pb://localhost:8787 -o shop.py
     pellucid stubs shop:Shop
-    """
+    """  # noqa: D301 - what click looks for
     is_url = access.url.startswith(_SCHEMES)
     try:
         text = interface_source(*([description_from(access)] if is_url else _classes(access.url)))
