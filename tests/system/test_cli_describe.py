@@ -108,6 +108,13 @@ def test_what_nothing_can_be_written_of_is_told(source: str, said: str) -> None:
     ended = pellucid("stubs", source)
     assert (ended.code, ended.out) == (1, "")
     assert said in ended.err
+    assert said in json.loads(pellucid("stubs", source, "--json").err)["error"]["text"]
+
+
+def test_a_file_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "shop.py"
+    ended = pellucid("stubs", "shop", "-o", file)
+    assert ended == Ended(1, "", f"pellucid: {file} can't be written: No such file or directory\n")
 
 
 def test_what_is_written_can_be_used(shop: str, tmp_path: Path) -> None:

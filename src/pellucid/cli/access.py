@@ -14,7 +14,7 @@ from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.run import run
 from pellucid.asyncio.tls import TLS
 from pellucid.auth import credentials
-from pellucid.cli.exits import failing, in_options
+from pellucid.cli.failures import failing, in_options
 from pellucid.core.references import RemoteReference
 from pellucid.errors import LoginFailed, NoSuchMethod
 from pellucid.limits import Limits

@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed
 
 __all__ = ["COMMANDS", "app", "main"]
 

@@ -10,10 +10,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed, failing
 from pellucid.cli.loads import Measured, closed_loop, open_loop
 from pellucid.cli.options import access_options, complete_method
 from pellucid.cli.showing import console, show_json
+from pellucid.cli.texts import printable
 from pellucid.cli.values import parse_arguments
 from pellucid.core.references import RemoteReference
 
@@ -70,8 +72,9 @@ def bench(
     load = {"workers": workers} if rate is None else {"rate": rate}
     _tell(measured, access, method, load)
     if measured.errors or measured.skipped:
-        failed = f"{measured.errors.total()} calls failed, and {measured.skipped} were not made"
-        raise Failed(Exit.FAILED, failed, as_json=access.as_json)
+        with failing(access.as_json):
+            failed = f"{measured.errors.total()} calls failed, and {measured.skipped} were not made"
+            raise Failed(Exit.FAILED, failed)
 
 
 async def _show_progress(measured: Measured, seconds: float) -> None:
@@ -109,7 +112,7 @@ def _tell(measured: Measured, access: Access, method: str, load: dict[str, Any])
     ((kind, amount),) = load.items()
     out.print(f"{calls} calls in {measured.seconds:.2f} s with {kind} {amount:g}: {per_second:.0f} calls/s")
     for name, count in measured.errors.most_common():
-        out.print(f"{count} calls failed: {name}")
+        out.print(f"{count} calls failed: {printable(name)}")
     if latencies:
         out.print("  ".join(f"{name} {_time(seconds)}" for name, seconds in latencies.items()))
         histogram = measured.latencies.histogram()

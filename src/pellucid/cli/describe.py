@@ -12,7 +12,8 @@ from rich.text import Text
 
 from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed
 from pellucid.cli.options import access_options
 from pellucid.cli.showing import console, show_json
 from pellucid.core.describing import describe as asked
@@ -52,7 +53,7 @@ def description_from(access: Access) -> Description:
         try:
             return await asked(reference, timeout=access.timeout)
         except NoSuchMethod:
-            raise Failed(Exit.FAILED, f"{access.url}: {_UNTOLD}", as_json=access.as_json) from None
+            raise Failed(Exit.FAILED, f"{access.url}: {_UNTOLD}") from None
 
     return access.run(ask)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter  # a loop's own time may have no more than milliseconds
 
-from pellucid.cli.exits import type_and_text
+from pellucid.cli.failures import type_and_text
 from pellucid.cli.latencies import Latencies
 from pellucid.errors import DeadReferenceError, PBConnectionLost
 

@@ -14,7 +14,7 @@ from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.tls import TLS
 from pellucid.auth import credentials
 from pellucid.cli.access import Access
-from pellucid.cli.exits import in_options
+from pellucid.cli.failures import in_options
 from pellucid.core.describing import describe
 from pellucid.core.references import RemoteReference
 from pellucid.flavors.describing import Description

@@ -13,7 +13,8 @@ import click
 from pellucid.asyncio.run import run
 from pellucid.asyncio.server import serve as served
 from pellucid.asyncio.tls import TLS
-from pellucid.cli.exits import Exit, Failed, failing, in_options
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed, failing, in_options
 from pellucid.cli.options import URL, existing_file, json_option
 from pellucid.cli.reloading import run_again_and_again
 from pellucid.cli.showing import show_json

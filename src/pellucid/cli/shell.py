@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 from prompt_toolkit.patch_stdout import patch_stdout
-from rich.pretty import Pretty
 
 from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed
 from pellucid.cli.options import access_options
 from pellucid.cli.prompting import MethodCompleter, piped_lines, prompt_for
-from pellucid.cli.showing import console, show_json
+from pellucid.cli.showing import show_json, show_python
 from pellucid.cli.statements import Statements, error_text
 from pellucid.cli.texts import printable
 from pellucid.cli.values import to_json
@@ -60,7 +60,7 @@ class _Shell:
         else:
             await self._follow()
         if self._connection.is_closed:
-            raise Failed(Exit.NO_CONNECTION, "the connection was lost", as_json=self._access.as_json)
+            raise Failed(Exit.NO_CONNECTION, "the connection was lost")
         tell_no_more()
 
     async def _converse(self) -> None:
@@ -88,7 +88,7 @@ class _Shell:
         except Exception as error:  # noqa: BLE001 - whatever a statement raises is shown
             if not self._access.as_json:
                 click.echo(printable(error_text(error)), err=True)
-            raise Failed(Exit.FAILED, f"a statement failed: {error}", as_json=self._access.as_json) from None
+            raise Failed(Exit.FAILED, f"a statement failed: {error}") from None
 
     async def _enter(self, line: str) -> None:
         if (code := self._statements.add(line)) is not None:
@@ -98,7 +98,7 @@ class _Shell:
         if self._access.as_json:
             show_json(to_json(value))
         else:
-            console().print(Pretty(value, overflow="fold"))
+            show_python(value)
 
     def _tell_of_the_end(self) -> None:
         if sys.stdin.isatty():

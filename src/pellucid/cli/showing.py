@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.pretty import Pretty
+from rich.highlighter import ReprHighlighter
+from rich.pretty import pretty_repr
 
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed
 from pellucid.cli.texts import printable
 from pellucid.cli.values import to_json
 
-__all__ = ["console", "show_json", "show_value", "write_raw"]
+__all__ = ["console", "show_json", "show_python", "show_value", "write_raw"]
 
 
 def console(*, err: bool = False) -> Console:
@@ -29,7 +31,14 @@ def show_value(value: Any, *, as_json: bool) -> None:
     elif isinstance(value, str):
         click.echo(printable(value))
     else:
-        console().print(Pretty(value, overflow="fold"))
+        show_python(value)
+
+
+def show_python(value: Any) -> None:
+    """Print a value as Python writes it."""
+    out = console()
+    # What an object writes of itself need not be harmless: the names of references are the peer's.
+    out.print(ReprHighlighter()(printable(pretty_repr(value, max_width=out.width))))
 
 
 def show_json(value: Any) -> None:

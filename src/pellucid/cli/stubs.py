@@ -9,7 +9,8 @@ import click
 
 from pellucid.cli.access import Access
 from pellucid.cli.describe import description_from
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed, failing
 from pellucid.cli.options import URL, access_options
 from pellucid.cli.showing import show_json
 from pellucid.cli.targets import import_named, load
@@ -22,7 +23,7 @@ __all__ = ["stubs"]
 _SCHEMES = ("pb:", "pbs:", "pb+unix:")
 
 
-class _Source(click.ParamType[str]):
+class _Named(click.ParamType[str]):
     """A URL, or the name of a module or of a class in it."""
 
     name = "source"
@@ -32,7 +33,7 @@ class _Source(click.ParamType[str]):
 
 
 @click.command(short_help="Write typed interfaces.")
-@access_options(url=_Source(), metavar="URL|MODULE[:CLASS]")
+@access_options(url=_Named(), metavar="URL|MODULE[:CLASS]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, writable=True), help="Write to this file.")
 def stubs(access: Access, output: str | None) -> None:
     """Write typed interfaces for `reference.as_`: of the object that a server publishes, or of classes of a module.
@@ -46,17 +47,29 @@ def stubs(access: Access, output: str | None) -> None:
     pellucid stubs pb://localhost:8787 -o shop.py
     pellucid stubs shop:Shop
     """  # noqa: D301 - what click looks for
-    is_url = access.url.startswith(_SCHEMES)
-    try:
-        text = interface_source(*([description_from(access)] if is_url else _classes(access.url)))
-    except ValueError as error:
-        raise Failed(Exit.FAILED, str(error), as_json=access.as_json) from None
-    if output is not None:
-        Path(output).write_text(text, encoding="utf-8")
+    with failing(access.as_json):
+        text = _source(access)
+        if output is not None:
+            _write(output, text)
     if access.as_json:
         show_json({"output": output} if output is not None else {"source": text})
     elif output is None:
         click.echo(text, nl=False)
+
+
+def _write(output: str, text: str) -> None:
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failed(Exit.FAILED, f"{output} can't be written: {error.strerror}") from None
+
+
+def _source(access: Access) -> str:
+    is_url = access.url.startswith(_SCHEMES)
+    try:
+        return interface_source(*([description_from(access)] if is_url else _classes(access.url)))
+    except ValueError as error:
+        raise Failed(Exit.FAILED, str(error)) from None
 
 
 def _classes(source: str) -> list[type]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from pellucid.cli.exits import Exit, Failed
+from pellucid.cli.exits import Exit
+from pellucid.cli.failures import Failed
 
 __all__ = ["import_named", "load", "served_by"]
 

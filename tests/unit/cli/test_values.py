@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pellucid.cli.showing import show_value
 from pellucid.cli.texts import printable
 from pellucid.cli.values import parse_arguments, to_json
 
@@ -123,3 +124,12 @@ def test_what_is_printed_does_nothing_to_a_terminal(text: str) -> None:
     shown = printable(text)
     assert all(each.isprintable() or each in "\n\t" for each in shown)
     assert shown == text or not all(each.isprintable() or each in "\n\t" for each in text)
+
+
+def test_what_an_object_writes_of_itself_does_nothing_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    class Odd:
+        def __repr__(self) -> str:
+            return "\x1b[31m[bold]:smile:"
+
+    show_value([Odd()], as_json=False)
+    assert capsys.readouterr().out == "[\\x1b[31m[bold]:smile:]\n"
