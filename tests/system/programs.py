@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 __all__ = ["EXAMPLES", "PEERS", "SRC", "Ended", "Running", "Start", "run"]
 
@@ -32,7 +32,6 @@ class Running:
 
     One that `listens` reads what `tell` says on stdin. It is in a group of its own with all that it starts.
     Instead of a program it may be an option of Python's, such as ``-m`` with a module's name as the first argument.
-    Other options are those of `subprocess.Popen`.
     """
 
     def __init__(
@@ -41,14 +40,20 @@ class Running:
         *args: object,
         path: Path | None = None,
         listens: bool = False,
+        cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        **options: Any,
+        stdin: int = subprocess.DEVNULL,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> None:
         self._listens = listens
-        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             [sys.executable, program, *map(str, args)],
+            cwd=cwd,
             start_new_session=listens,
+            stdin=subprocess.PIPE if listens else stdin,
+            stdout=stdout,
+            stderr=stderr,
             bufsize=0,  # so that reading a line leaves the next one to `wait`
             env={
                 **os.environ,
@@ -57,7 +62,6 @@ class Running:
                 "PYTHONUNBUFFERED": "1",  # so that `line` hears of what was said so far
                 **(environment or {}),
             },
-            **{"stdin": pipe if listens else subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, **options},
         )
 
     def line(self, *, err: bool = False) -> str:

@@ -90,6 +90,12 @@ def test_one_may_log_in_first() -> None:
         assert pellucid("shell", url, "--anonymous", given='await root.call("whoami")\n') == Ended(0, "'nobody'\n")
 
 
+def test_what_follows_the_password_is_run() -> None:
+    with serving("shop:portal") as url:
+        lines = script("sesame", 'await root.call("whoami")')
+        assert pellucid("shell", url, "--login", "alice", "--password-stdin", given=lines) == Ended(0, "'alice'\n")
+
+
 def test_that_nobody_listens_is_told(dead_port: int) -> None:
     ended = pellucid("shell", f"pb://127.0.0.1:{dead_port}", given="")
     assert (ended.code, ended.out) == (3, "")

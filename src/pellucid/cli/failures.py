@@ -133,4 +133,6 @@ def type_and_text(error: Exception) -> tuple[str, str]:
     """The name of an error's class, as its owner calls it, and its text."""
     if isinstance(error, RemoteError):
         return error.remote_type.removeprefix("builtins."), error.text
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return type(error).__name__, error.strerror  # without its number
     return qualified_name(type(error)).removeprefix("builtins.").removeprefix("pellucid.errors."), str(error)

@@ -130,7 +130,9 @@ def _tls(url: str, **files: str | None) -> TLS | None:
 
 def _password(user: str, *, from_stdin: bool) -> str:
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        # Without a buffer: what follows may be arguments, or statements for the shell.
+        with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
+            return stdin.readline().decode(errors="surrogateescape").rstrip("\r\n")
     if (known := os.environ.get(PASSWORD_VARIABLE)) is not None:
         return known
     if not sys.stdin.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,10 +38,10 @@ async def run_again_and_again(arguments: Sequence[str]) -> int:
     while not stop.is_set():
         changing = asyncio.ensure_future(anext(changes, None))
         await asyncio.sleep(0)  # from here on it watches
-        # In a session of its own no Ctrl-C of the terminal's reaches it: it is told once, from here.
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pellucid", *arguments, start_new_session=True
-        )
+        # In a session of its own no Ctrl-C of the terminal's reaches it: it is told once, from here. Should this
+        # process be killed, the end of its standard input tells it.
+        command = [sys.executable, "-m", "pellucid", *arguments, "--until-stdin-ends"]
+        child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, start_new_session=True)
         running[:] = [child]
         ended = asyncio.ensure_future(child.wait())
         await asyncio.wait({ended, changing, stopping}, return_when=asyncio.FIRST_COMPLETED)

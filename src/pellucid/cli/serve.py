@@ -44,6 +44,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 @click.option("--validate", is_flag=True, help="Check arguments by the annotations of the methods.")
 @click.option("--unsafe-tracebacks", is_flag=True, help="Show clients the traceback of what fails here.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="warning", show_default=True, help="What to log.")
+@click.option("--until-stdin-ends", is_flag=True, hidden=True)  # of a server that --reload has started
 @json_option
 def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_json: bool, **options: Any) -> None:
     """Import MODULE, looked for in this folder first, and publish its OBJECT.
@@ -60,7 +61,7 @@ def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_jso
         sys.exit(run(run_again_and_again([word for word in sys.argv[1:] if word != "--reload"])))
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     tls = _tls(options["tls_certificate"], options["tls_key"], options["tls_authorities"])
-    how = {name: options[name] for name in ("validate", "unsafe_tracebacks")}
+    how = {name: options[name] for name in ("validate", "unsafe_tracebacks", "until_stdin_ends")}
     with failing(as_json):
         run(_serve(load(what), what, urls, tls, as_json=as_json, **how))
 
@@ -75,7 +76,14 @@ def _tls(certificate: str | None, key: str | None, authorities: str | None) -> T
 
 
 async def _serve(
-    thing: Any, what: str, urls: tuple[str, ...], tls: TLS | None, *, as_json: bool, **options: Any
+    thing: Any,
+    what: str,
+    urls: tuple[str, ...],
+    tls: TLS | None,
+    *,
+    as_json: bool,
+    until_stdin_ends: bool,
+    **options: Any,
 ) -> None:
     root = await served_by(thing)
     try:
@@ -86,6 +94,8 @@ async def _serve(
         raise Failed(Exit.FAILED, f"{what} can't be published: {error}") from None
     async with server:
         ending = _ended_by_signals()
+        if until_stdin_ends and sys.platform != "win32":
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ending.set)  # nothing is ever written there
         if as_json:
             show_json({"listening": server.urls})
         else:
