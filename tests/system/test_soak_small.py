@@ -150,7 +150,8 @@ async def test_two_hundred_connections_leave_nothing_behind_however_they_end() -
 async def test_a_hundred_logins_leave_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "pellucid")  # pytest keeps what is logged, with the errors and all they refer to
     exchange = Exchange()
-    portal = pb.Portal(exchange, [pb.InMemoryPasswords({"alice": "secret"})])
+    patient = pb.LoginThrottle(by_peer=1000, by_user=1000)
+    portal = pb.Portal(exchange, [pb.InMemoryPasswords({"alice": "secret"})], throttle=patient)
     async with pb.serve(portal, HERE) as server:
 
         async def visit() -> None:

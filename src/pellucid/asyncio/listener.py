@@ -59,7 +59,7 @@ class Listener:
         self._handshakes: set[_Handshake] = set()
         self._untouched: set[socket.socket] = set()  # of clients that the loop was not told of yet
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._troubled = False
+        self._troubled = self._is_closed = False
         for sock in place.sockets:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # Those accepted inherit it. asyncio sees to it by itself only where the socket was made with the number
@@ -69,6 +69,7 @@ class Listener:
 
     async def close(self) -> None:
         """Accept no more clients, and give up handshakes under way. Connections that are made live on."""
+        self._is_closed = True
         for sock in self._place.sockets:
             if sock not in self._retries:
                 with suppress(NotImplementedError):
@@ -126,6 +127,8 @@ class Listener:
         self._begin(self._connect(accepted, address), self._connecting)
 
     async def _connect(self, sock: socket.socket, address: Any) -> None:
+        if self._is_closed:
+            return
         self._untouched.remove(sock)
         seconds, contexts = self._handshake_seconds, self._tls_contexts
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ class InMemory(asyncio.Transport):
         self._on_its_way = 0
         self._high, self._low = 64 * 1024, 16 * 1024
         self._is_paused = self._has_ended = self._is_closing = self._is_lost = False
+        # What has come while the protocol does not want to hear, and whether the end has.
+        self._is_deaf = self._end_waits = False
+        self._unheard: deque[bytes] = deque()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._high = 64 * 1024 if high is None else high
@@ -72,22 +76,50 @@ class InMemory(asyncio.Transport):
     def abort(self) -> None:
         self.close()
 
+    def is_reading(self) -> bool:
+        return not (self._is_deaf or self._is_closing)
+
+    def pause_reading(self) -> None:
+        self._is_deaf = True
+
+    def resume_reading(self) -> None:
+        if self._is_deaf:
+            self._is_deaf = False
+            self._loop.call_soon(self._hear_rest)
+
     def hear(self, data: bytes) -> None:
         """Bytes have come from the other end."""
+        if self._is_deaf or self._unheard:
+            self._unheard.append(data)
+            return
         if not self._is_closing:
             self._protocol.data_received(data)
+        self.other.was_heard(len(data))
 
     def hear_end(self) -> None:
         """The other end has no more to say."""
-        if not self._is_closing and not self._protocol.eof_received():
+        self._end_waits = self._is_deaf or bool(self._unheard)
+        if not self._end_waits and not self._is_closing and not self._protocol.eof_received():
             self.close()
 
-    def _arrive(self, data: bytes) -> None:
-        self._on_its_way -= len(data)
-        self.other.hear(data)
+    def was_heard(self, size: int) -> None:
+        """So many bytes have been taken in by the other end."""
+        self._on_its_way -= size
         if self._is_paused and self._on_its_way <= self._low and not self._is_lost:
             self._is_paused = False
             self._protocol.resume_writing()
+
+    def _arrive(self, data: bytes) -> None:
+        self.other.hear(data)
+
+    def _hear_rest(self) -> None:
+        while self._unheard and not self._is_deaf:
+            data = self._unheard.popleft()
+            if not self._is_closing:
+                self._protocol.data_received(data)
+            self.other.was_heard(len(data))
+        if self._end_waits and not self._is_deaf:
+            self.hear_end()
 
     def _lose(self) -> None:
         self._is_lost = True
