@@ -48,7 +48,7 @@ class Listener:
         tls_contexts: Callable[[], ssl.SSLContext] | None,
         handshake_seconds: float,
     ) -> None:
-        self.url = place.url
+        self.url: str = place.url
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._make_connection = make_connection

@@ -22,7 +22,7 @@ __all__ = ["Link", "clip", "is_protected"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 _CLIP = 100
 """Characters of a name in the log: a peer chooses how many there are."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconnecting", "reconnecting"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 OF_NO_USE = (ConnectFailed, PBConnectionLost, DeadReferenceError, DeadlineExceeded)
 """What says of a connection that it is of no use, and another one may be."""
@@ -113,7 +113,7 @@ class Reconnecting:
     ) -> None:
         self.retry: Callable[[Callable[[], Awaitable[None]]], Awaitable[Any]]
         """Runs what it is given again and again."""
-        self.lasted = 0.0
+        self.lasted: float = 0.0
         """How many seconds the last connection was of use; 0 where there was none since the last wait."""
         self._url = url
         self._connecting = connecting

@@ -42,7 +42,7 @@ class Turns:
         self._queue: deque[Served] = deque()
         self.connections = 0
         """How many there are."""
-        self.others_spoke = False
+        self.others_spoke: bool = False
         """Whether a connection that is not in the queue was sent something since the last slice."""
 
     def wait(self, connection: Served) -> None:

@@ -73,7 +73,7 @@ class InMemoryPasswords:
             for username, password in passwords.items():
                 check_username(username)
                 self._keys[username] = ScramKeys.of_password(password, random_bytes(SALT_BYTES), iterations)
-        self.decoys = Decoys(random_bytes(32), self._keys.values())
+        self.decoys: Decoys = Decoys(random_bytes(32), self._keys.values())
 
     def scram_keys(self, username: str) -> ScramKeys | None:
         """The keys of that user, if there is one."""

@@ -76,7 +76,7 @@ class Portal:
         throttle: LoginThrottle | None = None,
     ) -> None:
         self.allow_md5 = allow_md5
-        self.throttle = throttle or LoginThrottle()
+        self.throttle: LoginThrottle = throttle or LoginThrottle()
         self._realm = realm
         self._checkers: tuple[Any, ...] = tuple(checkers)
         self.keeper: PasswordKeeper | None = next(filter(_keeps_keys, self._checkers), None)

@@ -66,7 +66,7 @@ class Line(connection.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.thread: LoopThread = the_loop()
-        self.turns = Turns(self.thread.loop, self.thread.workers)
+        self.turns: Turns = Turns(self.thread.loop, self.thread.workers)
         super().__init__(*args, **kwargs)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -20,7 +20,7 @@ from pellucid.blocking.turns import ProgramEnds, Workers, let_others_begin
 
 __all__ = ["Closable", "LoopThread", "run", "the_loop"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 SECONDS_TO_CLOSE = 1.0
 """How long connections that are open at the end of the program may take to close; then they are cut off."""
@@ -44,11 +44,11 @@ class LoopThread:
     """An event loop in a daemon thread of its own, which ends with the program."""
 
     def __init__(self) -> None:
-        self.loop = new_event_loop()
-        self.workers = Workers()
+        self.loop: asyncio.AbstractEventLoop = new_event_loop()
+        self.workers: Workers = Workers()
         self.open: set[Closable] = set()
         """What is to be closed at the end of the program."""
-        self.is_ending = False
+        self.is_ending: bool = False
         """Whether the program ends: threads that wait are then left where they are, as all daemon threads."""
         self._pid = os.getpid()
         self._has_stopped = False

@@ -20,7 +20,7 @@ from pellucid.errors import DeadReferenceError
 
 __all__ = ["Call", "Configured", "Promise", "RemoteReference", "gather"]
 
-log = logging.getLogger("pellucid")
+log: logging.Logger = logging.getLogger("pellucid")
 
 
 class Promise(calls.Call):

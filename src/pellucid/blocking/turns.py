@@ -58,7 +58,7 @@ class Turns:
     __slots__ = ("_current", "_waiting", "_workers", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, workers: Workers) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self._workers = workers
         self._waiting: deque[_Turn] | None = None
         self._current: _Turn | None = None

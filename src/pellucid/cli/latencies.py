@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["PERCENTILES", "Latencies"]
@@ -18,7 +19,7 @@ class Latencies:
 
     def __init__(self) -> None:
         self._seconds = array("d")
-        self.add = self._seconds.append
+        self.add: Callable[[float], None] = self._seconds.append
         """Take in one more."""
 
     def __len__(self) -> int:

@@ -44,9 +44,13 @@ def _check_seconds(ctx: click.Context, param: click.Parameter, seconds: float) -
     return seconds
 
 
+_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 URL = _URL()
-existing_file = click.Path(exists=True, dir_okay=False)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+existing_file: click.Path[str] = click.Path(exists=True, dir_okay=False)
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for programs."
+)
 
 _OPTIONS = (
     click.option("--login", metavar="USER", help=f"Log in; the password is asked for, or in {PASSWORD_VARIABLE}."),
@@ -94,9 +98,10 @@ def access_options(
         def with_access(**options: Any) -> None:
             command(access=_access(options), **options)
 
+        decorated: Callable[..., None] = with_access
         for option in reversed((click.argument("url", type=url, metavar=metavar), *_OPTIONS)):
-            with_access = option(with_access)
-        return with_access
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 

@@ -41,7 +41,7 @@ class BatchRun:
         """By place: a result, or `CallFailed`."""
         self.left: int = len(batch)
         """How many have not ended."""
-        self.given_up = False
+        self.given_up: bool = False
         """Whether its caller has given it up."""
         self.made: list[MethodCall] | None = None
         """Its calls, by place, where anybody asked for them."""

@@ -81,8 +81,8 @@ class Path:
 
     def __init__(self, link: Link, scheduler: Scheduler, rng: random.Random) -> None:
         self.link = link
-        self.is_blocked = False
-        self.stalled_until = 0.0
+        self.is_blocked: bool = False
+        self.stalled_until: float = 0.0
         self.pipes: dict[Pipe, None] = {}
         """One for each connection."""
         self.acknowledging: dict[Pipe, None] = {}
@@ -139,7 +139,7 @@ class Pipe:
     """One direction of one connection: what is put in comes out at the other end, in order, sometime or never."""
 
     def __init__(self, path: Path, back: Path, source: End, sink: End, note: Callable[[str], None] | None) -> None:
-        self.room = path.link.window
+        self.room: int = path.link.window
         """How many bytes it takes at this moment."""
         self.is_forgotten = False
         """Whether something on the way has forgotten the connection, so that nothing passes in either direction."""

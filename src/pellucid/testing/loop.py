@@ -44,7 +44,7 @@ class Task(asyncio.Task[Any]):
     def __init__(
         self, coro: Coroutine[Any, Any, Any], *, loop: SimulatedLoop, name: str | None, **options: Any
     ) -> None:
-        self.serial = next(loop.serials)
+        self.serial: int = next(loop.serials)
         super().__init__(coro, loop=loop, name=name or f"Task-{self.serial}", **options)
 
     def __hash__(self) -> int:
@@ -85,7 +85,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     ) -> None:
         self.number = number
         self.host = host
-        self.is_dead = True  # until it is made
+        self.is_dead: bool = True  # until it is made
         super().__init__()
         self.is_dead = False
         self.held: deque[asyncio.Handle] | None = None

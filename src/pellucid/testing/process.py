@@ -50,7 +50,7 @@ class Process:
     def __init__(self, world: Universe, name: str, host: Host, main: Main) -> None:
         self.name = name
         """What it is called in the trace."""
-        self.starts = 0
+        self.starts: int = 0
         """How often it was started."""
         self.result: Any = None
         """What its main returned."""

@@ -43,11 +43,11 @@ class Scheduler:
     """
 
     def __init__(self, *, steps: int, seconds: float) -> None:
-        self.now = 0.0
+        self.now: float = 0.0
         """Virtual seconds since the world began."""
-        self.steps = 0
+        self.steps: int = 0
         """How many callbacks were run."""
-        self.fingerprint = 0
+        self.fingerprint: int = 0
         """Equal for two runs that did the same at the same times, and hardly ever for others."""
         self.interlude: Callable[[], int] | None = None
         """What to run between two turns once so many steps were made; it says after how many more to do so again."""

@@ -35,7 +35,7 @@ class Endpoint(asyncio.Transport):
     def __init__(self, host: Host, address: Address, peer: Address, scheduler: Scheduler, rng: random.Random) -> None:
         super().__init__()
         self.host = host
-        self.socket = SimulatedSocket(address, peer)
+        self.socket: SimulatedSocket = SimulatedSocket(address, peer)
         self.socket.when_kept_alive = self._keep_alive
         self.out: Pipe
         self.back: Pipe

@@ -55,9 +55,9 @@ class World:
     ) -> None:
         self.seed = seed
         """From which everything follows that happens by chance."""
-        self.random = random.Random(f"{seed} of the scenario")  # noqa: S311 - it is to be guessed
+        self.random: random.Random = random.Random(f"{seed} of the scenario")  # noqa: S311 - it is to be guessed
         """Dice for a scenario."""
-        self.scheduler = Scheduler(steps=steps, seconds=seconds)
+        self.scheduler: Scheduler = Scheduler(steps=steps, seconds=seconds)
         """What is due at which moment: for the parts of a world."""
         self._rng = random.Random(f"{seed} of the world")  # noqa: S311 - as above
         self._trace = trace
