@@ -89,6 +89,12 @@ class Line(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """There is no buffer."""
 
+    def pause_reading(self) -> None:
+        """What was written arrives all the same: a connection keeps it until it reads on."""
+
+    def resume_reading(self) -> None:
+        """As above."""
+
     def is_closing(self) -> bool:
         return self._closing
 
