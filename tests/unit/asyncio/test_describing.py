@@ -37,7 +37,7 @@ class Teller(pb.Root):
 
     async def remote___describe__(self) -> Any:
         if self.told is None:
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()  # for ever
         return self.told
 
 
