@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 from collections.abc import Generator, Iterable
@@ -109,6 +110,7 @@ class Connecting:
                     await loop.create_unix_connection(lambda: connection, where.path)
                 else:
                     await loop.create_connection(lambda: connection, where.host, where.port, ssl=self._tls)
+                    _refuse_itself(connection)
                 await connection.ready
         except TimeoutError as error:
             silent = _SILENT if connection.peer and self._tls is None else ""
@@ -125,6 +127,17 @@ class Connecting:
             connection.abort("connecting was given up", level=logging.DEBUG)
             raise
         return connection
+
+
+def _refuse_itself(connection: Connection) -> None:
+    """Raise ConnectionRefusedError where a client of this machine has become its own peer.
+
+    TCP allows that where nobody listens at a port, and the system chose the same one for the client's end.
+    """
+    transport = connection.transport
+    if transport is not None and transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+        connection.abort("it is connected to itself", level=logging.DEBUG)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
 
 
 def _why(error: OSError | ConnectFailed, where: TCPURL | UnixURL) -> str:

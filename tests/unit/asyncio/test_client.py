@@ -11,7 +11,7 @@ import pytest
 import pellucid as pb
 from pellucid.errors import ConnectFailed, NoCommonDialect, PBConnectionLost, RemoteProtocolError
 from tests.dialects import each_dialect, over
-from tests.unit.asyncio.door import HERE, Gate, RawPeer, encoded, on_each_loop, outcome, pair, raw_server
+from tests.unit.asyncio.door import HERE, Gate, RawPeer, encoded, on_each_loop, outcome, pair, raw_server, run, turns
 
 pytestmark = each_dialect
 
@@ -245,3 +245,25 @@ async def test_bytes_in_single_steps_mean_the_same() -> None:
             [b"answer", 1, b"in steps"],
         ]
         await peer.close()
+
+
+class OwnPeer(asyncio.SelectorEventLoop):
+    """A loop whose system gives a client the port that it connects to, as may happen to any where nobody listens."""
+
+    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        return await super().create_connection(factory, host, port, local_addr=(host, port), **options)
+
+
+@over("pb")
+def test_a_client_that_is_connected_to_itself_has_found_nobody() -> None:
+    async def connect() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        error = await outcome(pb.connect(f"pb://127.0.0.1:{port}"))
+        assert isinstance(error, ConnectFailed)
+        assert isinstance(error.__cause__, ConnectionRefusedError)
+        await turns()
+        with socket.create_server(("127.0.0.1", port)):
+            pass  # the port is free for whoever is to listen there
+
+    run(connect(), OwnPeer)
