@@ -23,8 +23,7 @@ each_signal = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT],
 
 async def until_it_listens_no_more(url: str) -> None:
     """Return once the server there has begun to close."""
-    # A client whose handshake is not over when the listening socket is closed may be told nothing by Linux. It waits for
-    # the server's first word, as long as its limit says.
+    # Linux may lose a handshake that meets the closing of the listening socket, and tells the client nothing.
     hasty = pb.Limits(connect_seconds=1)
     while not isinstance(connection := await outcome(pb.connect(url, limits=hasty)), ConnectFailed):
         await connection.close()
