@@ -142,7 +142,7 @@ class Outbox:
         transport = self._transport
         if transport is not None and not self._books.closed:
             _write(transport, self._broker.data_to_send())
-            while self._outgoing.lane:
+            while self._outgoing.lane and not transport.is_closing():
                 self._write_piece(transport, PIECE_BYTES)
                 _write(transport, self._broker.data_to_send())
 
@@ -231,7 +231,8 @@ class Outbox:
             self.flush()
 
     def _send_pieces(self, transport: asyncio.WriteTransport) -> None:
-        while self._outgoing.lane and not self._paused:
+        # One that found the peer gone takes all it is given, and throws it away: that is no longer sent.
+        while self._outgoing.lane and not self._paused and not transport.is_closing():
             left = self._outgoing.bulk_bytes
             self._write_piece(transport, PIECE_BYTES if left <= PIECE_BYTES else SMALL_PIECE_BYTES)
             data = self._broker.data_to_send()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,8 @@ class Pipe(asyncio.Transport):
         """The most bytes that it ever held."""
         self.system_buffer = 0
         """Bytes that the system takes from it whether or not the peer reads."""
+        self.breaks_at = sys.maxsize
+        """So many bytes held, and a write finds the peer gone: this throws all away from then on, and says nothing."""
         self.aborted = False
         self.ended = False
         self.is_read = True
@@ -35,6 +38,10 @@ class Pipe(asyncio.Transport):
         self._connection = connection
         self._high = self._low = 0
         self._paused = False
+
+    @property
+    def is_broken(self) -> bool:
+        return len(self.held) >= self.breaks_at
 
     # What a connection asks of it.
 
@@ -48,6 +55,8 @@ class Pipe(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.ended
+        if self.is_broken:
+            return
         self.held += data
         self.most = max(self.most, len(self.held))
         self._note()
@@ -70,7 +79,7 @@ class Pipe(asyncio.Transport):
         self.ended = True
 
     def is_closing(self) -> bool:
-        return self.ended or self.aborted
+        return self.ended or self.aborted or self.is_broken
 
     def close(self) -> None:
         self.abort()

@@ -137,6 +137,23 @@ async def test_a_call_that_was_not_handed_over_as_a_whole_was_not_sent() -> None
         assert not connection.broker.outgoing.bulk_bytes
 
 
+@pytest.mark.parametrize("closes", [False, True])
+@on_each_loop
+async def test_a_call_whose_end_a_broken_transport_threw_away_was_not_sent(closes: bool) -> None:
+    connection, pipe = piped(Gate())
+    pipe.system_buffer, pipe.breaks_at = (0 if closes else 2 * len(LARGE)), MIB
+    large = connection.root.call("take", LARGE)
+    await turns(1)
+    assert (len(pipe.held) < MIB) is closes
+    if closes:
+        await connection.close()
+    else:
+        pipe.abort()
+    error = await outcome(large)
+    assert isinstance(error, PBConnectionLost)
+    assert not error.sent
+
+
 @on_each_loop
 async def test_a_server_that_vanishes_in_mid_transfer_is_no_more_than_that() -> None:
     async with pb.serve(Taker(), "pb://127.0.0.1:0") as server, pb.connect(server.urls[0]) as connection:
