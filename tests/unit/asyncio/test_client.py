@@ -250,8 +250,9 @@ async def test_bytes_in_single_steps_mean_the_same() -> None:
 class OwnPeer(asyncio.SelectorEventLoop):
     """A loop whose system gives a client the port that it connects to, as may happen to any where nobody listens."""
 
-    async def create_connection(self, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        return await super().create_connection(factory, host, port, local_addr=(host, port), **options)
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        sock.bind(address)
+        await super().sock_connect(sock, address)
 
 
 @over("pb")
