@@ -689,7 +689,8 @@ def _address(transport: asyncio.BaseTransport) -> str:
     name = transport.get_extra_info("peername")
     if isinstance(name, tuple):
         return address_text(name)
-    return f"unix:{transport.get_extra_info('sockname') or name}"
+    here = transport.get_extra_info("sockname")
+    return "a peer that has gone" if isinstance(here, tuple) else f"unix:{here or name}"
 
 
 def address_text(address: tuple[Any, ...]) -> str:

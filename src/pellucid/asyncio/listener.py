@@ -13,7 +13,6 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +25,7 @@ __all__ = ["Listener", "LoopsListener", "can_watch"]
 
 log: logging.Logger = logging.getLogger("pellucid")
 
-AT_ONCE = 100
+CLIENTS_AT_ONCE = 100
 """Clients that are accepted before others have their turn."""
 
 RETRY_SECONDS = 1.0
@@ -67,23 +66,28 @@ class Listener:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._listen(sock)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Accept no more clients, and give up handshakes under way. Connections that are made live on."""
         self._is_closed = True
-        for sock in self._place.sockets:
-            if sock not in self._retries:
-                with suppress(NotImplementedError):
-                    self._loop.remove_reader(sock)
         for retry in self._retries.values():
             retry.cancel()
         for task in self._accepting:
             task.cancel()
         for handshake in self._handshakes:
             handshake.give_up()
-        await asyncio.gather(*self._accepting, *self._connecting, return_exceptions=True)
         for sock in self._untouched:
             sock.close()
-        self._place.close()
+        if can_watch(self._loop):
+            for sock in self._place.sockets:
+                self._loop.remove_reader(sock)
+            self._place.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until nothing of it is under way any more."""
+        try:
+            await asyncio.gather(*self._accepting, *self._connecting, return_exceptions=True)
+        finally:
+            self._place.close()  # where the loop was at work on its sockets until now
 
     def _listen(self, sock: socket.socket) -> None:
         if can_watch(self._loop):
@@ -93,7 +97,7 @@ class Listener:
             self._begin(self._accept_one_by_one(sock), self._accepting)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(CLIENTS_AT_ONCE):
             try:
                 accepted, address = sock.accept()
             except (BlockingIOError, InterruptedError):
@@ -209,6 +213,9 @@ class LoopsListener:
             raise naming(url, error) from error
         return cls(str(replace(url, port=server.sockets[0].getsockname()[1])), server)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Accept no more clients."""
         self._server.close()
+
+    async def wait_closed(self) -> None:
+        """Wait for nothing: that of asyncio's waits for the connections, too, from Python 3.12 on."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from pellucid.asyncio.places import is_unix
 from pellucid.auth import Login, PeerCertificate
 from pellucid.auth.addresses import is_loopback
 from pellucid.flavors.referenceable import AvatarReference
@@ -100,7 +100,7 @@ def is_protected(transport: asyncio.BaseTransport | None) -> bool:
     if tls is not None and (tls.server_side or tls.context.verify_mode == ssl.CERT_REQUIRED):
         return True
     sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")
-    if sock is not None and sock.family == getattr(socket, "AF_UNIX", None):
+    if sock is not None and is_unix(sock):
         return True
     return isinstance(peer, tuple) and is_loopback(str(peer[0]))
 

@@ -70,9 +70,9 @@ def given(sock: socket.socket, *, tls: bool) -> Place:
     return Place(str(TCPURL(host, port, tls)), [sock], tls)
 
 
-def is_unix(sock: socket.socket) -> bool:
-    """Whether it is one of those that are files."""
-    return sock.family == getattr(socket, "AF_UNIX", None)
+def is_unix(sock: Any) -> bool:
+    """Whether that socket, or what stands for one in a transport, is one of those that are files."""
+    return bool(sock.family == getattr(socket, "AF_UNIX", None))
 
 
 def sockets_at(addresses: Iterable[tuple[int, Any]]) -> list[socket.socket]:

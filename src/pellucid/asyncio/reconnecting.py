@@ -6,13 +6,20 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from pellucid.asyncio.client import Connecting, connect
 from pellucid.asyncio.connection import Connection
 from pellucid.core.references import RemoteReference
-from pellucid.errors import ConnectFailed, DeadlineExceeded, DeadReferenceError, NoCommonDialect, PBConnectionLost
+from pellucid.errors import (
+    ConnectFailed,
+    DeadlineExceeded,
+    DeadReferenceError,
+    NoCommonDialect,
+    PBConnectionLost,
+    TooManyLogins,
+)
+from pellucid.flavors.hooks import settled
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -21,7 +28,7 @@ __all__ = ["Reconnecting", "reconnecting"]
 
 log: logging.Logger = logging.getLogger("pellucid")
 
-OF_NO_USE = (ConnectFailed, PBConnectionLost, DeadReferenceError, DeadlineExceeded)
+OF_NO_USE = (ConnectFailed, PBConnectionLost, DeadReferenceError, DeadlineExceeded, TooManyLogins)
 """What says of a connection that it is of no use, and another one may be."""
 
 
@@ -206,10 +213,10 @@ class Reconnecting:
             if self._credentials is not None:
                 credentials = self._credentials
                 if callable(credentials):
-                    credentials = await _result(credentials())
+                    credentials = await settled(credentials())
                 target = await connection.login(credentials, self._mind)
             if self._on_connected is not None:
-                await _result(self._on_connected(target))
+                await settled(self._on_connected(target))
             if connection.is_closed:
                 raise PBConnectionLost("the connection was lost as soon as it was made")
             self._connection, self._avatar = connection, target
@@ -230,15 +237,10 @@ class Reconnecting:
             await connection.close()
             try:
                 if self._on_disconnected is not None:
-                    await _result(self._on_disconnected())
+                    await settled(self._on_disconnected())
             except Exception as error:
                 log.error("a callback raised %r", error, exc_info=error, extra={"event": "callback.failed"})
 
     def _end(self, error: Exception) -> None:
         self._error = self._error or error
         self._changed.set()
-
-
-async def _result(result: Any) -> Any:
-    """What a callback, plain or async, has returned in the end."""
-    return await result if isawaitable(result) else result

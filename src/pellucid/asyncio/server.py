@@ -163,6 +163,8 @@ class Server:
                     self._listen_at(await bind(url))
                 else:
                     self._add(await LoopsListener.at(url, self.accept))
+                if self._closed:
+                    raise RuntimeError("the server was closed while it started")
             for sock in self._sockets:
                 self._listen_at(given(sock, tls=self._tls_contexts is not None))
         except BaseException:
@@ -246,7 +248,8 @@ class Server:
     async def _stop_listening(self) -> None:
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
-            await listener.close()
+            listener.close()
+        await asyncio.gather(*(listener.wait_closed() for listener in listeners))
 
 
 def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connection], Referenceable]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pellucid.asyncio.tls_failures import WRONG_HOST
+from pellucid.auth.files import stamp
 
 __all__ = ["TLS", "check_tls", "client_context", "server_certificate", "server_contexts"]
 
@@ -266,9 +267,7 @@ def _stamps(paths: Iterable[Path]) -> list[tuple[int, ...] | None]:
     stamps: list[tuple[int, ...] | None] = []
     for path in paths:
         try:
-            seen = path.stat()
+            stamps.append(stamp(path))
         except OSError:
             stamps.append(None)
-        else:
-            stamps.append((seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns))
     return stamps

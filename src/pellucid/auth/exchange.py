@@ -30,7 +30,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ANONYMOUS, BEARER, EXTERNAL, MD5, PLAIN = "ANONYMOUS", "BEARER", "EXTERNAL", "PB-MD5", "PLAIN"
+NAMELESS, BEARER, EXTERNAL, MD5, PLAIN = "ANONYMOUS", "BEARER", "EXTERNAL", "PB-MD5", "PLAIN"
 """Mechanisms beside those of SCRAM, as a server lists them."""
 
 _PROTECTED = "TLS, a loopback address or a unix socket"
@@ -130,7 +130,7 @@ class PBPortalRoot(Referenceable):
 
     def remote_mechanisms(self) -> list[str]:
         """The mechanisms by which one can log in over this connection."""
-        return [MD5, ANONYMOUS]
+        return [MD5, NAMELESS]
 
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
         return self._admit(await self._guard.login(credentials, mind))
@@ -193,7 +193,7 @@ class PortalRoot(PBPortalRoot):
             BEARER: link.protected and portal.takes(Bearer),
             EXTERNAL: link.peer_certificate is not None and portal.takes(PeerCertificate),
             MD5: (link.protected or portal.allow_md5) and portal.takes(PasswordChallenge),
-            ANONYMOUS: portal.takes(Anonymous),
+            NAMELESS: portal.takes(Anonymous),
         }
         return [name for name, is_offered in offered.items() if is_offered]
 
@@ -240,12 +240,14 @@ class PortalRoot(PBPortalRoot):
             raise UnauthorizedLogin("a password is text")
         if portal.takes(PlainPassword):
             return await self._enter(name, PlainPassword(name, password), mind)
+        if portal.keeper is None:
+            await portal.keys_of(name)  # says why
         with _named(name):
             attempt = self._begin(name)
             known = await portal.keys_of(name)
             if not await self._link.work(known.keys.match, password) or not known.exists:
                 raise UnauthorizedLogin(_WRONG)
-        return await self._grant(attempt, portal.grant(name, mind))
+            return await self._grant(attempt, portal.grant(name, mind))
 
     async def remote_loginBearer(self, token: object, mind: object) -> object:  # noqa: N802  # as the others
         """The avatar of whom the token belongs to.
@@ -281,6 +283,7 @@ class PortalRoot(PBPortalRoot):
 
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
         with _named(username):
+            self._portal.checker_for(type(credentials))  # what nobody takes is no failure to log in
             return await self._grant(self._begin(username), self._portal.login(credentials, mind))
 
     def _check_rate(self, username: str) -> None:

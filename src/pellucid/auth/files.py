@@ -129,7 +129,7 @@ class PasswordFile:
         scramp()
         self.credentials: tuple[type, ...] = (PasswordChallenge,) if md5 else ()
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp = stamp(path)
         self._take(read_users(path))
 
     @property
@@ -159,10 +159,10 @@ class PasswordFile:
 
     def _renew(self) -> None:
         try:
-            stamp = _stamp(self._path)
-            if stamp != self._stamp:
+            seen = stamp(self._path)
+            if seen != self._stamp:
                 self._take(read_users(self._path))
-                self._stamp = stamp
+                self._stamp = seen
         except (OSError, ValueError) as error:
             # This text goes to the client, and the whole to the log.
             raise RuntimeError("the server's file of passwords can't be used") from error
@@ -172,7 +172,7 @@ class PasswordFile:
         self._decoys = Decoys(users.secret, (user.keys for user in users.by_name.values()))
 
 
-def _stamp(path: _Path) -> tuple[int, ...]:
+def stamp(path: _Path) -> tuple[int, ...]:
     """What changes when the file is replaced, or written to."""
     seen = Path(path).stat()
     return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns

@@ -17,6 +17,8 @@ from typing import Any, Protocol
 __all__ = [
     "ITERATIONS",
     "LEAST_ITERATIONS",
+    "MECHANISM",
+    "MOST_ITERATIONS",
     "SALT_BYTES",
     "Decoys",
     "PasswordKeeper",
@@ -32,13 +34,17 @@ ITERATIONS = 600_000
 LEAST_ITERATIONS = 4096
 """RFC 7677 asks for no fewer, and a client takes no fewer from a server."""
 
-SALT_BYTES = 16
-"""Bytes in a salt of ours."""
+MOST_ITERATIONS = 2_000_000
+"""How much work a server may ask of a client: less than a second's. More would let nobody in."""
+
+SALT_BYTES, LEAST_SALT_BYTES = 16, 12
+"""Bytes in a salt of ours; and at least in one of another program's."""
 
 _MOST_CHARACTERS = 1024
 """In a password. Preparing and hashing one takes a time that a peer must not choose."""
 
-_SCHEME = "SCRAM-SHA-256"
+MECHANISM = "SCRAM-SHA-256"
+"""Its name in RFC 7677, and in what is kept of a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +69,16 @@ class ScramKeys:
 
         Raises:
             ValueError: the password has characters that SCRAM does not allow, or more than 1,024; or there are too few
-                iterations, or bytes of salt.
+                iterations, or bytes of salt, or more iterations than a client takes.
             ImportError: scramp is not installed.
         """
         if len(password) > _MOST_CHARACTERS:
             raise ValueError(f"a password has at most {_MOST_CHARACTERS} characters")
+        if iterations > MOST_ITERATIONS:
+            raise ValueError(f"a client takes at most {MOST_ITERATIONS} iterations, and not {iterations}")
         library = scramp()
         try:
-            made = library.ScramMechanism(_SCHEME).make_auth_info(password, iterations, salt)
+            made = library.ScramMechanism(MECHANISM).make_auth_info(password, iterations, salt)
         except library.ScramException as error:
             raise ValueError(f"no keys can be made of this password: {error}") from None
         salt, stored_key, server_key, iterations = made
@@ -89,11 +97,12 @@ class ScramKeys:
             stored_key, server_key = (b64decode(part, validate=True) for part in second.split(":"))
             keys = cls(b64decode(salt, validate=True), int(iterations), stored_key, server_key)
         except ValueError:
-            raise ValueError(f"keys are written as {_SCHEME}$iterations:salt$stored key:server key") from None
-        if scheme != _SCHEME or {len(stored_key), len(server_key)} != {sha256().digest_size}:
-            raise ValueError(f"these are no keys of {_SCHEME}")
-        if keys.iterations < LEAST_ITERATIONS or len(keys.salt) < SALT_BYTES // 2 + SALT_BYTES // 4:
-            raise ValueError(f"keys have {LEAST_ITERATIONS} iterations or more, and 12 bytes of salt or more")
+            raise ValueError(f"keys are written as {MECHANISM}$iterations:salt$stored key:server key") from None
+        if scheme != MECHANISM or {len(stored_key), len(server_key)} != {sha256().digest_size}:
+            raise ValueError(f"these are no keys of {MECHANISM}")
+        if not LEAST_ITERATIONS <= keys.iterations <= MOST_ITERATIONS or len(keys.salt) < LEAST_SALT_BYTES:
+            iterations = f"{LEAST_ITERATIONS} to {MOST_ITERATIONS} iterations"
+            raise ValueError(f"keys have {iterations}, and {LEAST_SALT_BYTES} bytes of salt or more")
         return keys
 
     def to_text(self) -> str:
@@ -101,7 +110,7 @@ class ScramKeys:
         salt, stored_key, server_key = (
             b64encode(part).decode() for part in (self.salt, self.stored_key, self.server_key)
         )
-        return f"{_SCHEME}${self.iterations}:{salt}${stored_key}:{server_key}"
+        return f"{MECHANISM}${self.iterations}:{salt}${stored_key}:{server_key}"
 
     def match(self, password: str) -> bool:
         """Whether they are the keys of `password`. It takes the time of its iterations, whatever the answer."""
@@ -176,7 +185,7 @@ def check_username(username: str) -> None:
     """Raise ValueError for a name that no login by SCRAM can arrive with, as it changes on its way or is forbidden."""
     library = scramp()
     try:
-        first = library.ScramClient([_SCHEME], username, "").get_client_first()
+        first = library.ScramClient([MECHANISM], username, "").get_client_first()
     except library.ScramException as error:
         raise ValueError(f"{username!r} can't be a username: {error}") from None
     arrives = first.partition("n=")[2].rpartition(",r=")[0].replace("=2C", ",").replace("=3D", "=")

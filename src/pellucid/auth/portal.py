@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from inspect import isawaitable
 from typing import Any, Protocol, cast
 
 from pellucid.auth.checkers import Checker
 from pellucid.auth.keys import PasswordKeeper, ScramKeys, has_scram
 from pellucid.auth.throttle import LoginThrottle
 from pellucid.errors import UnhandledCredentials
+from pellucid.flavors.hooks import settled
 
 __all__ = ["Login", "Portal", "Realm"]
 
@@ -91,7 +91,7 @@ class Portal:
             TypeError: a checker or the realm returned what it may not; a mistake in the application.
         """
         checker = self.checker_for(type(credentials))
-        avatar_id = await _settled(checker.check(credentials))
+        avatar_id = await settled(checker.check(credentials))
         # A checker that "returns False" to refuse must not let anyone in.
         if not isinstance(avatar_id, str):
             raise TypeError(
@@ -106,7 +106,7 @@ class Portal:
         Raises:
             TypeError: the realm returned what it may not; a mistake in the application.
         """
-        return _as_login(avatar_id, await _settled(self._realm.request_avatar(avatar_id, mind)))
+        return _as_login(avatar_id, await settled(self._realm.request_avatar(avatar_id, mind)))
 
     async def keys_of(self, username: str) -> KnownKeys:
         """The SCRAM keys of that user, or those that it would have if it existed.
@@ -116,7 +116,7 @@ class Portal:
         """
         if self.keeper is None:
             raise UnhandledCredentials("no checker here keeps SCRAM keys, or pellucid[scram] is not installed")
-        keys = await _settled(self.keeper.scram_keys(username))
+        keys = await settled(self.keeper.scram_keys(username))
         decoy = self.keeper.decoys.keys_for(username)  # made for every user, so that it takes the same time
         if keys is None:
             return KnownKeys(decoy, exists=False)
@@ -150,11 +150,6 @@ def _kinds_of(checker: Any) -> tuple[type, ...]:
 
 def _keeps_keys(checker: Any) -> bool:
     return has_scram() and callable(getattr(checker, "scram_keys", None))
-
-
-async def _settled(value: object) -> object:
-    """What an application's hook returned, awaited if need be."""
-    return await value if isawaitable(value) else value
 
 
 def _as_login(avatar_id: str, granted: object) -> Login:

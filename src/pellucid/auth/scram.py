@@ -11,15 +11,12 @@ from hashlib import new
 from importlib import import_module
 
 from pellucid.auth.credentials import Password
-from pellucid.auth.keys import ScramKeys, scramp
+from pellucid.auth.keys import LEAST_ITERATIONS, MECHANISM, MOST_ITERATIONS, SALT_BYTES, ScramKeys, scramp
 from pellucid.errors import RemoteProtocolError, UnauthorizedLogin
 
 __all__ = ["BOUND", "UNBOUND", "ClientExchange", "ServerExchange", "end_point"]
 
-UNBOUND, BOUND = "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"
-
-MOST_ITERATIONS = 2_000_000
-"""How much work a server may ask of a client: less than a second's."""
+UNBOUND, BOUND = MECHANISM, f"{MECHANISM}-PLUS"
 
 _MOST_CHARACTERS = 1024
 """In one message of the peer's."""
@@ -59,7 +56,7 @@ class ServerExchange:
         """Whom the client says it is."""
         # scramp asks for the keys of a user in the middle of reading the message that names them. As finding keys may
         # take a while, the message is read twice: the first time only for the name.
-        self._read(ScramKeys(bytes(16), 4096, bytes(32), bytes(32)))
+        self._read(ScramKeys(bytes(SALT_BYTES), LEAST_ITERATIONS, bytes(32), bytes(32)))
 
     def _read(self, keys: ScramKeys) -> None:
         def look_up(username: str) -> tuple[bytes, bytes, bytes, int]:

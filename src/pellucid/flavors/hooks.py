@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
+from inspect import isawaitable
 from typing import Any, cast
 
-__all__ = ["SPELLINGS", "hook", "nearest"]
+__all__ = ["SPELLINGS", "hook", "nearest", "settled"]
 
 SPELLINGS = {
     "process_unique_id": "processUniqueID",
@@ -31,6 +32,11 @@ SPELLINGS = {
 def hook(obj: object, name: str) -> Any:
     """The bound method that implements the hook `name` (pellucid's spelling) for `obj`."""
     return getattr(obj, _spelling(cast(Hashable, type(obj)), name))
+
+
+async def settled(value: Any) -> Any:
+    """What a hook or a callback of an application's, plain or async, has returned in the end."""
+    return await value if isawaitable(value) else value
 
 
 def nearest(cls: type, *names: str) -> str | None:

@@ -18,7 +18,7 @@ import pellucid as pb
 from pellucid.asyncio import listener
 from pellucid.asyncio.listener import Listener
 from pellucid.asyncio.places import bind, sockets_at
-from pellucid.urls import TCPURL
+from pellucid.urls import TCPURL, parse_url
 from tests.unit.asyncio.certificates import SECURELY_HERE, Authority, log_of
 from tests.unit.asyncio.door import Gate, RawPeer, on_each_loop, run, turns
 
@@ -108,7 +108,8 @@ async def test_what_is_sent_leaves_at_once(authority: Authority, certified: ssl.
     assert at_once[0]
     writer.close()
     await writer.wait_closed()
-    await listening.close()
+    listening.close()
+    await listening.wait_closed()
 
 
 @on_each_loop
@@ -170,7 +171,8 @@ async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certifie
             with socket.create_connection(place.sockets[0].getsockname()) as client:
                 client.settimeout(5)
                 await turns(moment)
-                await listening.close()
+                listening.close()
+                await listening.wait_closed()
                 assert place.sockets[0].fileno() == -1
                 await turns()
                 gc.collect()  # what is still open complains, and that is a failure
@@ -178,6 +180,31 @@ async def test_closing_at_any_moment_of_a_handshake_leaves_nothing_open(certifie
                     assert client.recv(1) == b""
                 except ConnectionError:
                     pass
+
+
+@pytest.mark.parametrize("moment", range(4))
+@on_each_loop
+async def test_who_waits_no_longer_for_the_closing_has_closed_it_all_the_same(
+    certified: ssl.SSLContext, moment: int
+) -> None:
+    async with pb.serve(Gate(), SECURELY_HERE, SECURELY_HERE, tls=certified) as server:
+        where = [parse_url(url) for url in server.urls]
+        ports = [place.port for place in where if isinstance(place, TCPURL)]
+        clients = [socket.create_connection(("127.0.0.1", port)) for port in ports]
+        await turns(3)
+        closing = asyncio.ensure_future(server.close())
+        await turns(moment)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        await turns()
+        assert moment == 0 or [is_open(port) for port in ports] == [False, False]
+        for client in clients:
+            client.close()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 class LikeThatOfWindows(asyncio.SelectorEventLoop):

@@ -277,6 +277,25 @@ async def test_wrong_credentials_are_tried_once(clock: StoppedClock) -> None:
         await until(lambda: not place.server.connections)  # type: ignore[union-attr]
 
 
+@on_a_stopped_clock
+async def test_who_is_told_that_too_many_logins_have_failed_tries_again_later(clock: StoppedClock) -> None:
+    async def log_in_wrongly(url: str) -> None:
+        async with pb.connect(url) as connection:
+            assert isinstance(
+                await outcome(connection.login(pb.credentials.Password("alice", "wrong"))), pb.UnauthorizedLogin
+            )
+
+    hall = Hall()
+    throttle = pb.LoginThrottle(by_peer=1, peer_seconds=6.0)
+    guarded = portal(hall, pb.InMemoryPasswords({"alice": "secret"}), throttle=throttle)
+    async with house(guarded) as place, waiting() as waits:
+        await log_in_wrongly(place.url)
+        async with pb.reconnecting(place.url, credentials=ALICE) as client:
+            await until(lambda: waits)
+            await clock.let_pass(1000)
+            assert isinstance(await client.avatar(), pb.RemoteReference)
+
+
 @over("pb")
 @on_a_stopped_clock
 async def test_no_common_dialect_is_tried_once(clock: StoppedClock) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from dataclasses import dataclass, replace
@@ -10,7 +11,10 @@ from typing import Any
 import pytest
 
 import pellucid as pb
+from pellucid.asyncio import places
+from pellucid.asyncio.places import Place
 from pellucid.errors import ConnectFailed, InsecureJelly, PBConnectionLost, RemoteError, TooManyCalls
+from pellucid.urls import TCPURL
 from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, Gate, RawPeer, on_each_loop, outcome, pair, turns
 
@@ -139,6 +143,27 @@ async def test_closing_twice_is_as_good_as_once() -> None:
         await both.server.close()
         await both.server.close()
         assert not both.server.connections
+
+
+@on_each_loop
+async def test_a_server_that_is_closed_while_it_starts_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = asyncio.Event()
+
+    async def slowly_bind(url: TCPURL) -> Place:
+        place = await places.bind(url)
+        await closed.wait()
+        return place
+
+    monkeypatch.setattr("pellucid.asyncio.server.bind", slowly_bind)
+    server = pb.serve(Gate(), HERE, HERE)
+    starting = asyncio.ensure_future(server.start())
+    await turns(1)
+    await server.close()
+    closed.set()
+    error = await outcome(starting)
+    assert isinstance(error, RuntimeError)
+    assert "closed while it started" in str(error)
+    gc.collect()  # a socket that is left open complains
 
 
 @on_each_loop

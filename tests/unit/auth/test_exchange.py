@@ -284,6 +284,16 @@ def test_challenges_asked_for_beforehand_do_not_get_around_that() -> None:
         run(challengers[2].remote_respond(respond(CHALLENGE, "secret"), None))
 
 
+def test_a_login_of_a_kind_that_nobody_takes_is_no_guess() -> None:
+    throttle = LoginThrottle(by_peer=2)
+    root = PortalRoot(Portal(Naming(), [Tokens()], throttle=throttle), FakeLink())
+    for _ in range(5):
+        for attempt in (root.remote_loginAnonymous(None), root.remote_loginPlain("alice", "secret", None)):
+            with pytest.raises(UnhandledCredentials):
+                run(attempt)
+    assert run(root.remote_loginBearer("open sesame", None)) is not None
+
+
 def test_what_is_refused_says_for_the_log_whose_login_it_was() -> None:
     with pytest.raises(UnauthorizedLogin) as caught:
         run(challenger_for(guarded(), "mallory").remote_respond(b"wrong", None))

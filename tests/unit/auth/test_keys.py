@@ -68,10 +68,12 @@ def test_matching_takes_the_iterations_whatever_the_password(password: str, monk
     assert asked == [4096]
 
 
-@pytest.mark.parametrize(("salt", "iterations"), [(bytes(11), 4096), (SALT, 4095)])
-def test_too_little_salt_and_too_few_iterations_are_value_errors(salt: bytes, iterations: int) -> None:
-    with pytest.raises(ValueError, match=r"4096|12 bytes"):
+@pytest.mark.parametrize(("salt", "iterations"), [(bytes(11), 4096), (SALT, 4095), (SALT, 2_000_001)])
+def test_too_little_salt_and_too_few_or_many_iterations_are_value_errors(salt: bytes, iterations: int) -> None:
+    with pytest.raises(ValueError, match=r"4096|12 bytes|2000000"):
         made(salt=salt, iterations=iterations)
+    with pytest.raises(ValueError, match="4096 to 2000000 iterations, and 12 bytes of salt or more"):
+        ScramKeys.from_text(ScramKeys(salt, iterations, bytes(32), bytes(32)).to_text())
 
 
 def test_keys_are_written_as_postgresql_has_them() -> None:
@@ -81,7 +83,7 @@ def test_keys_are_written_as_postgresql_has_them() -> None:
     )
 
 
-@given(st.binary(min_size=12, max_size=64), st.integers(4096, 10**7), st.binary(min_size=32, max_size=32))
+@given(st.binary(min_size=12, max_size=64), st.integers(4096, 2_000_000), st.binary(min_size=32, max_size=32))
 def test_what_was_written_is_read(salt: bytes, iterations: int, key: bytes) -> None:
     keys = ScramKeys(salt, iterations, key, key[::-1])
     assert ScramKeys.from_text(keys.to_text()) == keys
