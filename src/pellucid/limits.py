@@ -135,6 +135,12 @@ class Limits:
     Further calls wait, in the order made.
     """
 
+    running_bytes: int = 256 * 1024 * 1024
+    """Bytes of the calls whose methods are under way: coroutines, threads, Deferreds that have not ended.
+
+    Once there are as many, further calls wait, in the order made.
+    """
+
     waiting_calls: int = 10_000
     """Calls that wait for their turn; and as many again that wait for the result of others.
 
@@ -236,6 +242,7 @@ BEFORE_LOGIN: Final[Mapping[str, int]] = MappingProxyType(
         "kept_answers": 64,
         "kept_bytes": 64 * 1024,
         "running_calls": 8,
+        "running_bytes": 256 * 1024,
         "waiting_calls": 64,
         "waiting_bytes": 256 * 1024,
         "queued_bytes": 256 * 1024,

@@ -11,7 +11,7 @@ from pellucid.errors import TooManyCalls
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-RUNNING, WAITING, BYTES = 2, 3, 100
+RUNNING, WAITING, BYTES, RUNNING_BYTES = 3, 3, 100, 150
 
 
 class Admissions(RuleBasedStateMachine):
@@ -19,10 +19,11 @@ class Admissions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        limits = Limits(running_calls=RUNNING, waiting_calls=WAITING, waiting_bytes=BYTES)
+        limits = Limits(running_calls=RUNNING, waiting_calls=WAITING, waiting_bytes=BYTES, running_bytes=RUNNING_BYTES)
         self.admission = Admission(limits)
         self.made = 0
         self.running = 0
+        self.under_way: list[int] = []
         self.waiting: deque[MethodCall] = deque()
         self.last_started = 0
 
@@ -31,12 +32,20 @@ class Admissions(RuleBasedStateMachine):
         assert not self.admission.held
         self.last_started = call.call_id
         self.running += 1
+        if call.call_id % 2:  # its method does not end at once
+            self.admission.running_bytes += call.size
+            self.under_way.append(call.size)
+
+    @property
+    def has_room(self) -> bool:
+        return self.running < RUNNING and sum(self.under_way) < RUNNING_BYTES and not self.admission.held
 
     @rule(size=st.integers(0, BYTES))
     def arrive(self, size: int) -> None:
         self.made += 1
         call = MethodCall(self.made, b"root", "echo", (), {}, size=size)
-        idle = self.running < RUNNING and not self.waiting and not self.admission.held
+        idle = self.has_room and not self.waiting
+        assert self.admission.has_room is idle
         room = len(self.waiting) < WAITING and sum(each.size for each in self.waiting) + size <= BYTES
         try:
             may_run = self.admission.arrive(call)
@@ -54,15 +63,22 @@ class Admissions(RuleBasedStateMachine):
     @rule()
     def start_next(self) -> None:
         call = self.admission.next()
-        may_start = self.waiting and self.running < RUNNING and not self.admission.held
+        may_start = self.waiting and self.has_room
         assert (call is not None) is bool(may_start)
         if call is not None:
             assert call is self.waiting.popleft()
             self.start(call)
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.running > len(self.under_way))
     @rule()
     def end(self) -> None:
+        self.admission.end()
+        self.running -= 1
+
+    @precondition(lambda self: self.under_way)
+    @rule()
+    def end_of_what_took_a_while(self) -> None:
+        self.admission.running_bytes -= self.under_way.pop()
         self.admission.end()
         self.running -= 1
 

@@ -494,6 +494,10 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
     "unknown_messages": [test_a_peer_may_be_misunderstood_as_often_as_the_limit_says],
     "calls_pending": [test_as_many_calls_may_be_unanswered_as_the_limit_says],
     "running_calls": [test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order],
+    "running_bytes": [
+        test_calls.test_calls_wait_once_those_whose_methods_are_under_way_have_as_many_bytes_as_the_limit_says,
+        test_methods.test_calls_wait_while_those_under_way_have_too_many_bytes,
+    ],
     "waiting_calls": [
         test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order,
         test_methods.test_calls_beyond_those_that_may_wait_are_answered_too_many_calls_and_the_connection_lives,

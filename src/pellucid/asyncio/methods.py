@@ -372,6 +372,7 @@ class Runner:
     def _begin(self, call: MethodCall, result: Awaitable[Any]) -> None:
         """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
         self._due += 1
+        self._admission.running_bytes += call.size
         call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
         if self._tasks is None:
             self._tasks = {}
@@ -401,6 +402,7 @@ class Runner:
         if task is not None and self._tasks is not None:
             self._tasks.pop(task, None)
         call.handle = None
+        self._admission.running_bytes -= call.size
         self._outbox.schedule()
         self._end(call)
 

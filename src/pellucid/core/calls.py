@@ -277,7 +277,7 @@ class PendingCalls:
 class Admission:
     """How many of the peer's methods run at a time: the others wait in order, and beyond that are refused."""
 
-    __slots__ = ("_waiting_bytes", "held", "limits", "queue", "running")
+    __slots__ = ("_waiting_bytes", "held", "limits", "queue", "running", "running_bytes")
 
     def __init__(self, limits: Limits) -> None:
         self.limits: Limits = limits
@@ -286,6 +286,8 @@ class Admission:
         self._waiting_bytes = 0
         self.running: int = 0
         """Methods that run now."""
+        self.running_bytes: int = 0
+        """Bytes of the calls of those that did not end at once. Whoever runs methods counts them."""
         self.held: bool = False
         """Whether no further call may start: the peer does not read what it is sent."""
 
@@ -297,13 +299,20 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether a call that arrives now may run at once, and so need not `arrive` if it ends at once."""
-        return not self.queue and self.running < self.limits.running_calls and not self.held
+        limits = self.limits
+        return (
+            not self.queue
+            and self.running < limits.running_calls
+            and self.running_bytes < limits.running_bytes
+            and not self.held
+        )
 
     @property
     def usage(self) -> dict[str, int]:
         """How many run and wait for their turn, by the name of the limit."""
         return {
             "running_calls": self.running,
+            "running_bytes": self.running_bytes,
             "waiting_calls": self.waiting,
             "waiting_bytes": self._waiting_bytes,
         }
@@ -314,10 +323,16 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if not self.queue and self.running < self.limits.running_calls and not self.held:
+        limits = self.limits
+        # As `has_room` says, once more: this is asked for every call.
+        if (
+            not self.queue
+            and self.running < limits.running_calls
+            and self.running_bytes < limits.running_bytes
+            and not self.held
+        ):
             self.running += 1
             return True
-        limits = self.limits
         if self.queue is None:
             self.queue = deque()
         if len(self.queue) >= limits.waiting_calls:
@@ -334,7 +349,13 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        while self.queue and self.running < self.limits.running_calls and not self.held:
+        limits = self.limits
+        while (
+            self.queue
+            and self.running < limits.running_calls
+            and self.running_bytes < limits.running_bytes
+            and not self.held
+        ):
             call = self.queue.popleft()
             self._waiting_bytes -= call.size
             if not call.ended:  # given up while it waited

@@ -50,7 +50,7 @@ PIECE_BYTES = 256 * 1024
 
 _MANY = 1_000_000
 
-LIMITS = Limits(running_calls=_MANY, waiting_calls=_MANY)
+LIMITS = Limits(running_calls=_MANY, running_bytes=_MANY * _MANY, waiting_calls=_MANY)
 """The bounds of connections in this door. Deferreds that wait for ever are usual in PB's programs: they run, all."""
 
 

@@ -164,6 +164,7 @@ class Runner:
             running_call.reset(token)
         if isinstance(result, defer.Deferred):
             call.handle = result
+            self._admission.running_bytes += call.size
             result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
             result.addBoth(self._ended, call)
         else:
@@ -185,7 +186,9 @@ class Runner:
             del args, kwargs
 
     def _ended(self, result: Any, call: MethodCall) -> Any:
-        call.handle = None
+        if call.handle is not None:
+            call.handle = None
+            self._admission.running_bytes -= call.size
         if self._timers or self._reasons:
             self._reasons.pop(id(call), None)
             self.unwatch(call)

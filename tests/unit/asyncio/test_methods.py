@@ -173,6 +173,25 @@ async def test_calls_that_wait_are_bounded_in_bytes_too() -> None:
 
 
 @on_each_loop
+async def test_calls_wait_while_those_under_way_have_too_many_bytes() -> None:
+    gate = Gate()
+    async with pair(gate, limits=pb.Limits(running_bytes=7_000)) as both:
+        calls = [both.client.root.call("wait", bytes(4000)) for _ in range(3)]
+        late = both.client.root.call("echo", "late")
+        assert [len(await gate.entered.get()) for _ in range(2)] == [4000, 4000]
+        await turns()
+        assert gate.entered.empty()
+        assert not late.done
+        usage = both.served.usage["running_bytes"]
+        assert 8_000 < usage.used < 8_200
+        assert usage.limit == 7_000
+        gate.opened.set()
+        assert await asyncio.gather(*calls) == [bytes(4000)] * 3
+        assert await late == "late"
+        assert not both.served.usage["running_bytes"].used
+
+
+@on_each_loop
 async def test_answers_and_releases_get_through_while_no_further_method_may_run() -> None:
     class Thing(pb.Referenceable):
         def remote_ping(self) -> str:

@@ -121,6 +121,22 @@ def test_waiting_calls_may_take_as_many_bytes_as_the_limit_says() -> None:
     assert not gate.arrive(method_call(5, 60))
 
 
+def test_calls_wait_once_those_whose_methods_are_under_way_have_as_many_bytes_as_the_limit_says() -> None:
+    gate = Admission(Limits(running_bytes=100))
+    for size in 60, 39:
+        assert gate.arrive(method_call(1, size))
+        gate.running_bytes += size
+    assert gate.has_room
+    assert gate.arrive(method_call(2, 1))
+    gate.running_bytes += 1
+    assert not gate.has_room
+    third = method_call(3, 1)
+    assert not gate.arrive(third)
+    assert gate.next() is None
+    gate.running_bytes -= 1
+    assert gate.next() is third
+
+
 def test_calls_that_wait_are_forgotten_with_their_caller() -> None:
     gate = admission(running=1, waiting=1, waiting_bytes=10)
     gate.arrive(method_call(1))

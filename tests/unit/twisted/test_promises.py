@@ -41,7 +41,7 @@ class One(pb.Root):
     def remote_fail(self) -> None:
         raise Oops("as expected")
 
-    def remote_later(self) -> defer.Deferred[Any]:
+    def remote_later(self, *args: Any) -> defer.Deferred[Any]:
         self.ran.append("later")
         self.waiting.append(defer.Deferred(self.cancelled.append))
         return self.waiting[-1]
@@ -231,6 +231,19 @@ def test_a_call_that_is_cancelled_before_its_turn_never_runs(link: Link) -> None
     link.pump()
     assert outcome(waiting).check(defer.CancelledError)
     assert one(link).ran == ["later"]
+
+
+def test_calls_wait_while_those_under_way_have_too_many_bytes(link: Link) -> None:
+    link.server.limits = replace(link.server.limits, running_bytes=2_000)
+    first = link.root.callRemote("later", b"x" * 2_000)
+    waiting = link.root.callRemote("echo", 1)
+    link.pump()
+    assert one(link).ran == ["later"]
+    one(link).waiting[0].callback(None)
+    link.pump()
+    assert outcome(first) is None
+    assert outcome(waiting) == 1
+    assert one(link).ran == ["later", "echo"]
 
 
 @pytest.mark.parametrize("has_callbacks", [False, True])
