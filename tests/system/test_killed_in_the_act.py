@@ -128,8 +128,7 @@ def test_in_a_batch(nursery: Nursery, dialect: str, loop: str) -> None:
         echo = peer.root.prepare("echo", 1)
         # Over the PB dialects it is so many calls, each with an answer, or an error, of its own.
         first = [] if dialect == "pb" else [echo]
-        batch = pb.gather(*first, peer.root.prepare("die"), echo, return_exceptions=True)
-        errors = await batch if dialect == "pb" else [await outcome(batch)]
+        errors = await pb.gather(*first, peer.root.prepare("die"), echo, return_exceptions=True)
         assert [await peer.sent(failed(error)) for error in errors] == [True] * len(errors)
 
     run(call(), LOOPS[loop])

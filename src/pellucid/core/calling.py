@@ -276,6 +276,9 @@ class Calling:
                 line.send(batch)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             pending.drop(call_id)
+            if call.takes_errors:  # of those that can't be sent; the others can
+                call.gathers = None
+                return False
             call.fail(told_without_traceback(error))
             return True
         call.call_id = call_id

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator, ItemsView, Sequence
 from typing import Any, Protocol
 
-from pellucid.errors import CallCancelled, RemoteProtocolError, TooManyCalls
+from pellucid.errors import CallCancelled, DeadlineExceeded, RemoteProtocolError, TooManyCalls
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
@@ -93,7 +93,9 @@ class Call:
 
     def fail(self, error: Exception) -> None:
         """The call ended without a result. Too late that counts for nothing."""
-        if not self._done:
+        if self.takes_errors and self.gathers is not None and not isinstance(error, CallCancelled | DeadlineExceeded):
+            self.succeed([self.among_results(error)] * self.gathers)  # it is that of each, and not of the whole
+        elif not self._done:
             self._error = error
             self._done = True
             if self._dependants:

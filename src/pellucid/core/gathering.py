@@ -19,8 +19,8 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
     so do the answers; over the PB dialects they are so many calls made at a time.
 
     Where one of them fails, the whole fails with its error, though the others run all the same; with
-    `return_exceptions` errors stand among the results instead. `timeout` is in seconds, for the whole. Cancelling the
-    whole cancels each.
+    `return_exceptions` errors stand among the results instead, that of a connection that is lost as well. `timeout` is
+    in seconds, for the whole: what is over then is the whole, in `DeadlineExceeded`. Cancelling the whole cancels each.
 
     Raises:
         DeadReferenceError, Overloaded: at once; no call was made.

@@ -10,6 +10,7 @@ import pytest
 import pellucid as pb
 from pellucid.errors import (
     CallCancelled,
+    DeadlineExceeded,
     DeadReferenceError,
     ForeignReference,
     InsecureJelly,
@@ -54,6 +55,34 @@ async def test_an_error_is_raised_or_stands_among_the_results() -> None:
             await pb.gather(*prepared)
         results = await pb.gather(*prepared, return_exceptions=True)
         assert [type(result).__name__ for result in results] == ["NoneType", "Broken", "NoSuchMethod"]
+
+
+@on_each_loop
+async def test_what_all_of_them_end_in_stands_among_the_results_for_each() -> None:
+    async with pair(Things()) as both:
+        prepared = [both.client.root.prepare(name) for name in ("echo", "wait")]
+        whole = pb.gather(*prepared, return_exceptions=True)
+        await turns(3)
+        both.client.abort("for the test")
+        assert [type(result) for result in await whole][-1] is PBConnectionLost
+        with pytest.raises(DeadReferenceError):
+            pb.gather(*prepared, return_exceptions=True)
+
+
+@on_each_loop
+async def test_what_cannot_be_sent_is_an_error_among_the_results_of_the_others() -> None:
+    async with pair(Things()) as both:
+        prepared = [both.client.root.prepare("echo", value) for value in (1, object(), 3)]
+        first, second, third = await pb.gather(*prepared, return_exceptions=True)
+        assert (first, type(second), third) == (1, InsecureJelly, 3)
+
+
+@on_each_loop
+async def test_a_timeout_is_that_of_the_whole_whatever_stands_among_results() -> None:
+    async with pair(Things()) as both:
+        prepared = [both.client.root.prepare(name) for name in ("echo", "wait")]
+        with pytest.raises(DeadlineExceeded):
+            await pb.gather(*prepared, return_exceptions=True, timeout=0.01)
 
 
 class Mixed(Things):
