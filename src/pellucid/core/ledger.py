@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pellucid.core.caches import CacheExport, CacheExports, CacheImports, CacheObserver
 from pellucid.core.calls import PendingCalls
@@ -24,6 +24,8 @@ from pellucid.wire.dialect import Ledger, Sharing
 from pellucid.wire.messages import ExportId, Release, ReleaseCache
 
 __all__ = ["Books"]
+
+T = TypeVar("T")
 
 
 class Books(Ledger):
@@ -123,7 +125,13 @@ class Books(Ledger):
     def unexport_cache(self, cache_id: int) -> None:
         unsent = self.cache_exports.release(cache_id, 1)
         if unsent is not None:
-            self.unsent_caches = [*self.unsent_caches, unsent]
+            self.unsent_caches = _with(self.unsent_caches, [unsent])
+
+    def not_sent(self, obj: Referenceable) -> None:
+        """`obj` was not sent after all: unless the peer holds it, see to what was to be run once it lets go of it."""
+        cleanups = self.exports.not_sent(obj)
+        if cleanups:
+            self.unsent_cleanups = _with(self.unsent_cleanups, cleanups)
 
     def id_at_home(self, held: Held) -> ExportId:
         held = bare(held)
@@ -180,7 +188,7 @@ class Books(Ledger):
         self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
         if caches:
             mine = [(cache_id, count) for cache_id, count in caches.items() if count > 0]
-            self._cache_receipts = [*self._cache_receipts, *mine]
+            self._cache_receipts = _with(self._cache_receipts, mine)
         self.owes_releases = self.owes_releases or bool(self._receipts or self._cache_receipts)
 
     # What references do.
@@ -258,7 +266,7 @@ class Books(Ledger):
     def _collect_dropped(self) -> None:
         self._receipts.extend(self.imports.take_dropped())
         if self._cache_imports is not None:
-            self._cache_receipts = [*self._cache_receipts, *self._cache_imports.take_dropped()]
+            self._cache_receipts = _with(self._cache_receipts, self._cache_imports.take_dropped())
 
     def _check_imports(self) -> None:
         if self._imports_are_full():
@@ -277,3 +285,10 @@ class Books(Ledger):
         if not self._knocked and not self.closed:
             self._knocked = self.owes_releases = True
             self.door.knock()
+
+
+def _with(kept: Sequence[T], more: Iterable[T]) -> list[T]:
+    """`kept` with `more` behind it: a list grows; a tuple, which holds nothing, becomes a list."""
+    grown = kept if isinstance(kept, list) else [*kept]
+    grown.extend(more)
+    return grown

@@ -199,10 +199,9 @@ class Serving:
 
     def _not_sent(self, value: Any) -> None:
         """Unless the peer holds `value`, it is not given it: see to what was to happen once it lets go of that."""
-        books = self._line.books
         for part in value if type(value) is tuple else (value,):
             if isinstance(part, Referenceable):
-                books.unsent_cleanups = [*books.unsent_cleanups, *books.exports.not_sent(part)]
+                self._line.books.not_sent(part)
 
     def _add(self, more: Iterable[MethodCall | Cancel]) -> None:
         if self.more is None:

@@ -86,6 +86,31 @@ def test_disowned_receipts_are_released_together_with_dropped_ones() -> None:
     assert ledger.take_releases() == []
 
 
+def test_what_was_not_sent_grows_one_list_and_is_not_copied_for_each_thing() -> None:
+    ledger = books()
+    cleanups = [lambda: None, lambda: None, lambda: None]
+    lists = []
+    for cleanup in cleanups:
+        thing = Referenceable()
+        ledger.exports.on_release(thing, cleanup)
+        ledger.not_sent(thing)
+        ledger.not_sent(Referenceable())
+        number, observer = ledger.export_cache(Cacheable(), None)
+        assert observer is not None
+        ledger.unexport_cache(number)
+        ledger.disown({}, {number: 1})
+        lists.append((ledger.unsent_cleanups, ledger.unsent_caches, ledger._cache_receipts))
+    assert lists[0][0] == cleanups
+    assert all(one is other for found in lists for one, other in zip(lists[0], found, strict=True))
+    assert [len(each) for each in lists[0]] == [3, 3, 3]
+
+
+def test_a_ledger_of_which_nothing_was_unsent_holds_no_lists() -> None:
+    ledger = books()
+    ledger.not_sent(Referenceable())
+    assert ledger.unsent_cleanups == ledger.unsent_caches == ledger._cache_receipts == ()
+
+
 def test_the_end_empties_every_table() -> None:
     ledger = books()
     held = [ledger.import_reference(1), ledger.import_cache(2, RemoteCache)]
