@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any, get_origin
 
+from pellucid.flavors.copyable import RemoteCopy
 from pellucid.flavors.interfaces import interfaces_of
 from pellucid.flavors.serializable import Held
 
@@ -106,16 +107,24 @@ class Providing(Checker):
 
 
 class Implemented(Checker):
-    """An object of the peer's, which may be anything, or one of ours whose class says that it implements so."""
+    """An object of the peer's, which may be anything, or one of ours whose class says that it implements so.
+
+    The copy of a cacheable is one of ours: it is called here.
+    """
 
     def __init__(self, expected: str, interface: type) -> None:
         super().__init__(expected)
         self._interface = interface
 
     def fault(self, value: Any, seen: Seen) -> Fault | None:
-        if isinstance(value, Held):
+        if isinstance(value, Held) and not isinstance(value, RemoteCopy):
             return None
-        said = interfaces_of(type(getattr(value, "object", value)))  # of a facet, its object
+        # What the peer made may have any attribute, `object` as well: the class says whether that counts.
+        said = interfaces_of(type(value))
+        behind: Any = value
+        while getattr(type(behind), "_pellucid_stands_in", False):
+            behind = behind.object
+            said += interfaces_of(type(behind))
         is_said = any(issubclass(get_origin(each) or each, self._interface) for each in said)
         return None if is_said else self.refuse(value)
 

@@ -47,6 +47,9 @@ class Referenceable(Serializable, Validating, Implementing):
     dynamic: ClassVar[bool] = False
     """Whether a peer may also call ``remote_*`` attributes of the instance alone, or made by its ``__getattr__``."""
 
+    _pellucid_stands_in: ClassVar[bool] = False
+    """Whether it will do where an interface is asked for that its ``object`` implements."""
+
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
 
@@ -131,6 +134,8 @@ class AsReferenceable(Referenceable):
     The object need not be of any flavor. It may take whole calls in PB's way, in a method such as
     ``remoteMessageReceived``.
     """
+
+    _pellucid_stands_in: ClassVar[bool] = True
 
     def __init__(self, object: object, messageType: str = "remote") -> None:  # noqa: A002 - its name in PB
         self.object = object

@@ -21,7 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.flavors.annotations import Compiler
+from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.checkers import Fault, shown
+from pellucid.flavors.copyable import RemoteCopy
+from pellucid.flavors.facets import Facet
+from pellucid.flavors.interfaces import Interface
+from pellucid.flavors.referenceable import AsReferenceable, Referenceable
+from pellucid.flavors.serializable import Held
 
 NOW = datetime.datetime(2026, 11, 27, 12, tzinfo=datetime.UTC)
 UUID = uuid.UUID(int=5)
@@ -326,6 +332,54 @@ def test_interfaces_are_asked_whether_a_value_provides_them() -> None:
 
     assert accepts(list[Interface()], [Door()])  # type: ignore[misc]
     assert fault_of(Interface(), 5) == Fault("", "IDoor", "int")
+
+
+class Closer(Interface):
+    async def close(self) -> None: ...
+
+
+class Served(Referenceable, implements=Closer):
+    def remote_close(self) -> None:
+        """Nothing to do."""
+
+
+def facet_of(obj: Referenceable) -> Facet:
+    return Facet(obj, clock=lambda: 0.0)
+
+
+IMPLEMENTING = {
+    "one of ours": Served(),
+    "a facet": facet_of(Served()),
+    "a facet of a facet": facet_of(facet_of(Served())),
+    "one made callable": AsReferenceable(Served()),
+    "one of the peer's": Held(),
+}
+
+
+@pytest.mark.parametrize("value", IMPLEMENTING.values(), ids=IMPLEMENTING)
+def test_what_says_that_it_implements_an_interface_is_accepted_as_one(value: object) -> None:
+    assert accepts(Closer, value)
+
+
+def holding(cls: type, **attributes: object) -> Any:
+    made = cls()
+    vars(made).update(attributes)
+    return made
+
+
+NOT_IMPLEMENTING = {
+    "one of ours": Referenceable(),
+    "a facet": facet_of(Referenceable()),
+    "a copy with an attribute": holding(RemoteCopy, object=Served()),
+    "a copy that would choose": holding(RemoteCopy, object=Served(), _pellucid_stands_in=True),
+    "a copy of a cacheable": RemoteCache(),
+    "one of ours with an attribute": holding(Referenceable, object=Served()),
+}
+
+
+@pytest.mark.parametrize("value", NOT_IMPLEMENTING.values(), ids=NOT_IMPLEMENTING)
+def test_what_does_not_say_so_is_none_whatever_attributes_it_has(value: object) -> None:
+    assert fault_of(Closer, value) == Fault("", "Closer", type(value).__name__)
 
 
 def test_an_iterator_is_not_used_up_by_looking_at_it() -> None:
