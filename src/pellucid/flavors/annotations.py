@@ -10,7 +10,7 @@ import collections.abc
 import datetime
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union
 
 from pellucid.flavors.checkers import (
@@ -28,9 +28,10 @@ from pellucid.flavors.checkers import (
     Value,
     is_bound,
 )
+from pellucid.flavors.hints import resolve
 from pellucid.flavors.interfaces import is_interface
 
-__all__ = ["Compiler", "hints_of"]
+__all__ = ["Compiler"]
 
 _NUMBERS: dict[Any, tuple[tuple[type, ...], tuple[type, ...]]] = {
     int: ((int,), (bool,)),
@@ -45,30 +46,12 @@ _WELL_KNOWN = ("builtins", "collections", "collections.abc")
 _QUALIFIERS = (typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", None))
 
 
-def hints_of(function: Any, names: Iterable[str]) -> dict[str, Any]:
-    """The annotations that `function` has of these names, resolved.
-
-    Raises:
-        NameError, Exception: one can't be.
-    """
-    found = getattr(function, "__annotations__", {})
-    return _resolved(
-        {name: found[name] for name in names if name in found},
-        getattr(function, "__globals__", {}),
-        getattr(function, "__type_params__", ()),
-    )
-
-
-def _resolved(hints: dict[str, Any], namespace: Mapping[str, Any], type_params: tuple[Any, ...] = ()) -> dict[str, Any]:
-    having = types.SimpleNamespace(__annotations__=hints, __type_params__=type_params)
-    return typing.get_type_hints(having, globalns=dict(namespace), include_extras=True)
-
-
 class Compiler:
-    """Makes the checkers of the annotations of one function, whose names are those of `namespace`."""
+    """Makes the checkers of the annotations of one `function`, in the class `owner`."""
 
-    def __init__(self, namespace: Mapping[str, Any]) -> None:
-        self._namespace = namespace
+    def __init__(self, function: Any, owner: type) -> None:
+        self._function = function
+        self._owner = owner
         self._late: dict[Any, Late] = {}
         self._unmade: list[Late] = []
         self._fields_of: dict[Any, Checker] = {}
@@ -86,7 +69,7 @@ class Compiler:
         if isinstance(annotation, str):
             annotation = ForwardRef(annotation)
         if isinstance(annotation, ForwardRef):
-            return self._named(annotation, lambda: _resolved({"": annotation}, self._namespace)[""])
+            return self._named(annotation, lambda: resolve(annotation, self._function, self._owner))
         if isinstance(annotation, _ALIASES):
             return self._named(annotation, lambda: annotation.__value__)
         if isinstance(annotation, NewType):
@@ -178,7 +161,7 @@ class Compiler:
     def _fields(self, cls: Any) -> Checker:
         if cls not in self._fields_of:
             self._fields_of[cls] = self._named(cls, lambda: cls)  # where it is part of itself
-            hints = typing.get_type_hints(cls, include_extras=True)
+            hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
             required = set(cls.__required_keys__)
             for name, hint in hints.items():  # which are not known to the class where its annotations are text
                 if typing.get_origin(hint) is typing.Required:

@@ -267,6 +267,7 @@ class Late(Checker):
     def make(self) -> None:
         """It is needed from now on."""
         self._checker = self._make()
+        del self._make  # which knows the function that has the annotation
 
     def fault(self, value: Any, seen: Seen) -> Fault | None:
         checker = self._checker

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NewType, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["UNRESOLVED", "contradict", "resolved", "shown", "text_of"]
+__all__ = ["UNRESOLVED", "contradict", "resolve", "resolve_known", "shown", "text_of"]
 
 UNRESOLVED: Any = object()
 """What an annotation means that names something unknown at run time."""
@@ -28,15 +28,28 @@ _PROMOTED = {(int, float), (bool, float), (int, complex), (bool, complex), (floa
 """What type checkers let pass for another, though it is no subclass."""
 
 
-def resolved(annotation: Any, function: Any, owner: type) -> Any:
-    """What `annotation` of a `function` in the class `owner` means, or UNRESOLVED."""
-    here = {owner.__name__: owner}
+def resolve(annotation: Any, function: Any, owner: type) -> Any:
+    """What `annotation` of a `function` in the class `owner` means.
+
+    It may name what the function's module has, what either is generic over, the class itself, which may be local to
+    another function, and the classes inside of it.
+
+    Raises:
+        NameError, Exception: it means nothing at run time. It is any expression, and may raise anything.
+    """
+    here: dict[str, Any] = {name: inner for name, inner in vars(owner).items() if isinstance(inner, type)}
+    here[owner.__name__] = owner
     for scope in (owner, function):
         here |= {parameter.__name__: parameter for parameter in getattr(scope, "__type_params__", ())}
     holder = SimpleNamespace(__annotations__={"it": annotation})
+    return get_type_hints(holder, getattr(function, "__globals__", {}), here, include_extras=True)["it"]
+
+
+def resolve_known(annotation: Any, function: Any, owner: type) -> Any:
+    """The same, or UNRESOLVED: it may name what only a type checker sees."""
     try:
-        return get_type_hints(holder, getattr(function, "__globals__", {}), here, include_extras=True)["it"]
-    except Exception:  # noqa: BLE001 - an annotation is any expression, and may name what only a type checker sees
+        return resolve(annotation, function, owner)
+    except Exception:  # noqa: BLE001 - it is any expression
         return UNRESOLVED
 
 

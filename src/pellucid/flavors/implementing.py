@@ -13,7 +13,7 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar, get_args, get_origin
 
 from pellucid.flavors.dispatch import finds_by_name
-from pellucid.flavors.hints import contradict, resolved, shown, text_of
+from pellucid.flavors.hints import contradict, resolve_known, shown, text_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 
 __all__ = ["Implemented", "Implementing", "check_implements", "prefix_of"]
@@ -187,16 +187,16 @@ def _of_annotations(cls: type, interface: Any) -> Iterator[str]:
         where = f"{interface.__name__}.{name}"
         allowed, taken = (_without_first(inspect.signature(each)) for each in (function, method))
         for wanted, there in _pairs(allowed, taken):
-            given = resolved(wanted.annotation, function, declared.owner)
-            if contradict(given, resolved(there.annotation, method, cls)):
+            given = resolve_known(wanted.annotation, function, declared.owner)
+            if contradict(given, resolve_known(there.annotation, method, cls)):
                 said, takes = map(text_of, (wanted.annotation, there.annotation))
                 yield f"- {where} may be given {said} for {wanted.name!r}, and {prefix}{name} takes {takes}"
         promised, returned = (each.__annotations__.get("return", Any) for each in (function, method))
-        result = resolved(returned, method, cls)
+        result = resolve_known(returned, method, cls)
         arguments = get_args(result)
         if arguments and get_origin(result) in (Awaitable, Coroutine) and not inspect.iscoroutinefunction(method):
             result = arguments[-1]
-        if contradict(result, resolved(promised, function, declared.owner)):
+        if contradict(result, resolve_known(promised, function, declared.owner)):
             said, there_is = map(text_of, (promised, returned))
             yield f"- {where} promises {said}, and {prefix}{name} returns {there_is}"
 

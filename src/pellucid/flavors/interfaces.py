@@ -7,7 +7,7 @@ from inspect import Parameter, iscoroutinefunction, signature
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, get_origin, get_overloads
 
-from pellucid.flavors.hints import resolved
+from pellucid.flavors.hints import resolve_known
 from pellucid.flavors.serializable import Held
 
 __all__ = ["Declared", "Interface", "declared_by", "interfaces_of", "is_interface"]
@@ -32,7 +32,7 @@ class Declared(NamedTuple):
         """What each of the functions says of its result, or of one `parameter`, where it says anything."""
         for function in self.functions:
             if (annotation := function.__annotations__.get(parameter or "return", self)) is not self:
-                yield resolved(annotation, function, self.owner)
+                yield resolve_known(annotation, function, self.owner)
 
     def parameters(self) -> set[str]:
         """The names of those parameters that are annotated."""

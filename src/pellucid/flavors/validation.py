@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from pellucid.errors import InvalidArgument
-from pellucid.flavors.annotations import Compiler, hints_of
+from pellucid.flavors.annotations import Compiler
 from pellucid.flavors.checkers import Checker, Fault, kind_of, shown
+from pellucid.flavors.hints import resolve
 
 __all__ = ["Checked", "Contract", "Validating", "checked_by_name", "guarded", "prepare", "validates"]
 
@@ -50,7 +51,7 @@ def guarded(method: Callable[..., Any], cls: type, by_default: bool) -> Callable
     """
     if not validates(cls, by_default) or type(method) is Checked:
         return method
-    return Checked(method, _contract_of(method))
+    return Checked(method, _contract_of(method, cls))
 
 
 def checked_by_name(cls: type, name: str) -> Callable[[Any], Callable[..., Any]] | None:
@@ -61,7 +62,7 @@ def checked_by_name(cls: type, name: str) -> Callable[[Any], Callable[..., Any]]
     function = getattr_static(cls, name, None)
     if type(function) is not FunctionType:
         return None
-    contract = _contract_of(MethodType(function, cls))
+    contract = _contract_of(MethodType(function, cls), cls)
 
     def find(obj: Any) -> Callable[..., Any]:
         method = getattr(obj, name)
@@ -81,7 +82,7 @@ def prepare(cls: type, prefix: str) -> None:
     for name in dir(cls):
         method = getattr(cls, name, None) if name.startswith(prefix) else None
         if callable(method):
-            _contract_of(method)
+            _contract_of(method, cls)
 
 
 class Checked:
@@ -193,7 +194,8 @@ _contracts: WeakKeyDictionary[Any, dict[tuple[int, frozenset[str]], Contract]] =
 """By function, and what of its arguments was given already when it was found."""
 
 
-def _contract_of(method: Callable[..., Any]) -> Contract:
+def _contract_of(method: Callable[..., Any], cls: type) -> Contract:
+    """The contract of `method`, found for an object of a `cls`."""
     function: Any = method
     given, given_by_name = 0, frozenset[str]()
     while True:
@@ -212,11 +214,11 @@ def _contract_of(method: Callable[..., Any]) -> Contract:
         made = {}  # an object that can be called, and not be hashed or referred to weakly
     contract = made.get((given, given_by_name))
     if contract is None:
-        contract = made[given, given_by_name] = _made_for(method, function)
+        contract = made[given, given_by_name] = _made_for(method, function, cls)
     return contract
 
 
-def _made_for(method: Callable[..., Any], function: Any) -> Contract:
+def _made_for(method: Callable[..., Any], function: Any, cls: type) -> Contract:
     name = getattr(function, "__name__", type(function).__name__)
     described: Any = unwrap(function)
     if isinstance(described, type):
@@ -225,9 +227,21 @@ def _made_for(method: Callable[..., Any], function: Any) -> Contract:
         described = type(described).__call__
     try:
         parameters = signature(method).parameters
-        compiler = Compiler(getattr(described, "__globals__", {}))
-        checkers = {key: compiler.checker(hint) for key, hint in hints_of(described, parameters).items()}
+        hints = {key: hint for key, hint in getattr(described, "__annotations__", {}).items() if key in parameters}
+        owner = _owner_of(described, cls, type(getattr(method, "__self__", None)))
+        compiler = Compiler(described, owner)
+        checkers = {key: compiler.checker(resolve(hint, described, owner)) for key, hint in hints.items()}
         compiler.finish()
     except Exception as error:
         raise TypeError(f"the arguments of {name} can't be checked (validate=True): {error}") from error
     return Contract(name, parameters, checkers)
+
+
+def _owner_of(function: Any, *near: type) -> type:
+    """The class that `function` was written in, of these or their bases; `object` where it was in none."""
+    where = getattr(function, "__module__", None), getattr(function, "__qualname__", "").rpartition(".")[0]
+    for cls in near:
+        for each in cls.__mro__:
+            if (each.__module__, each.__qualname__) == where:
+                return each
+    return object

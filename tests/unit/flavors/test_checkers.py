@@ -92,7 +92,7 @@ Json = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]  # no
 
 
 def fault_of(annotation: Any, value: Any) -> Fault | None:
-    compiler = Compiler(globals())
+    compiler = Compiler(fault_of, object)
     checker = compiler.checker(annotation)
     compiler.finish()
     return None if checker is None or type(value) in checker.exact else checker.fault(value, {})
@@ -311,11 +311,11 @@ UNCHECKABLE = {
 @pytest.mark.parametrize("annotation", UNCHECKABLE.values(), ids=UNCHECKABLE)
 def test_an_annotation_that_no_value_can_be_checked_by_is_refused(annotation: Any) -> None:
     with pytest.raises(TypeError):
-        Compiler({}).checker(annotation)
+        Compiler(fault_of, object).checker(annotation)
 
 
 def test_a_name_inside_of_an_annotation_that_stands_for_nothing_is_refused() -> None:
-    compiler = Compiler({})
+    compiler = Compiler(fault_of, object)
     compiler.checker(list["Nothing"])  # type: ignore[name-defined]  # noqa: F821 - that is the point
     with pytest.raises(NameError):
         compiler.finish()

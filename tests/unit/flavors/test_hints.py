@@ -10,7 +10,7 @@ from typing import Annotated, Any, List, Literal, NewType, TypeVar, Union  # noq
 import pytest
 
 import pellucid as pb
-from pellucid.flavors.hints import UNRESOLVED, contradict, resolved, shown, text_of
+from pellucid.flavors.hints import UNRESOLVED, contradict, resolve_known, shown, text_of
 
 T = TypeVar("T")
 Name = NewType("Name", str)
@@ -97,14 +97,14 @@ def test_types_of_which_one_may_be_the_other_do_not(given: Any, accepted: Any) -
 
 
 def test_an_annotation_means_what_its_module_says() -> None:
-    assert resolved("Copy", test_an_annotation_means_what_its_module_says, Copy) is Copy
-    assert resolved("list['Copy']", test_an_annotation_means_what_its_module_says, Copy) == list[Copy]
-    assert resolved("None", test_an_annotation_means_what_its_module_says, Copy) is type(None)
+    assert resolve_known("Copy", test_an_annotation_means_what_its_module_says, Copy) is Copy
+    assert resolve_known("list['Copy']", test_an_annotation_means_what_its_module_says, Copy) == list[Copy]
+    assert resolve_known("None", test_an_annotation_means_what_its_module_says, Copy) is type(None)
 
 
 @pytest.mark.parametrize("text", ["Missing", "1 / 0", "not python", "Copy.missing", "list[Missing]"])
 def test_an_annotation_that_means_nothing_is_unresolved(text: str) -> None:
-    assert resolved(text, test_an_annotation_that_means_nothing_is_unresolved, Copy) is UNRESOLVED
+    assert resolve_known(text, test_an_annotation_that_means_nothing_is_unresolved, Copy) is UNRESOLVED
 
 
 def test_a_signature_is_shown_as_it_was_written() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
 import weakref
 from abc import ABC
 from collections.abc import Callable
@@ -275,6 +276,78 @@ def test_a_method_that_an_instance_has_in_place_of_its_classs_is_checked_as_what
     assert ask(obj, "double", "a") == "aa"
     assert refused(ask, obj, "double", 2) == ["number", "str", "int"]
     assert ask(Strict(), "double", 2) == 4
+
+
+# What annotations may name.
+
+
+class Shelf(Referenceable, validate=True):
+    class Book:
+        """Its module knows none of that name."""
+
+    def remote_put(self, book: Book) -> None:
+        """Nothing to do."""
+
+
+class Corner(Shelf):
+    pass
+
+
+@pytest.mark.parametrize("cls", [Shelf, Corner])
+def test_an_annotation_may_name_a_class_inside_of_the_one_that_has_the_method(cls: type[Shelf]) -> None:
+    ask(cls(), "put", Shelf.Book())
+    assert refused(ask, cls(), "put", 5) == ["book", "Shelf.Book", "int"]
+
+
+def test_an_annotation_of_a_local_class_may_name_it() -> None:
+    class Local(Referenceable, validate=True):
+        def remote_meet(self, others: list[Local]) -> int:
+            return len(others)
+
+        @staticmethod
+        def remote_greet(other: Local) -> None:
+            """Nothing to do."""
+
+    class Front(Referenceable, validate=True):
+        def method_for(self, name: str) -> Callable[..., Any]:
+            return Local().remote_meet
+
+    for obj in Local(), type("Local", (Local,), {})(), Front():
+        assert ask(obj, "meet", [Local()]) == 1
+        argument, expected, got = refused(ask, obj, "meet", [Front()])
+        assert (argument, got) == ("others[0]", Front.__qualname__)
+        assert expected == Local.__qualname__
+    ask(Local(), "greet", Local())
+    assert refused(ask, Local(), "greet", 5) == ["other", Local.__qualname__, "int"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax is new in Python 3.12")
+@pytest.mark.parametrize("future", ["from __future__ import annotations", ""], ids=["as text", "at once"])
+def test_annotations_of_a_generic_class_may_name_what_it_is_generic_over(future: str) -> None:
+    names: dict[str, Any] = {"Referenceable": Referenceable, "__name__": "generic"}
+    program = f"""{future}
+class Box[T: int](Referenceable, validate=True):
+    def remote_put[S: str](self, thing: T, name: S, others: dict[S, list[T]]) -> T:
+        return thing
+"""
+    exec(compile(program, "generic.py", "exec", dont_inherit=True), names)
+    assert ask(names["Box"](), "put", 5, "a", {"a": [6]}) == 5
+    assert refused(ask, names["Box"](), "put", 5, "a", {"a": ["b"]}) == ["others['a'][0]", "int", "str"]
+
+
+def test_a_contract_of_what_a_name_stands_for_does_not_keep_a_function_alive() -> None:
+    class Making(Referenceable, validate=True):
+        def method_for(self, name: str) -> Callable[..., Any]:
+            def made(tree: Branches) -> bool:
+                return tree is None
+
+            kept.append(weakref.ref(made))
+            return made
+
+    kept: list[weakref.ref[Any]] = []
+    assert ask(Making(), "any", None)
+    gc.collect()
+    assert [reference() for reference in kept] == [None]
 
 
 # What is checked.
