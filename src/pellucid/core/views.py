@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pellucid.core.calls import Call
 from pellucid.errors import InsecureJelly
-from pellucid.flavors.hints import UNRESOLVED
+from pellucid.flavors.hints import UNRESOLVED, meaning_of
 from pellucid.flavors.interfaces import Declared, declared_by, is_interface
 from pellucid.flavors.serializable import Held
 
@@ -246,13 +246,23 @@ def _promise(argument: Any) -> Any:
     return argument.promise if isinstance(argument, Viewed) else argument
 
 
-def _interfaces_in(annotation: Any, bound: dict[Any, Any]) -> set[Any]:
-    """The interfaces that `annotation` names, or what may be some."""
+def _interfaces_in(annotation: Any, bound: dict[Any, Any], within: tuple[Any, ...] = ()) -> set[Any]:
+    """The interfaces that `annotation` names, or what may be some; `within` are the names that it is part of."""
     if isinstance(annotation, TypeVar):
         annotation = bound.get(annotation)
     if annotation is UNRESOLVED or is_interface(annotation):
         return {annotation}
-    return set[Any]().union(*(_interfaces_in(each, bound) for each in get_args(annotation)))
+    parts, meant = get_args(annotation), _meaning_of(annotation)
+    if meant is not annotation:
+        parts, within = () if annotation in within else (meant,), (*within, annotation)
+    return set[Any]().union(*(_interfaces_in(each, bound, within) for each in parts))
+
+
+def _meaning_of(annotation: Any) -> Any:
+    try:
+        return meaning_of(annotation)
+    except Exception:  # noqa: BLE001 - a `type` statement may name what only a type checker sees
+        return UNRESOLVED
 
 
 # What becomes of results.
@@ -274,6 +284,7 @@ class _Results:
     def __init__(self, declared: Declared, bound: dict[Any, Any]) -> None:
         self._declared = declared
         self._bound = bound
+        self._within: list[Any] = []  # the names that what is looked at is part of
         self._where = f"{declared.owner.__qualname__}.{declared.name}"
 
     def converter(self) -> Convert | None:
@@ -290,12 +301,16 @@ class _Results:
         return partial(_one_after_another, converters)
 
     def _of(self, annotation: Any) -> Convert | None:
+        if not _interfaces_in(annotation, self._bound):
+            return None
         if isinstance(annotation, TypeVar):
             annotation = self._bound.get(annotation)
         if annotation is UNRESOLVED:
             return self._refuse
         if is_interface(annotation):
             return _AsInterface(annotation)
+        if (meant := _meaning_of(annotation)) is not annotation:
+            return self._of_name(annotation, meant)
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Union or origin is UnionType:
             return self._one_of(arguments)
@@ -307,6 +322,17 @@ class _Results:
             return partial(_by_place, [*map(self._of, arguments)])
         inner = self._of(arguments[1 if issubclass(origin, Mapping) else 0])
         return None if inner is None else partial(_each, inner)
+
+    def _of_name(self, name: Any, meant: Any) -> Convert | None:
+        if name in self._within:
+            raise TypeError(
+                f"{self._where} returns {name!r}, which is part of itself and has interfaces in it: annotate "
+                "it as Any, and ask for a view of what arrives with as_()"
+            )
+        self._within.append(name)
+        convert = self._of(meant)
+        self._within.pop()
+        return convert
 
     def _refuse(self, value: Any) -> Any:
         if isinstance(value, Seeable):

@@ -28,7 +28,7 @@ from pellucid.flavors.checkers import (
     Value,
     is_bound,
 )
-from pellucid.flavors.hints import resolve
+from pellucid.flavors.hints import meaning_of, resolve
 from pellucid.flavors.interfaces import is_interface
 
 __all__ = ["Compiler"]
@@ -41,7 +41,6 @@ _NUMBERS: dict[Any, tuple[tuple[type, ...], tuple[type, ...]]] = {
 }
 """Classes whose instances are not quite what isinstance() says: what will do, and what won't."""
 
-_ALIASES: tuple[Any, ...] = (getattr(typing, "TypeAliasType", ()),)  # since Python 3.12
 _WELL_KNOWN = ("builtins", "collections", "collections.abc")
 _QUALIFIERS = (typing.Required, typing.NotRequired, getattr(typing, "ReadOnly", None))
 
@@ -70,10 +69,8 @@ class Compiler:
             annotation = ForwardRef(annotation)
         if isinstance(annotation, ForwardRef):
             return self._named(annotation, lambda: resolve(annotation, self._function, self._owner))
-        if isinstance(annotation, _ALIASES):
-            return self._named(annotation, lambda: annotation.__value__)
-        if isinstance(annotation, NewType):
-            return self.checker(annotation.__supertype__)
+        if (meant := meaning_of(annotation)) is not annotation:
+            return self.checker(meant) if isinstance(annotation, NewType) else self._named(annotation, lambda: meant)
         if isinstance(annotation, TypeVar):
             return self._variable(annotation)
         origin = typing.get_origin(annotation)
@@ -111,8 +108,6 @@ class Compiler:
             return Value(f"Literal[{', '.join(map(_literal, args))}]", args)
         if origin in _QUALIFIERS:
             return self.checker(args[0])
-        if isinstance(origin, _ALIASES):
-            return self._named(annotation, lambda: origin.__value__[args])
         if not isinstance(origin, type):
             raise TypeError(f"a value can't be checked by {annotation!r}")
         if origin is tuple and annotation is not typing.Tuple:  # noqa: UP006 - the old spelling of any tuple

@@ -6,12 +6,13 @@ import collections.abc
 import datetime
 import decimal
 import inspect
+import typing
 import uuid
 from collections.abc import Iterable
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Annotated, Any, ForwardRef, Literal, NewType, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["UNRESOLVED", "contradict", "resolve", "resolve_known", "shown", "text_of"]
+__all__ = ["UNRESOLVED", "contradict", "meaning_of", "resolve", "resolve_known", "shown", "text_of"]
 
 UNRESOLVED: Any = object()
 """What an annotation means that names something unknown at run time."""
@@ -23,6 +24,8 @@ _PLAIN: frozenset[Any] = frozenset(
     | {getattr(collections.abc, name) for name in ("Mapping", "MutableMapping", "Set", "MutableSet")}
 )
 """The classes whose instances are what they are: copies of others may arrive as of another class."""
+
+_ALIASES: tuple[Any, ...] = (getattr(typing, "TypeAliasType", ()),)  # since Python 3.12
 
 _PROMOTED = {(int, float), (bool, float), (int, complex), (bool, complex), (float, complex)}
 """What type checkers let pass for another, though it is no subclass."""
@@ -51,6 +54,32 @@ def resolve_known(annotation: Any, function: Any, owner: type) -> Any:
         return resolve(annotation, function, owner)
     except Exception:  # noqa: BLE001 - it is any expression
         return UNRESOLVED
+
+
+def meaning_of(annotation: Any) -> Any:
+    """What a name stands for that was given by a ``type`` statement or by `NewType`; of anything else, itself.
+
+    Raises:
+        NameError, Exception: as `resolve`; what a ``type`` statement says is found out when it is asked for.
+    """
+    if isinstance(annotation, NewType):
+        return annotation.__supertype__
+    if isinstance(annotation, _ALIASES):
+        return annotation.__value__
+    alias = get_origin(annotation)
+    return _substituted(alias, get_args(annotation)) if isinstance(alias, _ALIASES) else annotation
+
+
+def _substituted(alias: Any, arguments: tuple[Any, ...]) -> Any:
+    value, parameters = alias.__value__, alias.__type_params__
+    if not all(isinstance(parameter, TypeVar) for parameter in parameters):
+        return value[arguments]  # which of several belong to one place, Python itself must tell
+    bound = dict(zip(parameters, arguments, strict=False))
+    if isinstance(value, TypeVar):
+        return bound.get(value, value)
+    # It may name them in another order, or only some of them.
+    named = getattr(value, "__parameters__", ())
+    return value[tuple(bound.get(each, each) for each in named)] if named else value
 
 
 def text_of(annotation: Any) -> str:

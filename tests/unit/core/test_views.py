@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, NewType, TypeVar, overload
 
 import pytest
 
@@ -292,6 +293,111 @@ def test_what_a_type_variable_stands_for_decides() -> None:
     assert isinstance(scene.result(scene.root.as_(AccountBox).open("alice")), View)
     assert isinstance(scene.result(scene.root.as_(Box[Any]).open("alice")), pb.RemoteReference)
     assert isinstance(scene.result(scene.root.as_(Box).open("alice")), pb.RemoteReference)
+
+
+def made_of(program: str) -> Any:
+    """The interface Named of a program."""
+    names: dict[str, Any] = {"pb": pb, "Account": Account, "Bank": Bank, "NewType": NewType, "__name__": "named"}
+    exec(compile(program, "named.py", "exec", dont_inherit=True), names)
+    return names["Named"]
+
+
+NAMED = {
+    "as another": "Name = Account",
+    "as an optional one": "Name = Account | None",
+    "new type": "Name = NewType('Name', Account)",
+    "new type of a new type": "Name = NewType('Name', NewType('Inner', Account))",
+}
+NAMED_SINCE_312 = {
+    "statement": "type Name = Account | None",
+    "statement of a statement": "type Inner = Account\ntype Name = Inner",
+    "generic": "type Maybe[T] = T | None\nName = Maybe[Account]",
+    "generic that is what it is given": "type Same[T] = T\nName = Same[Account]",
+    "some of its parameters": "type Second[A, B] = B | None\nName = Second[Bank, Account]",
+    "generic in itself": "type Maybe[T] = T | None\nName = Maybe[Maybe[Account]]",
+}
+since_312 = pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement is new in Python 3.12")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, id=said) for said, name in NAMED.items()),
+        *(pytest.param(name, id=said, marks=since_312) for said, name in NAMED_SINCE_312.items()),
+    ],
+)
+def test_a_name_for_an_interface_is_as_good_as_the_interface(name: str) -> None:
+    scene = Scene()
+    scene.bank = scene.root.as_(
+        made_of(f"""{name}
+class Named(pb.Interface):
+    async def open(self, owner: str) -> Name: ...
+    async def ranked(self) -> list[tuple[int, Name]]: ...
+    async def transfer(self, amount: int, source: Name) -> int: ...
+""")
+    )
+    account = scene.result(scene.bank.open("alice"))
+    assert isinstance(account, INTERFACES[Account])
+    assert scene.result(scene.bank.ranked()) == [(1, account)]
+    scene.result(scene.bank.transfer(5, pb.promised(scene.bank.open("alice"))))
+    assert scene.served.kept[-1] is scene.served.account
+
+
+@since_312
+def test_a_name_that_is_part_of_itself_is_no_matter_where_no_interface_is_in_it() -> None:
+    scene = Scene()
+    scene.bank = scene.root.as_(
+        made_of("""
+type Json = None | int | list[Json]
+class Named(pb.Interface):
+    async def echo(self, thing: Json) -> Json: ...
+    async def ranked(self) -> list[tuple[Json, Account]]: ...
+""")
+    )
+    assert scene.result(scene.bank.echo([1, [None]])) == [1, [None]]
+    [(number, account)] = scene.result(scene.bank.ranked())
+    assert number == 1
+    assert isinstance(account, View)
+
+
+@since_312
+def test_a_name_that_is_part_of_itself_and_has_an_interface_in_it_is_refused_before_any_call() -> None:
+    interface = made_of("""
+type Tree = Account | list[Tree]
+class Named(pb.Interface):
+    async def open(self) -> Tree: ...
+""")
+    with pytest.raises(TypeError, match=r"Named\.open returns Tree, which is part of itself"):
+        Scene().root.as_(interface)
+
+
+@since_312
+def test_a_name_for_what_only_a_type_checker_knows_is_an_error_where_a_reference_comes() -> None:
+    scene = Scene()
+    scene.bank = scene.root.as_(
+        made_of("""
+type Name = Missing | None
+class Named(pb.Interface):
+    async def price(self) -> Name: ...
+    async def card(self) -> Name: ...
+""")
+    )
+    assert scene.result(scene.bank.price()) == 7
+    with pytest.raises(TypeError, match=r"Named\.card returned a reference, and its annotation Name names nothing"):
+        scene.result(scene.bank.card())
+
+
+def test_a_tuple_of_no_places_beside_an_interface_does_no_harm() -> None:
+    class Empty(pb.Interface):
+        async def echo(self, thing: Any) -> tuple[tuple[()], Account]: ...
+
+        async def all(self) -> tuple[()]: ...
+
+    scene = Scene()
+    empty = scene.root.as_(Empty)
+    account = scene.result(scene.bank.open("alice"))
+    assert scene.result(empty.echo(((), pb.reference_of(account)))) == ((), account)
+    assert not isinstance(empty.all(), Viewed)
 
 
 # Arguments.

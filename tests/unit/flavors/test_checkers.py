@@ -391,12 +391,17 @@ def test_an_iterator_is_not_used_up_by_looking_at_it() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement is new in Python 3.12")
 def test_aliases_of_the_type_statement_are_what_they_stand_for_even_where_they_are_part_of_themselves() -> None:
     names: dict[str, Any] = {}
-    exec("type Tree = int | list[Tree]; type Pair[T] = tuple[T, T]", names)
+    exec("type Tree = int | list[Tree]; type Pair[T] = tuple[T, T]; type Swapped[A, B] = tuple[B, A]", names)
+    exec("type Row[*P] = tuple[*P]; type Same[T] = T", names)
     tree, pair = names["Tree"], names["Pair"]
     assert accepts(tree, [1, [2, []]])
     assert fault_of(tree, [1, ["a"]]) == Fault("[1][0]", "int | list[Tree]", "str")
     assert accepts(pair[int], (1, 2))
     assert fault_of(pair[int], (1, "a")) == Fault("[1]", "int", "str")
+    assert accepts(names["Row"][int, str], (1, "a"))
+    assert fault_of(names["Same"][int], "a") == Fault("", "int", "str")
+    assert accepts(names["Swapped"][int, str], ("a", 1))
+    assert fault_of(names["Swapped"][int, str], (1, "a")) == Fault("[0]", "str", "int")
 
 
 # msgspec is an extra.
