@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from pellucid.flavors.copyable import Copyable, RemoteCopy
-from pellucid.flavors.dispatch import Translator, built_in, found, method_by, receive
+from pellucid.flavors.dispatch import Translator, by_prefix, method_by, receive
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Held, find_method
 from pellucid.flavors.validation import Validating
@@ -54,7 +54,7 @@ class RemoteCache(RemoteCopy, Held, Validating):
     luid: Any = None
     """By which the owner knows it on that connection."""
 
-    @built_in(lambda cache, name, translator: found(cache, "observe_", name, translator))
+    @by_prefix("observe_")
     def method_for(self, name: str) -> Callable[..., Any]:
         """What the owner's update `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "observe_", name)

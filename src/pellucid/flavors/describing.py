@@ -13,8 +13,8 @@ from inspect import Parameter, Signature
 from typing import Any
 
 from pellucid.errors import RemoteProtocolError
+from pellucid.flavors.dispatch import prefix_of
 from pellucid.flavors.hints import shown, text_of
-from pellucid.flavors.implementing import prefix_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 
 __all__ = [

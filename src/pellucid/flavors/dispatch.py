@@ -21,11 +21,14 @@ __all__ = [
     "VALIDATED",
     "Translator",
     "built_in",
+    "by_prefix",
     "dispatched",
     "finds_by_name",
     "found",
     "is_validating",
     "method_by",
+    "prefix_alone",
+    "prefix_of",
     "receive",
 ]
 
@@ -129,6 +132,42 @@ def built_in(finder: Finder) -> Callable[[MethodFor], MethodFor]:
     return mark
 
 
+_prefixes: dict[object, str] = {}
+
+
+def by_prefix(prefix: str) -> Callable[[MethodFor], MethodFor]:
+    """Mark a flavor's own ``method_for`` that finds methods by `prefix` and their name, and in no other way."""
+
+    def mark(method_for: MethodFor) -> MethodFor:
+        _prefixes[method_for] = prefix
+        return built_in(lambda obj, name, translator: found(obj, prefix, name, translator))(method_for)
+
+    return mark
+
+
+def prefix_of(cls: type) -> str:
+    """What begins the methods of a `cls` that a peer may call; what is of no flavor is taken for an avatar."""
+    marked = (_prefixes.get(vars(each).get("method_for")) for each in cls.__mro__)
+    return next((prefix for prefix in marked if prefix is not None), "perspective_")
+
+
+def prefix_alone(cls: Any, received: str) -> str | None:
+    """The same where a `cls` has a flavor's own ``method_for``, and nothing else decides; `received` as above."""
+    is_decided = nearest(cls, "method_for", received) == "method_for"
+    return _prefixes.get(cls.method_for) if is_decided else None
+
+
+def finds_by_name(cls: Any) -> bool:
+    """Whether a `cls` is called by nothing but the names of its methods."""
+    match nearest(cls, "method_for", "remoteMessageReceived", "perspectiveMessageReceived"):
+        case None:
+            return True
+        case "method_for":
+            return cls.method_for in _prefixes and not getattr(cls, "dynamic", False)
+        case _:
+            return False
+
+
 def found(obj: Any, prefix: str, name: str, translator: Translator) -> Callable[..., Any]:
     """The method of `obj` that a peer means by `name`, by the rules of `translator`. Raises NoSuchMethod."""
     method = find_method(obj, prefix, name, dynamic=is_dynamic(translator))
@@ -141,14 +180,6 @@ def method_by(obj: Any, name: str, translator: Translator) -> Callable[..., Any]
     if finder is not None:
         return finder(obj, name, translator)
     return guarded(obj.method_for(name), type(obj), is_validating(translator))
-
-
-def finds_by_name(cls: Any, received: str) -> bool:
-    """Whether a `cls` is called by nothing but the names of its methods; `received` as for `dispatched`."""
-    if nearest(cls, "method_for", received) is None:
-        return True
-    is_ours = nearest(cls, "method_for", received) == "method_for" and cls.method_for in _built_in
-    return is_ours and not getattr(cls, "dynamic", False)
 
 
 def receive(

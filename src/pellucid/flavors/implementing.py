@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Coroutine, Iterator
 from inspect import Parameter, Signature
 from typing import Any, ClassVar, get_args, get_origin
 
-from pellucid.flavors.dispatch import finds_by_name
+from pellucid.flavors.dispatch import finds_by_name, prefix_of
 from pellucid.flavors.hints import contradict, resolve_known, shown, text_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 
-__all__ = ["Implemented", "Implementing", "check_implements", "prefix_of"]
+__all__ = ["Implemented", "Implementing", "check_implements"]
 
 Implemented = type[Any] | tuple[type[Any], ...]
 """The interfaces that a class says it implements."""
@@ -47,11 +47,6 @@ class Implementing:
         elif not any(name.startswith(prefix_of(cls)) for name in vars(cls)):
             return  # nothing of it is other than in its bases
         _tell(cls, [problem for interface in interfaces_of(cls) for problem in _of_calls(cls, interface)])
-
-
-def prefix_of(cls: type) -> str:
-    """What begins the methods of a `cls` that a peer may call; what is not Referenceable is taken for an avatar."""
-    return "remote_" if hasattr(cls, "remoteMessageReceived") else "perspective_"
 
 
 def check_implements(cls: type, *interfaces: Any) -> None:
@@ -86,7 +81,7 @@ def _tell(cls: type, problems: list[str]) -> None:
 def _of_calls(cls: type, interface: Any) -> Iterator[str]:
     """What of the calls that `interface` allows the methods of `cls` don't take."""
     prefix = prefix_of(cls)
-    if not finds_by_name(cls, _RECEIVED[prefix]):
+    if not finds_by_name(cls):
         return
     interface = get_origin(interface) or interface
     for name, declared in declared_by(interface).items():
@@ -106,9 +101,6 @@ def _of_calls(cls: type, interface: Any) -> Iterator[str]:
                     f"which {prefix}{name}{shown(taken)} does not take: {refused[1]}"
                 )
                 break
-
-
-_RECEIVED = {"remote_": "remoteMessageReceived", "perspective_": "perspectiveMessageReceived"}
 
 
 def _signature(cls: type, name: str) -> Signature | None:
@@ -177,7 +169,7 @@ def _calls(signature: Signature) -> Iterator[tuple[list[str], dict[str, str]]]:
 def _of_annotations(cls: type, interface: Any) -> Iterator[str]:
     """Where an annotation in `interface` contradicts that of the method that implements it."""
     prefix = prefix_of(cls)
-    if not finds_by_name(cls, _RECEIVED[prefix]) or get_args(interface):
+    if not finds_by_name(cls) or get_args(interface):
         return
     for name, declared in declared_by(interface).items():
         method = inspect.getattr_static(cls, prefix + name)

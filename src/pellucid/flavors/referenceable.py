@@ -7,19 +7,19 @@ from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 from pellucid.errors import NoSuchMethod
-from pellucid.flavors.cacheable import RemoteCache
 from pellucid.flavors.dispatch import (
     DECODED,
     Translator,
     built_in,
+    by_prefix,
     dispatched,
     found,
     is_dynamic,
     is_validating,
     method_by,
+    prefix_alone,
     receive,
 )
-from pellucid.flavors.hooks import nearest
 from pellucid.flavors.implementing import Implemented, Implementing
 from pellucid.flavors.serializable import Serializable, find_method
 from pellucid.flavors.validation import Validating, checked_by_name, guarded, validates
@@ -57,7 +57,7 @@ class Referenceable(Serializable, Validating, Implementing):
         """A class is made: see `Implementing` and `Validating` for what it may say of itself."""
         super().__init_subclass__(implements=implements, validate=validate, **options)
 
-    @built_in(lambda obj, name, translator: found(obj, "remote_", name, translator))
+    @by_prefix("remote_")
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Override it to dispatch in another way.
 
@@ -118,7 +118,7 @@ class Avatar(Validating, Implementing):
         """As of `Referenceable`."""
         super().__init_subclass__(implements=implements, validate=validate, **options)
 
-    @built_in(lambda avatar, name, translator: found(avatar, "perspective_", name, translator))
+    @by_prefix("perspective_")
     def method_for(self, name: str) -> Callable[..., Any]:
         """What a peer's call of `name` runs. Raises NoSuchMethod where there is nothing of that name."""
         return find_method(self, "perspective_", name)
@@ -159,18 +159,6 @@ class AvatarReference(AsReferenceable):
 
 
 @lru_cache(maxsize=4096)
-def _prefix_of(cls: Any) -> str | None:
-    """What begins the methods of a `cls` that a peer may call, where no class of its ancestry says anything else."""
-    for flavor, prefix in (Referenceable, "remote_"), (RemoteCache, "observe_"):
-        if issubclass(cls, flavor):
-            is_built_in = cls.method_for is flavor.method_for
-            return (
-                prefix if is_built_in and nearest(cls, "method_for", "remoteMessageReceived") == "method_for" else None
-            )
-    return None
-
-
-@lru_cache(maxsize=4096)
 def _by_name(cls: Any, name: str, validate: bool) -> str | Callable[[Any], Callable[..., Any]]:
     """The method of a `cls` that a call of `name` runs, where it is found in no other way than by its name.
 
@@ -179,7 +167,7 @@ def _by_name(cls: Any, name: str, validate: bool) -> str | Callable[[Any], Calla
     Raises:
         NoSuchMethod: there is none, or it has to be looked for. That is not cached: a peer may think of many names.
     """
-    prefix = _prefix_of(cls)
+    prefix = prefix_alone(cls, "remoteMessageReceived")
     if prefix is None or not callable(getattr(cls, prefix + name, None)):
         raise NoSuchMethod
     if not validates(cls, validate):

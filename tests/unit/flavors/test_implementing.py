@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 import pytest
 
 import pellucid as pb
+from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.interfaces import interfaces_of
+from pellucid.flavors.referenceable import method_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -152,10 +154,25 @@ def test_nothing_is_said_of_classes_that_find_methods_in_their_own_way(methods: 
     pb.check_implements(made(**methods))
 
 
+def test_nothing_is_said_of_facets_which_have_the_methods_of_their_objects() -> None:
+    served = made(remote_order=lambda self, item, count=1, *, fast=False: item)
+    facet: Any = made(pb.Facet)(served(), clock=lambda: 0.0)
+    pb.check_implements(type(facet))
+    assert method_of(facet, "order", DECODED)("pen") == "pen"
+
+
 def test_an_avatar_implements_with_its_own_prefix() -> None:
     made(pb.Avatar, perspective_order=lambda self, item, count=1, *, fast=False: ...)
     with pytest.raises(TypeError, match="there is no perspective_order"):
         made(pb.Avatar, remote_order=lambda self, item, count=1, *, fast=False: ...)
+
+
+def test_of_two_flavors_the_nearest_tells_how_methods_are_found() -> None:
+    class Both(pb.Avatar, pb.Referenceable, implements=Shop):
+        def perspective_order(self, item: str, count: int = 1, *, fast: bool = False) -> float:
+            return 0.5
+
+    assert method_of(Both(), "order", DECODED)("pen") == 0.5
 
 
 def test_a_class_of_no_flavor_is_checked_as_an_avatar() -> None:
