@@ -271,6 +271,9 @@ def signature_of(parameters: Iterable[ParameterDescription], returns: str | None
         )
         for each in parameters
     ]
+    kinds = [each.kind for each in made]
+    if kinds.count(Parameter.VAR_POSITIONAL) > 1 or kinds.count(Parameter.VAR_KEYWORD) > 1:
+        raise ValueError("more than one parameter takes the rest")  # which Signature lets pass
     return Signature(made, return_annotation=empty if returns is None else returns)
 
 

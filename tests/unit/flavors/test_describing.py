@@ -230,6 +230,14 @@ def test_required_parameters_behind_others_are_refused() -> None:
         parse_description(told(method_parameters=places))
 
 
+@pytest.mark.parametrize("kind", ["var_positional", "var_keyword"])
+def test_two_parameters_that_take_all_the_rest_are_refused(kind: str) -> None:
+    rests = [{"name": name, "kind": kind, "annotation": None, "default": None} for name in "ab"]
+    assert parse_description(told(method_parameters=rests[:1])).methods[0].parameters[0].kind == kind
+    with pytest.raises(RemoteProtocolError, match="'order' has parameters that Python doesn't allow"):
+        parse_description(told(method_parameters=rests))
+
+
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\u202eevil", "\ud800", "\x00", "a\rb", "\u2028"])
 def test_characters_that_do_something_are_not_shown(text: str) -> None:
     described = parse_description(
