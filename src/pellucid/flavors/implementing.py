@@ -44,8 +44,8 @@ class Implementing:
                 raise TypeError(f"{cls.__name__} can't implement {interface!r}, which is no pellucid.Interface")
         if interfaces:
             cls._pellucid_implements = interfaces
-        elif not any(name.startswith(prefix_of(cls)) for name in vars(cls)):
-            return  # nothing of it is other than in its bases
+        elif len(cls.__bases__) == 1 and not any(name.startswith(prefix_of(cls)) for name in vars(cls)):
+            return  # nothing of it is other than in its base
         _tell(cls, [problem for interface in interfaces_of(cls) for problem in _of_calls(cls, interface)])
 
 

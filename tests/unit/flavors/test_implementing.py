@@ -126,6 +126,16 @@ def test_a_subclass_is_held_to_what_its_base_implements() -> None:
     assert interfaces_of(sub) == (Shop,)
 
 
+def test_a_class_is_held_to_what_one_base_implements_with_the_methods_of_another() -> None:
+    class Mixin:
+        def remote_order(self) -> None: ...
+
+    base = made(remote_order=lambda self, item, count=1, *, fast=False: ...)
+    assert interfaces_of(type("Sub", (base, Mixin), {})) == (Shop,)
+    with pytest.raises(TypeError, match="remote_order"):
+        type("Sub", (Mixin, base), {})
+
+
 def test_static_methods_and_class_methods_are_called_without_self() -> None:
     made(remote_order=staticmethod(lambda item, count=1, *, fast=False: ...))
     made(remote_order=classmethod(lambda cls, item, count=1, *, fast=False: ...))
