@@ -17,7 +17,7 @@ from pellucid.flavors.checkers import (
     Checker,
     Constrained,
     Fields,
-    Implemented,
+    Implementer,
     Instance,
     Items,
     Late,
@@ -91,7 +91,7 @@ class Compiler:
 
     def _class(self, cls: type) -> Checker:
         if is_interface(cls):
-            return Implemented(cls.__qualname__, cls)
+            return Implementer(cls.__qualname__, cls)
         if getattr(cls, "_is_protocol", False) and not getattr(cls, "_is_runtime_protocol", False):
             raise TypeError(f"a value can't be checked by the protocol {cls.__qualname__}: make it runtime_checkable")
         expected = "None" if cls is types.NoneType else cls.__qualname__

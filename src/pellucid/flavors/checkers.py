@@ -20,19 +20,19 @@ __all__ = [
     "Constrained",
     "Fault",
     "Fields",
-    "Implemented",
+    "Implementer",
     "Instance",
     "Items",
     "Late",
+    "Memo",
     "OneOf",
     "Pairs",
     "Places",
     "Providing",
-    "Seen",
     "Value",
     "is_bound",
     "kind_of",
-    "shown",
+    "value_text",
 ]
 
 
@@ -54,7 +54,7 @@ class Fault:
         return self
 
 
-Seen = dict[tuple[int, int], tuple[Any, Fault | None]]
+Memo = dict[tuple[int, int], tuple[Any, Fault | None]]
 """What was found out in the check of one argument, by id() of the `Late` checker and of the value, which it keeps.
 
 Without it an annotation that refers to itself could take exponential time, and a value that does could take for ever.
@@ -71,7 +71,7 @@ class Checker:
         self.expected = expected
         """The annotation as text."""
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         """What is wrong with `value`, if anything is."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class Instance(Checker):
         self._classes = classes
         self._but = but
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if isinstance(value, self._classes) and not isinstance(value, self._but):
             return None
         return self.refuse(value)
@@ -102,11 +102,11 @@ class Providing(Checker):
         super().__init__(expected)
         self._interface = interface
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         return None if self._interface.providedBy(value) else self.refuse(value)
 
 
-class Implemented(Checker):
+class Implementer(Checker):
     """An object of the peer's, which may be anything, or one of ours whose class says that it implements so.
 
     The copy of a cacheable is one of ours: it is called here.
@@ -116,7 +116,7 @@ class Implemented(Checker):
         super().__init__(expected)
         self._interface = interface
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if isinstance(value, Held) and not isinstance(value, RemoteCopy):
             return None
         # What the peer made may have any attribute, `object` as well: the class says whether that counts.
@@ -136,11 +136,11 @@ class Value(Checker):
         super().__init__(expected)
         self._values = values
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         # True and 1.0 are equal to 1, and are not what Literal[1] says.
         if any(type(value) is type(each) and value == each for each in self._values):
             return None
-        return Fault("", self.expected, shown(value))
+        return Fault("", self.expected, value_text(value))
 
 
 class Items(Checker):
@@ -152,7 +152,7 @@ class Items(Checker):
         self._element = element
         self._is_collection = issubclass(cls, Collection)
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if not isinstance(value, self._cls):
             return self.refuse(value)
         if not (self._is_collection or isinstance(value, Collection)):
@@ -161,7 +161,7 @@ class Items(Checker):
         if exact.issuperset(map(type, value)):
             return None
         for place, element in enumerate(value):
-            if type(element) not in exact and (fault := fault_of(element, seen)) is not None:
+            if type(element) not in exact and (fault := fault_of(element, memo)) is not None:
                 return fault.inside(f"[{place}]" if hasattr(value, "__getitem__") else "{...}")
         return None
 
@@ -173,7 +173,7 @@ class Places(Checker):
         super().__init__(expected)
         self._places = places
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if not isinstance(value, tuple):
             return self.refuse(value)
         if len(value) != len(self._places):
@@ -181,7 +181,7 @@ class Places(Checker):
         for place, (checker, element) in enumerate(zip(self._places, value, strict=True)):
             if checker is None or type(element) in checker.exact:
                 continue
-            if (fault := checker.fault(element, seen)) is not None:
+            if (fault := checker.fault(element, memo)) is not None:
                 return fault.inside(f"[{place}]")
         return None
 
@@ -195,19 +195,19 @@ class Pairs(Checker):
         self._key = key
         self._value = value
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if not isinstance(value, self._cls):
             return self.refuse(value)
         checker = self._key
         if checker is not None and not checker.exact.issuperset(map(type, value)):
             for key in value:
-                if type(key) not in checker.exact and (fault := checker.fault(key, seen)) is not None:
+                if type(key) not in checker.exact and (fault := checker.fault(key, memo)) is not None:
                     return fault.inside(".keys()")
         checker = self._value
         if checker is not None and not checker.exact.issuperset(map(type, value.values())):
             for key, item in value.items():
-                if type(item) not in checker.exact and (fault := checker.fault(item, seen)) is not None:
-                    return fault.inside(f"[{shown(key)}]")
+                if type(item) not in checker.exact and (fault := checker.fault(item, memo)) is not None:
+                    return fault.inside(f"[{value_text(key)}]")
         return None
 
 
@@ -219,7 +219,7 @@ class Fields(Checker):
         self._fields = fields
         self._required = required
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         if not isinstance(value, dict):
             return self.refuse(value)
         if not value.keys() >= self._required:
@@ -227,11 +227,11 @@ class Fields(Checker):
         fields = self._fields
         for key, item in value.items():
             if key not in fields:
-                return Fault("", self.expected, f"a dict with {shown(key)}", is_near=True)
+                return Fault("", self.expected, f"a dict with {value_text(key)}", is_near=True)
             checker = fields[key]
             if checker is None or type(item) in checker.exact:
                 continue
-            if (fault := checker.fault(item, seen)) is not None:
+            if (fault := checker.fault(item, memo)) is not None:
                 return fault.inside(f"[{key!r}]")
         return None
 
@@ -244,10 +244,10 @@ class OneOf(Checker):
         self._choices = choices
         self.exact: frozenset[type] = frozenset().union(*(choice.exact for choice in choices))
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         nearest: list[Fault] = []
         for choice in self._choices:
-            fault = choice.fault(value, seen)
+            fault = choice.fault(value, memo)
             if fault is None:
                 return None
             if fault.is_near:
@@ -269,15 +269,15 @@ class Late(Checker):
         self._checker = self._make()
         del self._make  # which knows the function that has the annotation
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
         checker = self._checker
         if checker is None or type(value) in checker.exact:
             return None
         key = id(self), id(value)
-        if key not in seen:
-            seen[key] = value, Fault("", self.expected, f"a {kind_of(value)} that contains itself")
-            seen[key] = value, checker.fault(value, seen)
-        fault = seen[key][1]
+        if key not in memo:
+            memo[key] = value, Fault("", self.expected, f"a {kind_of(value)} that contains itself")
+            memo[key] = value, checker.fault(value, memo)
+        fault = memo[key][1]
         return None if fault is None else replace(fault)  # whoever it is told to adds to the path
 
 
@@ -296,11 +296,11 @@ class Constrained(Checker):
         self._invalid = msgspec.ValidationError
         self._judge(None)
 
-    def fault(self, value: Any, seen: Seen) -> Fault | None:
-        if type(value) not in self._checker.exact and (fault := self._checker.fault(value, seen)) is not None:
+    def fault(self, value: Any, memo: Memo) -> Fault | None:
+        if type(value) not in self._checker.exact and (fault := self._checker.fault(value, memo)) is not None:
             return fault
         expected = self._judge(value)
-        return None if expected is None else Fault("", expected, shown(value), is_near=True)
+        return None if expected is None else Fault("", expected, value_text(value), is_near=True)
 
     def _judge(self, value: Any) -> str | None:
         """What msgspec expects instead of `value`, if it does."""
@@ -321,7 +321,7 @@ _UNCONVERTED = (bytes, bytearray, memoryview, datetime.datetime, datetime.time)
 """What msgspec would make of text, unless it is told that it need not."""
 
 
-def shown(value: object) -> str:
+def value_text(value: object) -> str:
     """`value` as an error shows it: never much of it, and never the digits of a long int, which take their time."""
     if value is None or isinstance(value, bool | float):
         return repr(value)

@@ -7,27 +7,31 @@ reads it trusts nothing in it: names are names, signatures are what Python allow
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any
 
 from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.dispatch import prefix_of
-from pellucid.flavors.hints import shown, text_of
+from pellucid.flavors.hints import text_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
+from pellucid.flavors.signatures import Verbatim, method_signature, signature_text, without_first
 
 __all__ = [
     "DESCRIBE",
+    "MOST_IN_A_DOC",
+    "MOST_IN_A_NAME",
+    "MOST_IN_A_TEXT",
     "Described",
     "Description",
     "MethodDescription",
     "ParameterDescription",
+    "class_told",
     "clean",
     "description_of",
     "parse_description",
     "signature_of",
-    "told_of",
 ]
 
 DESCRIBE = "__describe__"
@@ -35,10 +39,10 @@ DESCRIBE = "__describe__"
 
 _MOST_METHODS = 1000
 _MOST_PARAMETERS = 100
-_MOST_IN_A_NAME = 100
-_MOST_IN_A_TEXT = 200
+MOST_IN_A_NAME = 100
+MOST_IN_A_TEXT = 200
 """Characters of an annotation or a default; a longer one is cut."""
-_MOST_IN_A_DOC = 2000
+MOST_IN_A_DOC = 2000
 
 _KINDS = {kind.name.lower(): kind for kind in map(type(Parameter.KEYWORD_ONLY), range(5))}
 
@@ -58,15 +62,15 @@ class Described:
 
     def remote___describe__(self) -> dict[str, Any]:
         """What a peer is told, as plain data."""
-        return told_of(type(self), "remote_")
+        return class_told(type(self), "remote_")
 
     def perspective___describe__(self) -> dict[str, Any]:
         """As an avatar."""
-        return told_of(type(self), "perspective_")
+        return class_told(type(self), "perspective_")
 
     def view___describe__(self, perspective: Any) -> dict[str, Any]:
         """As a viewable."""
-        return told_of(type(self), "view_")
+        return class_told(type(self), "view_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class MethodDescription:
     @property
     def signature(self) -> str:
         """Its parameters and its result, as Python writes them: text to be shown."""
-        return shown(signature_of(self.parameters, self.returns))
+        return signature_text(signature_of(self.parameters, self.returns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Description:
 # What is told.
 
 
-def told_of(cls: type, prefix: str) -> dict[str, Any]:
+def class_told(cls: type, prefix: str) -> dict[str, Any]:
     """What a `cls` tells of the methods that begin with `prefix`, as plain data."""
     known: dict[str, dict[str, Any]] = vars(cls).get("_told", {})
     if prefix not in known:
@@ -132,7 +136,7 @@ def told_of(cls: type, prefix: str) -> dict[str, Any]:
 def description_of(cls: type) -> Description:
     """What a class would tell of itself; of an interface, what it declares."""
     prefix = prefix_of(cls)
-    return parse_description(told_of(cls, prefix if _methods(cls, prefix) else "view_"))
+    return parse_description(class_told(cls, prefix if _methods(cls, prefix) else "view_"))
 
 
 def _methods(cls: type, prefix: str) -> dict[str, tuple[Signature, str | None]]:
@@ -141,7 +145,7 @@ def _methods(cls: type, prefix: str) -> dict[str, tuple[Signature, str | None]]:
     if interfaces:
         return {
             name: (
-                _without(1, inspect.signature(declared.functions[0])),
+                without_first(inspect.signature(declared.functions[0])),
                 declared.functions[0].__doc__ or _doc(getattr(cls, prefix + name, None)),
             )
             for interface in reversed(interfaces)
@@ -149,7 +153,7 @@ def _methods(cls: type, prefix: str) -> dict[str, tuple[Signature, str | None]]:
         }
     names = [name.removeprefix(prefix) for name in dir(cls) if name.startswith(prefix)]
     return {
-        name: (_method_signature(cls, prefix + name), _doc(getattr(cls, prefix + name)))
+        name: (_signature(cls, prefix + name), _doc(getattr(cls, prefix + name)))
         for name in names
         if name and not name.startswith("_") and callable(getattr(cls, prefix + name))
     }
@@ -159,46 +163,38 @@ def _doc(method: object) -> str | None:
     return None if method is None else inspect.getdoc(method)
 
 
-def _method_signature(cls: type, name: str) -> Signature:
-    method: Callable[..., Any] = getattr(cls, name)
-    static = inspect.getattr_static(cls, name)
-    given = 0 if isinstance(static, staticmethod | classmethod) else 1
+def _signature(cls: type, name: str) -> Signature:
     try:
-        return _without(given + name.startswith("view_"), inspect.signature(method))
+        signature = method_signature(cls, name)
     except (TypeError, ValueError):
         return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
-
-
-def _without(count: int, signature: Signature) -> Signature:
-    parameters = [*signature.parameters.values()]
-    taken = [each for each in parameters[:count] if each.kind <= Parameter.POSITIONAL_OR_KEYWORD]
-    return signature.replace(parameters=parameters[len(taken) :])
+    return without_first(signature) if name.startswith("view_") else signature  # the perspective is no caller's
 
 
 def _told_method(name: str, signature: Signature, doc: str | None) -> dict[str, Any]:
     parameters = [_told_parameter(each) for each in signature.parameters.values()]
     returned = signature.return_annotation
-    returns = None if returned is Signature.empty else text_of(returned)[:_MOST_IN_A_TEXT]
+    returns = None if returned is Signature.empty else text_of(returned)[:MOST_IN_A_TEXT]
     as_told = signature_of(tuple(ParameterDescription(**each) for each in parameters), returns)
-    told: dict[str, Any] = {"name": name, "doc": _first_paragraph(doc), "signature": shown(as_told)}
+    told: dict[str, Any] = {"name": name, "doc": _first_paragraph(doc), "signature": signature_text(as_told)}
     return {**told, "parameters": parameters, "returns": returns}
 
 
 def _told_parameter(parameter: Parameter) -> dict[str, Any]:
     annotation: str | None = None
     if parameter.annotation is not Parameter.empty:
-        annotation = text_of(parameter.annotation)[:_MOST_IN_A_TEXT]
+        annotation = text_of(parameter.annotation)[:MOST_IN_A_TEXT]
     default: str | None = None
     if parameter.default is not Parameter.empty:
         # What stands there may be nobody's business.
         may_be_told = type(parameter.default) in _TOLD_DEFAULTS
-        default = repr(parameter.default)[:_MOST_IN_A_TEXT] if may_be_told else "..."
+        default = repr(parameter.default)[:MOST_IN_A_TEXT] if may_be_told else "..."
     kind = parameter.kind.name.lower()
     return {"name": parameter.name, "kind": kind, "annotation": annotation, "default": default}
 
 
 def _first_paragraph(doc: str | None) -> str:
-    return " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())[:_MOST_IN_A_DOC]
+    return " ".join(inspect.cleandoc(doc or "").split("\n\n")[0].split())[:MOST_IN_A_DOC]
 
 
 # What was told.
@@ -217,9 +213,9 @@ def parse_description(told: object) -> Description:
             parsed = sorted(map(_parsed_method, methods), key=lambda method: method.name)
             if len({method.name for method in parsed}) < len(parsed):
                 raise RemoteProtocolError("a description has two methods of one name")
-            return Description(name, clean(doc, _MOST_IN_A_DOC), tuple(parsed))
+            return Description(name, clean(doc, MOST_IN_A_DOC), tuple(parsed))
         case _:
-            raise RemoteProtocolError(f"no description, but {clean(type(told).__name__, 50)}")
+            raise RemoteProtocolError(f"no description, but {clean(type(told).__name__, MOST_IN_A_NAME)}")
 
 
 def _parsed_method(told: object) -> MethodDescription:
@@ -231,14 +227,14 @@ def _parsed_method(told: object) -> MethodDescription:
             "returns": str() | None as returns,
         } if _is_name(name) and not name.startswith("_") and len(parameters) <= _MOST_PARAMETERS:
             parsed = tuple(map(_parsed_parameter, parameters))
-            returned = None if returns is None else clean(returns, _MOST_IN_A_TEXT)
+            returned = None if returns is None else clean(returns, MOST_IN_A_TEXT)
             try:
                 signature_of(parsed, returned)
             except ValueError:
                 raise RemoteProtocolError(
                     f"in a description {name!r} has parameters that Python doesn't allow"
                 ) from None
-            return MethodDescription(name, clean(doc, _MOST_IN_A_DOC), parsed, returned)
+            return MethodDescription(name, clean(doc, MOST_IN_A_DOC), parsed, returned)
         case _:
             raise RemoteProtocolError("a description has a method that is none")
 
@@ -252,7 +248,7 @@ def _parsed_parameter(told: object) -> ParameterDescription:
             "default": str() | None as default,
         } if _is_name(name) and kind in _KINDS:
             annotation, default = (
-                None if text is None else clean(text, _MOST_IN_A_TEXT) for text in (annotation, default)
+                None if text is None else clean(text, MOST_IN_A_TEXT) for text in (annotation, default)
             )
             return ParameterDescription(name, kind, annotation, default)
         case _:
@@ -267,7 +263,7 @@ def signature_of(parameters: Iterable[ParameterDescription], returns: str | None
             each.name,
             _KINDS[each.kind],
             annotation=empty if each.annotation is None else each.annotation,
-            default=empty if each.default is None else _Shown(each.default),
+            default=empty if each.default is None else Verbatim(each.default),
         )
         for each in parameters
     ]
@@ -278,19 +274,9 @@ def signature_of(parameters: Iterable[ParameterDescription], returns: str | None
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= _MOST_IN_A_NAME and text.isidentifier()
+    return len(text) <= MOST_IN_A_NAME and text.isidentifier()
 
 
 def clean(text: str, most: int) -> str:
     """`text`, cut to that many characters, without those that do something rather than show something."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text[:most])
-
-
-class _Shown:
-    """A default that is shown as a text."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["UNRESOLVED", "contradict", "meaning_of", "resolve", "resolve_known", "shown", "text_of"]
+__all__ = ["UNRESOLVED", "contradict", "meaning_of", "resolve", "resolve_known", "text_of"]
 
 UNRESOLVED: Any = object()
 """What an annotation means that names something unknown at run time."""
@@ -102,31 +102,6 @@ def text_of(annotation: Any) -> str:
     if isinstance(annotation, type) and not arguments:
         return annotation.__name__
     return inspect.formatannotation(annotation).removeprefix("typing.")
-
-
-def shown(signature: inspect.Signature) -> str:
-    """`signature` as it would be written."""
-    empty = inspect.Parameter.empty
-    parameters = [
-        each if each.annotation is empty else each.replace(annotation=_Text(text_of(each.annotation)))
-        for each in signature.parameters.values()
-    ]
-    returned = signature.return_annotation
-    return str(
-        signature.replace(
-            parameters=parameters, return_annotation=returned if returned is empty else _Text(text_of(returned))
-        )
-    )
-
-
-class _Text:
-    """An annotation that is shown as a text, without quotes."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
 
 
 def contradict(given: Any, accepted: Any) -> bool:

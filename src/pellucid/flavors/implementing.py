@@ -13,15 +13,14 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar, get_args, get_origin
 
 from pellucid.flavors.dispatch import finds_by_name, prefix_of
-from pellucid.flavors.hints import contradict, resolve_known, shown, text_of
+from pellucid.flavors.hints import contradict, resolve_known, text_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
+from pellucid.flavors.signatures import POSITIONAL, method_signature, signature_text, without_first
 
-__all__ = ["Implemented", "Implementing", "check_implements"]
+__all__ = ["Implementing", "Interfaces", "check_implements"]
 
-Implemented = type[Any] | tuple[type[Any], ...]
+Interfaces = type[Any] | tuple[type[Any], ...]
 """The interfaces that a class says it implements."""
-
-_POSITIONAL = Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD
 
 
 class Implementing:
@@ -36,7 +35,7 @@ class Implementing:
 
     _pellucid_implements: ClassVar[tuple[Any, ...]] = ()
 
-    def __init_subclass__(cls, *, implements: Implemented = (), **options: Any) -> None:
+    def __init_subclass__(cls, *, implements: Interfaces = (), **options: Any) -> None:
         super().__init_subclass__(**options)
         interfaces = implements if isinstance(implements, tuple) else (implements,)
         for interface in interfaces:
@@ -87,18 +86,18 @@ def _of_calls(cls: type, interface: Any) -> Iterator[str]:
     for name, declared in declared_by(interface).items():
         method = getattr(cls, prefix + name, None)
         if not callable(method):
-            wanted = f"async def {prefix}{name}{shown(inspect.signature(declared.functions[0]))}"
+            wanted = f"async def {prefix}{name}{signature_text(inspect.signature(declared.functions[0]))}"
             yield f"- {interface.__name__}.{name} is missing: there is no {prefix}{name}; write {wanted}"
             continue
         taken = _signature(cls, prefix + name)
         if taken is None:
             continue
         for function in declared.functions:
-            allowed = _without_first(inspect.signature(function))
+            allowed = without_first(inspect.signature(function))
             if (refused := _refused(allowed, taken)) is not None:
                 yield (
-                    f"- {interface.__name__}.{name}{shown(allowed)} allows the call {name}{refused[0]}, "
-                    f"which {prefix}{name}{shown(taken)} does not take: {refused[1]}"
+                    f"- {interface.__name__}.{name}{signature_text(allowed)} allows the call {name}{refused[0]}, "
+                    f"which {prefix}{name}{signature_text(taken)} does not take: {refused[1]}"
                 )
                 break
 
@@ -106,24 +105,12 @@ def _of_calls(cls: type, interface: Any) -> Iterator[str]:
 def _signature(cls: type, name: str) -> Signature | None:
     """How the method is called by a peer; None where that can't be told."""
     static = inspect.getattr_static(cls, name)
+    if not (inspect.isfunction(static) or isinstance(static, staticmethod | classmethod)):
+        return None
     try:
-        if isinstance(static, staticmethod):
-            return inspect.signature(static.__func__, follow_wrapped=False)
-        if isinstance(static, classmethod):
-            return _without_first(inspect.signature(static.__func__, follow_wrapped=False))
-        if inspect.isfunction(static):
-            # What it wraps may be called in another way.
-            return _without_first(inspect.signature(static, follow_wrapped=False))
+        return method_signature(cls, name, follow_wrapped=False)
     except (TypeError, ValueError):  # no parameters that the first could be taken off
         return None
-    return None
-
-
-def _without_first(signature: Signature) -> Signature:
-    parameters = [*signature.parameters.values()]
-    if parameters and parameters[0].kind in _POSITIONAL:
-        parameters = parameters[1:]
-    return signature.replace(parameters=parameters)
 
 
 def _refused(allowed: Signature, taken: Signature) -> tuple[str, str] | None:
@@ -132,8 +119,8 @@ def _refused(allowed: Signature, taken: Signature) -> tuple[str, str] | None:
         try:
             taken.bind(*args, **kwargs)
         except TypeError as error:
-            shown = [*args, *(f"{name}=…" for name in kwargs)]
-            return f"({', '.join(shown)})", str(error)
+            written = [*args, *(f"{name}=…" for name in kwargs)]
+            return f"({', '.join(written)})", str(error)
     return None
 
 
@@ -147,7 +134,7 @@ def _calls(signature: Signature) -> Iterator[tuple[list[str], dict[str, str]]]:
         named_rest = named_rest or parameter.kind is Parameter.VAR_KEYWORD
         for whole in (True, False):
             if whole or parameter.default is Parameter.empty:
-                if parameter.kind in _POSITIONAL:
+                if parameter.kind in POSITIONAL:
                     by_place[whole].append(parameter)
                 elif parameter.kind is Parameter.KEYWORD_ONLY:
                     by_name[whole].append(parameter.name)
@@ -177,7 +164,7 @@ def _of_annotations(cls: type, interface: Any) -> Iterator[str]:
         if others or not inspect.isfunction(method) or hasattr(method, "__wrapped__"):
             continue  # which of several belongs to which, or what is wrapped how, only a type checker could tell
         where = f"{interface.__name__}.{name}"
-        allowed, taken = (_without_first(inspect.signature(each)) for each in (function, method))
+        allowed, taken = (without_first(inspect.signature(each)) for each in (function, method))
         for wanted, there in _pairs(allowed, taken):
             given = resolve_known(wanted.annotation, function, declared.owner)
             if contradict(given, resolve_known(there.annotation, method, cls)):
@@ -195,7 +182,7 @@ def _of_annotations(cls: type, interface: Any) -> Iterator[str]:
 
 def _pairs(allowed: Signature, taken: Signature) -> Iterator[tuple[Parameter, Parameter]]:
     """The annotated parameters of the one, each with that of the other which takes its argument, where it has one."""
-    places = [parameter for parameter in taken.parameters.values() if parameter.kind in _POSITIONAL]
+    places = [parameter for parameter in taken.parameters.values() if parameter.kind in POSITIONAL]
     rests = {parameter.kind: parameter for parameter in taken.parameters.values()}
     for place, parameter in enumerate(allowed.parameters.values()):
         there: Parameter | None

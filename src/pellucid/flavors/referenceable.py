@@ -20,7 +20,7 @@ from pellucid.flavors.dispatch import (
     prefix_alone,
     receive,
 )
-from pellucid.flavors.implementing import Implemented, Implementing
+from pellucid.flavors.implementing import Implementing, Interfaces
 from pellucid.flavors.serializable import Serializable, find_method
 from pellucid.flavors.validation import Validating, checked_by_name, guarded, validates
 
@@ -53,7 +53,7 @@ class Referenceable(Serializable, Validating, Implementing):
     perspective: Any = None
     """Through whose eyes results are sent: what `Viewable` and `Copyable` are given to tell callers apart."""
 
-    def __init_subclass__(cls, *, implements: Implemented = (), validate: bool | None = None, **options: Any) -> None:
+    def __init_subclass__(cls, *, implements: Interfaces = (), validate: bool | None = None, **options: Any) -> None:
         """A class is made: see `Implementing` and `Validating` for what it may say of itself."""
         super().__init_subclass__(implements=implements, validate=validate, **options)
 
@@ -114,7 +114,7 @@ class Avatar(Validating, Implementing):
     class implements.
     """
 
-    def __init_subclass__(cls, *, implements: Implemented = (), validate: bool | None = None, **options: Any) -> None:
+    def __init_subclass__(cls, *, implements: Interfaces = (), validate: bool | None = None, **options: Any) -> None:
         """As of `Referenceable`."""
         super().__init_subclass__(implements=implements, validate=validate, **options)
 

@@ -13,6 +13,9 @@ from dataclasses import replace
 from keyword import iskeyword
 
 from pellucid.flavors.describing import (
+    MOST_IN_A_DOC,
+    MOST_IN_A_NAME,
+    MOST_IN_A_TEXT,
     Description,
     MethodDescription,
     ParameterDescription,
@@ -20,8 +23,8 @@ from pellucid.flavors.describing import (
     description_of,
     signature_of,
 )
-from pellucid.flavors.hints import shown
 from pellucid.flavors.serializable import Held
+from pellucid.flavors.signatures import signature_text
 
 __all__ = ["interface_source"]
 
@@ -94,7 +97,8 @@ class _Writer:
         names = [method.name, *(parameter.name for parameter in method.parameters)]
         reserved = method.name.startswith("remote_") or hasattr(Held, method.name) or "self" in names[1:]
         if reserved or not all(map(_is_writable, names)) or any(name.startswith("_") for name in names[:1]):
-            yield f"# Left out, as it can't be written as a method of an interface: {clean(method.name, 100)!a}"
+            name = clean(method.name, MOST_IN_A_NAME)
+            yield f"# Left out, as it can't be written as a method of an interface: {name!a}"
             return
         receiver = ParameterDescription("self", "positional_or_keyword", None, None)
         parameters = [receiver]
@@ -109,7 +113,7 @@ class _Writer:
         returns, told = self._annotation(method.returns)
         if told is not None:
             yield f"# returns {told}"
-        yield f"async def {method.name}{shown(signature_of(parameters, returns))}:"
+        yield f"async def {method.name}{signature_text(signature_of(parameters, returns))}:"
         if method.doc:
             yield f"    {_docstring(method.doc)}"
         yield "    ..."
@@ -123,10 +127,10 @@ class _Writer:
             return self._parsed(text), None
         except (_Unwritable, SyntaxError, ValueError, RecursionError, MemoryError):
             self.imports = imports
-            return self._spelled("builtins", "object"), ascii(clean(text, 200))
+            return self._spelled("builtins", "object"), ascii(clean(text, MOST_IN_A_TEXT))
 
     def _parsed(self, text: str) -> str:
-        if len(text) > 200:
+        if len(text) > MOST_IN_A_TEXT:
             raise _Unwritable
         return self._written(ast.parse(text.strip(), mode="eval").body)
 
@@ -229,5 +233,5 @@ def _class_name(name: str) -> str:
 
 
 def _docstring(text: str) -> str:
-    text = clean(" ".join(text.split()), 2000).replace("\\", "\\\\").replace('"', '\\"')
+    text = clean(" ".join(text.split()), MOST_IN_A_DOC).replace("\\", "\\\\").replace('"', '\\"')
     return f'"""{text or "Nothing is told of it."}"""'

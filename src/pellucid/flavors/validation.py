@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from pellucid.errors import InvalidArgument
 from pellucid.flavors.annotations import Compiler
-from pellucid.flavors.checkers import Checker, Fault, kind_of, shown
+from pellucid.flavors.checkers import Checker, Fault, kind_of, value_text
 from pellucid.flavors.hints import resolve
 
 __all__ = ["Checked", "Contract", "Validating", "checked_by_name", "guarded", "prepare", "validates"]
@@ -166,9 +166,9 @@ class Contract:
                     raise self._refusal(key, "it once", "it by position and by name")
             elif self._named_rest is not None:
                 name, exact, checker = self._named_rest
-                name = f"{name}[{shown(key)}]"
+                name = f"{name}[{value_text(key)}]"
             else:
-                raise self._refusal(shown(key), "no argument of that name", kind_of(value))
+                raise self._refusal(value_text(key), "no argument of that name", kind_of(value))
             if type(value) not in exact and checker is not None:
                 self._look(name, checker, value)
         for key, number in self._required.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import pellucid as pb
 from pellucid.errors import RemoteProtocolError
-from pellucid.flavors.describing import clean, description_of, parse_description, told_of
+from pellucid.flavors.describing import class_told, clean, description_of, parse_description
 
 SECRET = "hunter2"
 
@@ -107,7 +107,7 @@ def test_defaults_are_told_where_they_can_be_nobodys_business_but_the_callers() 
         "(item: str, *rest: str, at: float = 0.5, by: Any = None, to: Any = ...) -> None",
         "(thing: int) -> int",
     ]
-    assert SECRET not in repr(told_of(Open, "remote_")) + repr(told_of(ServedShop, "remote_"))
+    assert SECRET not in repr(class_told(Open, "remote_")) + repr(class_told(ServedShop, "remote_"))
 
 
 def test_a_description_is_made_once_for_each_class() -> None:
@@ -116,8 +116,8 @@ def test_a_description_is_made_once_for_each_class() -> None:
 
         def remote_more(self) -> None: ...
 
-    assert told_of(Open, "remote_") is told_of(Open, "remote_")
-    assert told_of(Sub, "remote_")["name"] == "Sub"
+    assert class_told(Open, "remote_") is class_told(Open, "remote_")
+    assert class_told(Sub, "remote_")["name"] == "Sub"
     assert "more" in names(Sub)
     assert "more" not in names(Open)
 
@@ -150,13 +150,13 @@ def test_long_texts_are_cut_where_they_are_told() -> None:
 
     Wordy.remote_talk.__doc__ = "word " * 10_000
     Wordy.remote_talk.__annotations__["what"] = "int | " * 10_000 + "str"
-    (method,) = told_of(Wordy, "remote_")["methods"]
+    (method,) = class_told(Wordy, "remote_")["methods"]
     assert len(method["doc"]) == 2000
     assert len(method["parameters"][0]["annotation"]) == 200
 
 
 def test_what_was_told_is_read_as_it_was() -> None:
-    described = parse_description(told_of(ServedShop, "remote_"))
+    described = parse_description(class_told(ServedShop, "remote_"))
     assert described == description_of(ServedShop)
     assert described.doc == "A shop."
     assert [method.doc for method in described.methods] == ["Look around.", "Order something."]

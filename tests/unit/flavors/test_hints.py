@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, List, Literal, NewType, TypeVar, Union  # noqa: UP035 - these are met, too
 
 import pytest
 
 import pellucid as pb
-from pellucid.flavors.hints import UNRESOLVED, contradict, resolve_known, shown, text_of
+from pellucid.flavors.hints import UNRESOLVED, contradict, resolve_known, text_of
 
 T = TypeVar("T")
 Name = NewType("Name", str)
@@ -105,15 +104,6 @@ def test_an_annotation_means_what_its_module_says() -> None:
 @pytest.mark.parametrize("text", ["Missing", "1 / 0", "not python", "Copy.missing", "list[Missing]"])
 def test_an_annotation_that_means_nothing_is_unresolved(text: str) -> None:
     assert resolve_known(text, test_an_annotation_that_means_nothing_is_unresolved, Copy) is UNRESOLVED
-
-
-def test_a_signature_is_shown_as_it_was_written() -> None:
-    def order(item: list[str], count: int = 1, *, by: pb.Root | None = None) -> Copy:
-        return Copy()
-
-    assert shown(inspect.signature(order)) == (
-        "(item: list[str], count: int = 1, *, by: pb.Root | None = None) -> Copy"
-    )
 
 
 TEXTS: list[tuple[Any, str]] = [
