@@ -7,13 +7,14 @@ checker is said in `pellucid.flavors.annotations`.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Mapping, Sized
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_origin
 
 from pellucid.flavors.copyable import RemoteCopy
 from pellucid.flavors.interfaces import interfaces_of
 from pellucid.flavors.serializable import Held
+from pellucid.flavors.texts import kind_of, value_text
 
 __all__ = [
     "Checker",
@@ -31,8 +32,6 @@ __all__ = [
     "Providing",
     "Value",
     "is_bound",
-    "kind_of",
-    "value_text",
 ]
 
 
@@ -319,24 +318,3 @@ def is_bound(metadata: object) -> bool:
 
 _UNCONVERTED = (bytes, bytearray, memoryview, datetime.datetime, datetime.time)
 """What msgspec would make of text, unless it is told that it need not."""
-
-
-def value_text(value: object) -> str:
-    """`value` as an error shows it: never much of it, and never the digits of a long int, which take their time."""
-    if value is None or isinstance(value, bool | float):
-        return repr(value)
-    if isinstance(value, int):
-        bits = value.bit_length()
-        return str(value) if bits <= _BITS else f"an int of {bits} bits"
-    if isinstance(value, str | bytes):
-        return repr(value) if len(value) <= _CHARACTERS else f"{value[:_CHARACTERS]!r}... of length {len(value)}"
-    return f"a {kind_of(value)} of length {len(value)}" if isinstance(value, Sized) else kind_of(value)
-
-
-_BITS = 64
-_CHARACTERS = 50
-
-
-def kind_of(value: object) -> str:
-    """The type of `value` as an error names it."""
-    return "None" if value is None else type(value).__qualname__[:100]

@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 
 from pellucid.errors import InvalidArgument
 from pellucid.flavors.annotations import Compiler
-from pellucid.flavors.checkers import Checker, Fault, kind_of, value_text
+from pellucid.flavors.checkers import Checker, Fault
 from pellucid.flavors.hints import resolve
+from pellucid.flavors.texts import kind_of, value_text
 
 __all__ = ["Checked", "Contract", "Validating", "checked_by_name", "guarded", "prepare", "validates"]
 

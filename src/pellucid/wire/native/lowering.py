@@ -19,6 +19,7 @@ from pellucid.flavors.failures import FailureReport, report
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
+from pellucid.flavors.texts import value_text
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import Promised
 from pellucid.wire.names import names_of
@@ -259,7 +260,7 @@ class Lowering(Jellier):
             try:
                 form += [self._jelly(key), self._jelly(element)]
             except InsecureJelly as error:
-                error.inside(f"[{_clip(key)}]")
+                error.inside(f"[{value_text(key)}]")
                 raise
         whole = self._whole(value, form)
         return dict(zip(form[1::2], form[2::2], strict=True)) if named else whole
@@ -471,12 +472,3 @@ def _text(tag: str | bytes) -> str:
 
 def _utf8(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
-
-
-def _clip(key: object) -> str:
-    # Never repr() a long int: that costs quadratic time.
-    if isinstance(key, str | bytes):
-        return repr(key[:50])
-    if isinstance(key, int) and key.bit_length() <= 64:
-        return str(key)
-    return f"a {type(key).__name__}"

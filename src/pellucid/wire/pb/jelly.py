@@ -17,6 +17,7 @@ from pellucid.flavors.copyable import Copyable
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.serializable import Held, Unpersistable, qualified_name
+from pellucid.flavors.texts import value_text
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.pb.plain import WRITERS
 
@@ -250,7 +251,7 @@ def write_dictionary(jellier: Jellier, value: dict[Any, Any]) -> list[Any]:
         try:
             expression.append([jelly(key), jelly(element)])
         except InsecureJelly as error:
-            error.inside(f"[{_clip(key)}]")
+            error.inside(f"[{value_text(key)}]")
             raise
     return jellier._whole(value, expression)
 
@@ -306,12 +307,3 @@ def refusal(cls: type, allow: str = "register it with Registry.register_copyable
 
 def _tag(tag: str | bytes) -> bytes:
     return tag if isinstance(tag, bytes) else tag.encode()
-
-
-def _clip(key: object) -> str:
-    # Never repr() a long int: that costs quadratic time.
-    if isinstance(key, str | bytes):
-        return repr(key[:50])
-    if isinstance(key, int) and key.bit_length() <= 64:
-        return str(key)
-    return f"a {type(key).__name__}"

@@ -324,11 +324,11 @@ def test_what_may_not_cross_is_refused_with_its_path(sharing: Any, value: object
 @pytest.mark.parametrize(
     ("key", "step"),
     [
-        ("x" * 100, "['" + "x" * 50 + "']"),
+        ("x" * 100, f"['{'x' * 50}'... of length 100]"),
         (b"x", "[b'x']"),
         (5, "[5]"),
-        (2**70, "[a int]"),
-        ((1,), "[a tuple]"),
+        (2**70, "[an int of 71 bits]"),
+        ((1,), "[a tuple of length 1]"),
     ],
     ids=lambda side: repr(side)[:20],
 )
