@@ -130,7 +130,7 @@ def view_of(target: Any, interface: Callable[..., T], of: Any = None) -> T:
     cls = getattr(interface, "__dict__", _NOTHING).get("_view") or _view_class(interface)
     view: Any = object.__new__(cls)
     view._target = target
-    view._of = of or target
+    view._of = target if of is None else of
     return view  # type: ignore[no-any-return]  # a view has what the interface has
 
 
@@ -296,9 +296,9 @@ class _Results:
         converters = [convert for _, each in found if (convert := self._of(each)) is not None]
         if any(interfaces != found[0][0] for interfaces, _ in found):
             raise TypeError(f"{self._where} may return one of several interfaces: nothing tells which a reference is")
-        if not converters or all(isinstance(convert, _AsInterface) for convert in converters):
-            return converters[0] if converters else None
-        return partial(_one_after_another, converters)
+        if len(converters) > 1 and not all(isinstance(convert, _AsInterface) for convert in converters):
+            return partial(_one_after_another, converters)
+        return converters[0] if converters else None
 
     def _of(self, annotation: Any) -> Convert | None:
         if not _interfaces_in(annotation, self._bound):

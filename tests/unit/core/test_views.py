@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, NewType, TypeVar, ove
 import pytest
 
 import pellucid as pb
-from pellucid.core.views import View, Viewed, bare
+from pellucid.core.views import Seeable, View, Viewed, bare, view_of
 from pellucid.errors import DeadReferenceError, ForeignReference, InsecureJelly, NotAReference
 from tests.dialects import each_dialect, over
 from tests.pair import Desk, Pair, Promise
@@ -219,6 +219,15 @@ def test_options_hold_for_each_call_through_a_view() -> None:
     scene = Scene()
     call: Any = scene.root.call_with(timeout=5.0).as_(Bank).echo("hi")
     assert call.deadline == 5.0
+
+
+def test_a_view_is_of_its_reference_even_where_that_is_falsy() -> None:
+    class Empty(Seeable):
+        def __len__(self) -> int:
+            return 0
+
+    reference: Any = Empty()
+    assert pb.reference_of(view_of("options", Account, reference)) is reference
 
 
 def test_a_view_of_one_way_calls_would_promise_results_that_never_come() -> None:
