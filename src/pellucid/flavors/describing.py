@@ -175,9 +175,7 @@ def _told_method(name: str, signature: Signature, doc: str | None) -> dict[str, 
     parameters = [_told_parameter(each) for each in signature.parameters.values()]
     returned = signature.return_annotation
     returns = None if returned is Signature.empty else text_of(returned)[:MOST_IN_A_TEXT]
-    as_told = signature_of(tuple(ParameterDescription(**each) for each in parameters), returns)
-    told: dict[str, Any] = {"name": name, "doc": _first_paragraph(doc), "signature": signature_text(as_told)}
-    return {**told, "parameters": parameters, "returns": returns}
+    return {"name": name, "doc": _first_paragraph(doc), "parameters": parameters, "returns": returns}
 
 
 def _told_parameter(parameter: Parameter) -> dict[str, Any]:
