@@ -125,9 +125,13 @@ def class_told(cls: type, prefix: str) -> dict[str, Any]:
     known: dict[str, dict[str, Any]] = vars(cls).get("_told", {})
     if prefix not in known:
         known[prefix] = {
-            "name": cls.__name__,
+            "name": cls.__name__[:MOST_IN_A_NAME],
             "doc": _first_paragraph(vars(cls).get("__doc__")),
-            "methods": [_told_method(name, *method) for name, method in sorted(_methods(cls, prefix).items())],
+            "methods": [
+                _told_method(name, signature, doc)
+                for name, (signature, doc) in sorted(_methods(cls, prefix).items())
+                if _is_tellable(name, signature)
+            ][:_MOST_METHODS],
         }
         cls._told = known  # type: ignore[attr-defined]  # found once for each class
     return known[prefix]
@@ -169,6 +173,12 @@ def _signature(cls: type, name: str) -> Signature:
     except (TypeError, ValueError):
         return Signature([Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)])
     return without_first(signature) if name.startswith("view_") else signature  # the perspective is no caller's
+
+
+def _is_tellable(name: str, signature: Signature) -> bool:
+    """Whether readers take it: one such method, and they would refuse the whole description."""
+    parameters = signature.parameters
+    return len(parameters) <= _MOST_PARAMETERS and all(map(_is_name, (name, *parameters)))
 
 
 def _told_method(name: str, signature: Signature, doc: str | None) -> dict[str, Any]:

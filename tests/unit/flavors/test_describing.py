@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from inspect import Parameter, Signature
 from typing import Any, overload
 
 import pytest
@@ -151,6 +152,20 @@ def test_long_texts_are_cut_where_they_are_told() -> None:
     (method,) = class_told(Wordy, "remote_")["methods"]
     assert len(method["doc"]) == 2000
     assert len(method["parameters"][0]["annotation"]) == 200
+
+
+def test_what_no_reader_takes_is_not_told() -> None:
+    def many(self: Any, *args: int) -> None: ...
+
+    many.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter(f"p{n}", Parameter.POSITIONAL_OR_KEYWORD) for n in range(102)]
+    )
+    methods = {f"remote_{name}": lambda self: None for name in ("talk", "x" * 101, "by-line", "")}
+    described = description_of(type("x" * 101, (pb.Root,), {**methods, "remote_many": many}))
+    assert described.name == "x" * 100
+    assert [method.name for method in described.methods] == ["talk"]
+    methods = {f"remote_m{n}": lambda self: None for n in range(1001)}
+    assert len(description_of(type("Large", (pb.Root,), methods)).methods) == 1000
 
 
 def test_what_was_told_is_read_as_it_was() -> None:
