@@ -112,7 +112,7 @@ def contradict(given: Any, accepted: Any) -> bool:
     if (members := _members(accepted)) is not None:
         return all(contradict(given, member) for member in members)
     source, target = get_origin(given) or given, get_origin(accepted) or accepted
-    if source not in _PLAIN or target not in _PLAIN:
+    if not (_is_plain(source) and _is_plain(target)):
         return False
     if not issubclass(source, target):
         return (source, target) not in _PROMOTED
@@ -124,6 +124,10 @@ def _inner_contradict(given: tuple[Any, ...], accepted: tuple[Any, ...]) -> bool
     if ... in given or len(given) != len(accepted):
         return ... in given and len(given) == len(accepted) and ... in accepted and contradict(given[0], accepted[0])
     return ... not in accepted and any(map(contradict, given, accepted))
+
+
+def _is_plain(thing: Any) -> bool:
+    return isinstance(thing, type) and thing in _PLAIN  # an annotation is any object, and need not be hashable
 
 
 def _bare(annotation: Any) -> Any:

@@ -82,6 +82,9 @@ AGREE: list[tuple[Any, Any]] = [
     (Literal["a"], str),
     (datetime.datetime, datetime.date),
     (pb.RemoteReference, str),
+    ([int], str),
+    (str, {"a": int}),
+    (int | str, bytearray()),
 ]
 
 
