@@ -8,7 +8,7 @@ wire forms into objects and back. Of a class's ancestors, the nearest that defin
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol, TypeVar
 
 from pellucid.errors import NoSuchMethod
@@ -151,6 +151,7 @@ def prefix_of(cls: type) -> str:
     return next((prefix for prefix in marked if prefix is not None), "perspective_")
 
 
+@lru_cache(maxsize=4096)
 def prefix_alone(cls: Any, received: str) -> str | None:
     """The same where a `cls` has a flavor's own ``method_for``, and nothing else decides; `received` as above."""
     is_decided = nearest(cls, "method_for", received) == "method_for"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["UNRESOLVED", "contradict", "meaning_of", "resolve", "resolve_known", "text_of"]
+__all__ = ["UNRESOLVED", "contradict", "meaning_of", "owner_of", "resolve", "resolve_known", "text_of"]
 
 UNRESOLVED: Any = object()
 """What an annotation means that names something unknown at run time."""
@@ -54,6 +54,16 @@ def resolve_known(annotation: Any, function: Any, owner: type) -> Any:
         return resolve(annotation, function, owner)
     except Exception:  # noqa: BLE001 - it is any expression
         return UNRESOLVED
+
+
+def owner_of(function: Any, *near: type) -> type:
+    """The class that `function` was written in, of these or their bases; `object` where it was in none."""
+    where = getattr(function, "__module__", None), getattr(function, "__qualname__", "").rpartition(".")[0]
+    for cls in near:
+        for each in cls.__mro__:
+            if (each.__module__, each.__qualname__) == where:
+                return each
+    return object
 
 
 def meaning_of(annotation: Any) -> Any:

@@ -13,7 +13,7 @@ from inspect import Parameter, Signature
 from typing import Any, ClassVar, get_args, get_origin
 
 from pellucid.flavors.dispatch import finds_by_name, prefix_of
-from pellucid.flavors.hints import contradict, resolve_known, text_of
+from pellucid.flavors.hints import contradict, owner_of, resolve_known, text_of
 from pellucid.flavors.interfaces import declared_by, interfaces_of, is_interface
 from pellucid.flavors.signatures import POSITIONAL, method_signature, signature_text, without_first
 
@@ -163,15 +163,16 @@ def _of_annotations(cls: type, interface: Any) -> Iterator[str]:
         function, *others = declared.functions
         if others or not inspect.isfunction(method) or hasattr(method, "__wrapped__"):
             continue  # which of several belongs to which, or what is wrapped how, only a type checker could tell
+        owner = owner_of(method, cls)
         where = f"{interface.__name__}.{name}"
         allowed, taken = (without_first(inspect.signature(each)) for each in (function, method))
         for wanted, there in _pairs(allowed, taken):
             given = resolve_known(wanted.annotation, function, declared.owner)
-            if contradict(given, resolve_known(there.annotation, method, cls)):
+            if contradict(given, resolve_known(there.annotation, method, owner)):
                 said, takes = map(text_of, (wanted.annotation, there.annotation))
                 yield f"- {where} may be given {said} for {wanted.name!r}, and {prefix}{name} takes {takes}"
         promised, returned = (each.__annotations__.get("return", Any) for each in (function, method))
-        result = resolve_known(returned, method, cls)
+        result = resolve_known(returned, method, owner)
         arguments = get_args(result)
         if arguments and get_origin(result) in (Awaitable, Coroutine) and not inspect.iscoroutinefunction(method):
             result = arguments[-1]

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from pellucid.errors import InvalidArgument
 from pellucid.flavors.annotations import Compiler
 from pellucid.flavors.checkers import Checker, Fault
-from pellucid.flavors.hints import resolve
+from pellucid.flavors.hints import owner_of, resolve
 from pellucid.flavors.texts import kind_of, value_text
 
 __all__ = ["Checked", "Contract", "Validating", "checked_by_name", "guarded", "prepare", "validates"]
@@ -229,20 +229,10 @@ def _made_for(method: Callable[..., Any], function: Any, cls: type) -> Contract:
     try:
         parameters = signature(method).parameters
         hints = {key: hint for key, hint in getattr(described, "__annotations__", {}).items() if key in parameters}
-        owner = _owner_of(described, cls, type(getattr(method, "__self__", None)))
+        owner = owner_of(described, cls, type(getattr(method, "__self__", None)))
         compiler = Compiler(described, owner)
         checkers = {key: compiler.checker(resolve(hint, described, owner)) for key, hint in hints.items()}
         compiler.finish()
     except Exception as error:
         raise TypeError(f"the arguments of {name} can't be checked (validate=True): {error}") from error
     return Contract(name, parameters, checkers)
-
-
-def _owner_of(function: Any, *near: type) -> type:
-    """The class that `function` was written in, of these or their bases; `object` where it was in none."""
-    where = getattr(function, "__module__", None), getattr(function, "__qualname__", "").rpartition(".")[0]
-    for cls in near:
-        for each in cls.__mro__:
-            if (each.__module__, each.__qualname__) == where:
-                return each
-    return object

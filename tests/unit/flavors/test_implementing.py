@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import signature
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import pytest
 
@@ -247,6 +247,20 @@ def test_annotations_of_any_number_of_arguments_are_compared_too() -> None:
     with pytest.raises(TypeError) as caught:
         pb.check_implements(Wrong)
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_an_inherited_method_is_annotated_in_the_words_of_the_class_that_has_it() -> None:
+    class Base(pb.Root):
+        Number: TypeAlias = int
+
+        def remote_order(self, item: Number, count: int = 1, *, fast: bool = False) -> float:
+            return 0.5
+
+    class Wrong(Base, implements=Shop):
+        pass
+
+    with pytest.raises(TypeError, match="may be given str for 'item', and remote_order takes Number"):
+        pb.check_implements(Wrong)
 
 
 def test_annotations_that_may_be_right_are_let_be() -> None:
