@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sized
 
 __all__ = ["kind_of", "value_text"]
 
 _BITS = 64
 _CHARACTERS = 50
+_SIZED = (list, tuple, dict, set, frozenset, bytearray, memoryview, deque)
+"""What tells its length; other classes may run anything for that, and raise it."""
 
 
 def value_text(value: object) -> str:
@@ -19,7 +22,9 @@ def value_text(value: object) -> str:
         return str(value) if bits <= _BITS else f"an int of {bits} bits"
     if isinstance(value, str | bytes):
         return repr(value) if len(value) <= _CHARACTERS else f"{value[:_CHARACTERS]!r}... of length {len(value)}"
-    return f"a {kind_of(value)} of length {len(value)}" if isinstance(value, Sized) else kind_of(value)
+    if type(value) in _SIZED and isinstance(value, Sized):
+        return f"a {kind_of(value)} of length {len(value)}"
+    return kind_of(value)
 
 
 def kind_of(value: object) -> str:

@@ -6,6 +6,12 @@ import pytest
 
 from pellucid.flavors.texts import value_text
 
+
+class Odd:
+    def __len__(self) -> int:
+        raise ValueError("its state is missing")
+
+
 TEXTS: list[tuple[object, str]] = [
     (None, "None"),
     (True, "True"),
@@ -18,6 +24,7 @@ TEXTS: list[tuple[object, str]] = [
     ([1] * 10**6, "a list of length 1000000"),
     ({}, "a dict of length 0"),
     (object(), "object"),
+    (Odd(), "Odd"),
     (type("x" * 10**6, (), {})(), "x" * 100),
 ]
 
