@@ -51,8 +51,12 @@ class Runner(methods.Runner):
 
 
 def _is_ours(method: Callable[..., Any]) -> bool:
-    """Whether `method` is one of pellucid's own, such as a pager's, which belongs in the loop."""
-    return isinstance(method, MethodType) and str(method.__func__.__module__).startswith("pellucid.")
+    """Whether pellucid has made `method` for the loop, such as a pager's; also where a class of others overrides it."""
+    method = getattr(method, "method", method)  # that of what checks its arguments
+    if not isinstance(method, MethodType):
+        return False
+    name, classes = method.__func__.__name__, type(method.__self__).__mro__
+    return any(name in vars(each) for each in classes if each.__module__.startswith("pellucid."))
 
 
 class Line(connection.Connection):

@@ -253,3 +253,46 @@ def test_a_method_whose_caller_is_gone_does_not_run_any_more() -> None:
         mine.event.set()
         closing()
         assert mine.noted == []
+
+
+class Pages(Calling):
+    """Sends five pages."""
+
+    async def remote_send(self, collector: pb.RemoteReference) -> None:
+        await pb.send_pages(collector, [bytes([number]) for number in range(5)])
+
+
+class Collecting(pb.PageCollector):
+    """Notes in which thread each page comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_loop: list[bool] = []
+
+    def remote_gotPage(self, page: Any) -> None:
+        self.in_loop.append(the_loop().is_here)
+        super().remote_gotPage(page)
+
+
+def collect(connection: blocking.Connection) -> tuple[list[Any], list[bool]]:
+    """The pages that a peer sends, and whether each of them came in the loop."""
+
+    async def all_of_them() -> tuple[list[Any], list[bool]]:
+        collector = Collecting()
+        await connection.root.call("send", collector)
+        return await asyncio.wait_for(collector.pages(), SECONDS), collector.in_loop
+
+    return blocking.run(all_of_them())
+
+
+ALL_IN_LOOP = ([bytes([number]) for number in range(5)], [True] * 5)
+
+
+def test_pages_are_collected_in_the_loop_also_where_a_class_of_one_s_own_takes_them() -> None:
+    with connected(Pages()) as connection:
+        assert collect(connection) == ALL_IN_LOOP
+
+
+def test_pages_are_collected_in_the_loop_though_their_types_are_checked() -> None:
+    with serving(Pages()) as server, blocking.connect(*server.urls, validate=True) as connection:
+        assert collect(connection) == ALL_IN_LOOP
