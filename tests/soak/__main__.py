@@ -23,6 +23,9 @@ DIALECTS = ("pellucid", "pb", "none")
 ROUNDS = 10
 AT_ONCE = 100
 """Calls under way at the same time."""
+SECONDS_TO_GO = 60
+"""Within which the server lets go of the connections that have ended."""
+CONNECTION = "object pellucid.asyncio.connection.Connection"
 
 
 class Load(NamedTuple):
@@ -81,10 +84,11 @@ async def come_and_go(url: str, dialect: str, count: int) -> None:
 
 async def both(lasting: pb.Connection, avatar: pb.RemoteReference) -> dict[str, Figures]:
     """What the two sides hold when all others have gone."""
-    while True:
-        there = await avatar.call("count")
-        if there["object pellucid.asyncio.connection.Connection"] == 1:
-            return {"client": figures([lasting]), "server": there}
+    end = asyncio.get_running_loop().time() + SECONDS_TO_GO
+    while (there := await avatar.call("count"))[CONNECTION] != 1:
+        if asyncio.get_running_loop().time() > end:
+            raise AssertionError(f"after {SECONDS_TO_GO} s the server still holds {there[CONNECTION]} connections")
+    return {"client": figures([lasting]), "server": there}
 
 
 async def soak(url: str, dialect: str, load: Load) -> list[str]:
@@ -136,6 +140,7 @@ def main() -> int:
     if asked.serve:
         with asyncio.Runner(loop_factory=LOOPS[asked.loop]) as runner:
             runner.run(serve())
+        return 0
     if asked.dialect and asked.loop:
         return run_one(asked.dialect, asked.loop, Load(asked.calls, asked.cycles)) > 0
     failed = 0
