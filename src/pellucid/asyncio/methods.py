@@ -30,7 +30,7 @@ from pellucid.errors import (
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "running_call"]
+__all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "is_coroutine_function", "running_call"]
 
 log: logging.Logger = logging.getLogger("pellucid")
 
@@ -318,7 +318,7 @@ class Runner:
         await asyncio.shield(self._drained)
 
     def _start(self, call: MethodCall) -> None:
-        if self._due and not _is_coroutine_function(call.method):
+        if self._due and not is_coroutine_function(call.method):
             self._due += 1
             self._host.loop.call_soon(self._run_late, call)
         else:
@@ -529,7 +529,7 @@ class Runner:
         return {**fields, "method": call.shown_name, "call": _correlation_id(host, call)}
 
 
-def _is_coroutine_function(method: Any) -> bool:
+def is_coroutine_function(method: Any) -> bool:
     """Whether calling `method` certainly runs nothing of it yet."""
     code: Any = getattr(method, "__code__", None)
     return code is not None and code.co_flags & CO_COROUTINE != 0

@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
-from inspect import CO_COROUTINE, isawaitable
+from inspect import isawaitable
 from queue import SimpleQueue
 from typing import Any
+
+from pellucid.asyncio.methods import is_coroutine_function
 
 __all__ = ["ProgramEnds", "Turns", "Workers", "is_in_turn", "let_others_begin"]
 
@@ -65,8 +67,7 @@ class Turns:
 
     def in_turn(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function` as the loop is to call it: itself where it is ``async``, else what runs it when its turn comes."""
-        code: Any = getattr(function, "__code__", None)
-        if code is not None and code.co_flags & CO_COROUTINE:
+        if is_coroutine_function(function):
             return function
 
         async def run(*args: Any, **kwargs: Any) -> Any:

@@ -130,6 +130,22 @@ def test_methods_of_gathered_calls_run_in_turn_too() -> None:
         assert mine.noted == [(when, number) for number in range(5) for when in ("begin", "end")]
 
 
+def test_an_async_method_waits_for_its_turn_where_it_is_called_through_a_facet() -> None:
+    with connected(Calling()) as connection:
+        mine = Mine()
+        audited_in_loop: list[bool] = []
+        facet = pb.facet(mine, audit=lambda _: audited_in_loop.append(the_loop().is_here))
+        waiting = connection.root.start("apply", mine, "wait_for_event")
+        through_facet = connection.root.start("apply", facet, "in_loop")
+        assert connection.root.call("apply", mine, "in_loop") is True  # it was called last
+        assert not through_facet.done()
+        assert audited_in_loop == []
+        mine.event.set()
+        assert waiting.result(SECONDS) is True
+        assert through_facet.result(SECONDS) is True
+        assert audited_in_loop == [False]
+
+
 def test_a_method_in_a_thread_of_its_own_waits_for_nobody() -> None:
     with connected(Calling()) as connection:
         mine = Mine()
