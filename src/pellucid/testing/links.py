@@ -174,7 +174,10 @@ class Pipe:
         link, rng = self._path.link, self._path.rng
         self.room -= len(data)
         if link.cut_after is not None and self._carried + len(data) > link.cut_after:
-            self._put(data[: link.cut_after - self._carried])
+            last = data[: link.cut_after - self._carried]
+            self._carried += len(last)
+            if last:  # no loop tells a protocol of no bytes
+                self._put(last)
             self.cut()
             return
         self._carried += len(data)

@@ -85,6 +85,18 @@ async def test_a_connection_can_be_cut_after_so_many_bytes(world: World) -> None
     assert isinstance(far.error, ConnectionResetError)
 
 
+@simulated(seeds=5, link=Link(cut_after=1_000))
+async def test_what_is_written_after_the_last_byte_before_a_cut_is_not_heard_of(world: World) -> None:
+    near, far = await meet(world)
+    near.transport.write(bytes(1_000))
+    await asyncio.sleep(1)
+    near.transport.write(b"too much")
+    await asyncio.sleep(1)
+    assert len(far.data) == 1_000
+    assert 0 not in far.pieces
+    assert isinstance(far.error, ConnectionResetError)
+
+
 @simulated(seeds=10)
 async def test_a_connection_that_is_forgotten_is_there_for_both_ends(world: World) -> None:
     near, far = await meet(world)
