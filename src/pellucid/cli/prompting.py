@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from rlcompleter import Completer as NameCompleter
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -31,7 +32,7 @@ class MethodCompleter(Completer):
     def __init__(self, names: dict[str, Any]) -> None:
         self._names = names
         self._python = NameCompleter(names)
-        self._known: dict[RemoteReference, list[str]] = {}
+        self._known: WeakKeyDictionary[RemoteReference, list[str]] = WeakKeyDictionary()
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Those of Python's names."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
@@ -46,6 +49,17 @@ async def test_remote_methods_are_completed_where_the_peer_tells_them() -> None:
         await connection.close()
         assert await completions(completer, 'baskets.call("c') == ["clear"]
         assert await completions(completer, 'root.call("') == []
+
+
+@on_each_loop
+async def test_what_was_completed_is_held_no_longer_for_that() -> None:
+    async with pb.serve(Shop(), HERE) as server, pb.connect(server.urls[0]) as connection:
+        names = {"basket": await connection.root.call("basket")}
+        completer = MethodCompleter(names)
+        assert await completions(completer, 'basket.call("c') == ["clear"]
+        basket = weakref.ref(names.pop("basket"))
+        gc.collect()
+        assert basket() is None
 
 
 @on_each_loop
