@@ -20,7 +20,7 @@ from pellucid.cli.reloading import run_again_and_again
 from pellucid.cli.showing import show_json
 from pellucid.cli.targets import load, served_by
 
-__all__ = ["serve"]
+__all__ = ["serve", "set_at_end"]
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -95,7 +95,7 @@ async def _serve(
     async with server:
         ending = _ended_by_signals()
         if until_stdin_ends and sys.platform != "win32":
-            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ending.set)  # nothing is ever written there
+            set_at_end(ending, sys.stdin.fileno())
         if as_json:
             show_json({"listening": server.urls})
         else:
@@ -103,6 +103,17 @@ async def _serve(
         await ending.wait()
         if server.connections:
             click.echo("pellucid: ending, once the methods that run have ended; a second Ctrl-C ends them", err=True)
+
+
+def set_at_end(ending: asyncio.Event, pipe: int) -> None:
+    """Set `ending` once a pipe, into which nothing is ever written, has come to its end."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(pipe)  # or the loop would be told of the end again and again
+        ending.set()
+
+    loop.add_reader(pipe, end)
 
 
 def _ended_by_signals() -> asyncio.Event:
