@@ -106,6 +106,12 @@ def test_it_starts_anew_when_a_source_file_changes(tmp_path: Path) -> None:
         assert server.interrupt(signal.SIGTERM).code == 0
 
 
+def test_what_is_published_may_stand_behind_two_hyphens(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text(VERSION.format(1))
+    with closing(started("serve", "--reload", "--listen", HERE, "--", "told:Told", cwd=tmp_path, path=SRC)) as server:
+        assert pellucid("call", server.urls()[0], "version").out == "1\n"
+
+
 def test_a_server_ends_with_the_process_that_would_start_it_anew(tmp_path: Path) -> None:
     (tmp_path / "told.py").write_text(VERSION.format(1))
     with closing(started("serve", "told:Told", "--listen", HERE, "--reload", cwd=tmp_path, path=SRC)) as server:

@@ -18,16 +18,16 @@ _END = (signal.SIGINT, signal.SIGTERM)
 
 
 async def run_again_and_again(arguments: Sequence[str]) -> int:
-    """Run the command with `arguments`, anew whenever a Python file below this folder changes; until a signal.
+    """Run `pellucid serve` with `arguments`, anew whenever a Python file below this folder changes; until a signal.
 
     The first signal lets the process that runs come to its end, the second one kills it.
     """
     stop = asyncio.Event()
-    running: list[Process] = []
+    child: Process | None = None
 
     def end() -> None:
-        if stop.is_set() and running[-1].returncode is None:
-            running[-1].kill()
+        if stop.is_set() and child is not None and child.returncode is None:
+            child.kill()
         stop.set()
 
     if sys.platform != "win32":
@@ -40,9 +40,8 @@ async def run_again_and_again(arguments: Sequence[str]) -> int:
         await asyncio.sleep(0)  # from here on it watches
         # In a session of its own no Ctrl-C of the terminal's reaches it: it is told once, from here. Should this
         # process be killed, the end of its standard input tells it.
-        command = [sys.executable, "-m", "pellucid", *arguments, "--until-stdin-ends"]
+        command = [sys.executable, "-m", "pellucid", "serve", "--until-stdin-ends", *arguments]
         child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, start_new_session=True)
-        running[:] = [child]
         ended = asyncio.ensure_future(child.wait())
         await asyncio.wait({ended, changing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done() and not stop.is_set():

@@ -57,8 +57,8 @@ def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_jso
     \b
     pellucid serve quotes:Quoter --listen pb://0.0.0.0:8787 --reload
     """  # noqa: D301 - what click looks for
-    if reload:
-        sys.exit(run(run_again_and_again([word for word in sys.argv[1:] if word != "--reload"])))
+    if reload and not options["until_stdin_ends"]:
+        sys.exit(run(run_again_and_again(sys.argv[2:])))
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     tls = _tls(options["tls_certificate"], options["tls_key"], options["tls_authorities"])
     how = {name: options[name] for name in ("validate", "unsafe_tracebacks", "until_stdin_ends")}
