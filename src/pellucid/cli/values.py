@@ -9,10 +9,11 @@ import json
 import math
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -101,28 +102,53 @@ def _decoded(content: bytes, path: str) -> str:
 
 def to_json(value: Any) -> Any:
     """`value` as JSON can have it: what that lacks is an object with one key that begins with ``$``."""
+    return _to_json(value, ())
+
+
+def _to_json(value: Any, around: tuple[int, ...]) -> Any:
+    """As `to_json`; `around` are the ids of what `value` is in, from without to within."""
     match value:
         case Enum():
             return {"$enum": type(value).__qualname__, "name": value.name}
-        case None | bool() | int() | str():
+        case None | bool() | str():
             return value
-        case list():
-            return [*map(to_json, value)]
-        case tuple() | set() | frozenset():
-            members = value if isinstance(value, tuple) else sorted(value, key=repr)
-            return {f"${type(value).__name__}": [*map(to_json, members)]}
-        case dict():
-            if all(isinstance(key, str) and not key.startswith("$") for key in value):
-                return {key: to_json(each) for key, each in value.items()}
-            return {"$dict": [[to_json(key), to_json(each)] for key, each in value.items()]}
+        case int():
+            return value if _has_digits(value) else {"$int": hex(value)}
         case RemoteReference():
             name = value.export_id
             return {"$reference": name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name)}
+        case _ if id(value) in around:
+            return {"$within": len(around) - around.index(id(value))}
         case _:
-            return _leaf_to_json(value)
+            return _parts_to_json(value, partial(_to_json, around=(*around, id(value))))
 
 
-def _leaf_to_json(value: Any) -> Any:
+def _parts_to_json(value: Any, inner: Callable[[Any], Any]) -> Any:
+    match value:
+        case list():
+            return [*map(inner, value)]
+        case tuple():
+            return {"$tuple": [*map(inner, value)]}
+        case set() | frozenset():
+            return {f"${type(value).__name__}": sorted(map(inner, value), key=json.dumps)}
+        case dict():
+            if all(isinstance(key, str) and not key.startswith("$") for key in value):
+                return {key: inner(each) for key, each in value.items()}
+            return {"$dict": [[inner(key), inner(each)] for key, each in value.items()]}
+        case _:
+            return _leaf_to_json(value, inner)
+
+
+def _has_digits(number: int) -> bool:
+    """Whether Python writes `number` in decimal: past some thousand digits that takes too long."""
+    try:
+        str(number)
+    except ValueError:
+        return False
+    return True
+
+
+def _leaf_to_json(value: Any, inner: Callable[[Any], Any]) -> Any:
     match value:
         case float():
             return value if math.isfinite(value) else {"$float": repr(value)}
@@ -137,7 +163,7 @@ def _leaf_to_json(value: Any) -> Any:
         case BaseException():
             return {"$exception": type(value).__qualname__, "text": str(value)}
         case _:
-            fields = {name: to_json(each) for name, each in fields_of(value).items()}
+            fields = {name: inner(each) for name, each in fields_of(value).items()}
             return {"$object": type(value).__qualname__, "fields": fields}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -117,6 +118,22 @@ def test_what_json_has_is_left_as_it_is(value: Any) -> None:
 def test_what_json_lacks_has_one_key_that_says_what_it_is(value: object, told: object) -> None:
     assert to_json(value) == told
     assert json.loads(json.dumps(told)) == told
+
+
+def test_what_is_part_of_itself_is_told_by_how_far_out_it_begins() -> None:
+    ring: list[Any] = [1]
+    ring.append(ring)
+    point = Point(1)
+    point.y = {"here": [point, ()]}
+    assert to_json(ring) == [1, {"$within": 1}]
+    assert to_json((ring, ring)) == {"$tuple": [[1, {"$within": 1}]] * 2}
+    assert to_json(point)["fields"]["y"] == {"here": [{"$within": 3}, {"$tuple": []}]}
+
+
+def test_an_int_with_more_digits_than_python_writes_is_told_in_hexadecimal() -> None:
+    most = 10 ** sys.get_int_max_str_digits()
+    assert to_json([most - 1, most, -most]) == [most - 1, {"$int": hex(most)}, {"$int": hex(-most)}]
+    assert to_json({most}) == {"$set": [{"$int": hex(most)}]}
 
 
 @given(st.text())
