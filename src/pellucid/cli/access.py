@@ -14,7 +14,7 @@ from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.run import run
 from pellucid.asyncio.tls import TLS
 from pellucid.auth import credentials
-from pellucid.cli.failures import failing, in_options
+from pellucid.cli.failures import failing, option_errors
 from pellucid.core.references import RemoteReference
 from pellucid.errors import LoginFailed, NoSuchMethod
 from pellucid.limits import Limits
@@ -71,7 +71,5 @@ class Access:
 
     def _connecting(self) -> Connecting:
         limits = Limits(connect_seconds=self.timeout, close_seconds=_SECONDS_TO_CLOSE)
-        try:
+        with option_errors():  # a file of `tls` may be of no use
             return connect(self.url, tls=self.tls, limits=limits)
-        except ValueError as error:  # a file of `tls` can't be used
-            raise click.UsageError(in_options(str(error))) from None

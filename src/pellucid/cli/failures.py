@@ -9,24 +9,21 @@ from typing import Any
 
 import click
 
+from pellucid import errors
 from pellucid.cli.exits import Exit
 from pellucid.cli.texts import printable
 from pellucid.errors import (
-    CallCancelled,
     ConnectFailed,
     DeadReferenceError,
-    Error,
-    InsecureJelly,
     LoginFailed,
     NoSuchMethod,
     PBConnectionLost,
-    ProtocolError,
     RemoteError,
     RemoteProtocolError,
 )
 from pellucid.flavors.serializable import qualified_name
 
-__all__ = ["Failed", "failing", "in_options", "type_and_text"]
+__all__ = ["Failed", "failing", "option_errors", "type_and_text"]
 
 # What errors of the library tell a program to write, and what is written on a command line.
 _OPTIONS = {
@@ -38,18 +35,7 @@ _OPTIONS = {
 
 
 # What a peer, the network or a command line is to blame for; users want no traceback of ours.
-_TOLD = (
-    CallCancelled,
-    ConnectFailed,
-    Error,
-    InsecureJelly,
-    LoginFailed,
-    NoSuchMethod,
-    OSError,  # TimeoutError is one
-    PBConnectionLost,
-    ProtocolError,
-    RemoteError,
-)
+_TOLD = (OSError, *(getattr(errors, name) for name in errors.__all__))
 
 
 class Failed(click.ClickException):
@@ -58,7 +44,7 @@ class Failed(click.ClickException):
     def __init__(self, code: Exit, text: str, *, kind: str = "", detail: Mapping[str, str | None] = {}) -> None:
         super().__init__(text)
         self.code = code
-        """How the command ends."""
+        """How the command ends: click's `exit_code` is one for the whole class."""
         self.as_json = False
         """Whether to say so in JSON: `failing` knows."""
         self._kind = kind
@@ -103,10 +89,19 @@ def _in_words() -> Generator[None]:
         detail: dict[str, str | None] = {"text": text}
         if isinstance(error, RemoteError):
             detail["traceback"] = error.remote_traceback
-        raise Failed(code, in_options(said), kind=kind, detail=detail) from None
+        raise Failed(code, _in_options(said), kind=kind, detail=detail) from None
 
 
-def in_options(text: str) -> str:
+@contextmanager
+def option_errors() -> Generator[None]:
+    """What the library finds wrong with an option in here is a wrong command line."""
+    try:
+        yield
+    except ValueError as error:
+        raise click.UsageError(_in_options(str(error))) from None
+
+
+def _in_options(text: str) -> str:
     """What an error of the library says, with options of the command where it tells a program what to write."""
     for written, option in _OPTIONS.items():
         text = text.replace(written, option)

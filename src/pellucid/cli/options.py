@@ -14,13 +14,13 @@ from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.tls import TLS
 from pellucid.auth import credentials
 from pellucid.cli.access import Access
-from pellucid.cli.failures import in_options
+from pellucid.cli.failures import option_errors
 from pellucid.core.describing import describe
 from pellucid.core.references import RemoteReference
 from pellucid.flavors.describing import Description
 from pellucid.urls import parse_url
 
-__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "complete_method", "existing_file", "json_option"]
+__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "complete_method", "existing_file", "json_option", "tls_of"]
 
 PASSWORD_VARIABLE = "PELLUCID_PASSWORD"  # noqa: S105 - the name of a variable
 _SECONDS_TO_COMPLETE = 1.0
@@ -114,7 +114,9 @@ def _access(options: dict[str, Any]) -> Access:
         raise click.UsageError("--login and --anonymous are two ways to log in: choose one")
     if from_stdin and login is None:
         raise click.UsageError("--password-stdin is the password of --login USER, which is missing")
-    tls = _tls(url, **{name: options.pop(f"tls_{name}") for name in ("authorities", "certificate", "key")})
+    tls = tls_of(options)
+    if tls is not None and not url.lower().startswith("pbs:"):
+        raise click.UsageError(f"the options of TLS are for pbs:// URLs, and {url} is none")
     who: credentials.Password | credentials.Anonymous | None = credentials.Anonymous() if anonymous else None
     if login is not None:
         who = credentials.Password(login, _password(login, from_stdin=from_stdin))
@@ -122,15 +124,13 @@ def _access(options: dict[str, Any]) -> Access:
     return Access(url, who, timeout, tls, as_json, allow_md5)
 
 
-def _tls(url: str, **files: str | None) -> TLS | None:
+def tls_of(options: dict[str, Any]) -> TLS | None:
+    """What the options of TLS say, taken out of `options`; None where there are none."""
+    files = {name: options.pop(f"tls_{name}") for name in ("authorities", "certificate", "key")}
     if not any(files.values()):
         return None
-    if not url.lower().startswith("pbs:"):
-        raise click.UsageError(f"the options of TLS are for pbs:// URLs, and {url} is none")
-    try:
+    with option_errors():
         return TLS(**files)
-    except ValueError as error:
-        raise click.UsageError(in_options(str(error))) from None
 
 
 def _password(user: str, *, from_stdin: bool) -> str:

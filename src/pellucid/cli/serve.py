@@ -14,8 +14,8 @@ from pellucid.asyncio.run import run
 from pellucid.asyncio.server import serve as served
 from pellucid.asyncio.tls import TLS
 from pellucid.cli.exits import Exit
-from pellucid.cli.failures import Failed, failing, in_options
-from pellucid.cli.options import URL, existing_file, json_option
+from pellucid.cli.failures import Failed, failing, option_errors
+from pellucid.cli.options import URL, existing_file, json_option, tls_of
 from pellucid.cli.reloading import run_again_and_again
 from pellucid.cli.showing import show_json
 from pellucid.cli.targets import load, served_by
@@ -60,19 +60,9 @@ def serve(what: str, urls: tuple[str, ...], reload: bool, log_level: str, as_jso
     if reload and not options["until_stdin_ends"]:
         sys.exit(run(run_again_and_again(sys.argv[2:])))
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    tls = _tls(options["tls_certificate"], options["tls_key"], options["tls_authorities"])
-    how = {name: options[name] for name in ("validate", "unsafe_tracebacks", "until_stdin_ends")}
+    tls = tls_of(options)
     with failing(as_json):
-        run(_serve(load(what), what, urls, tls, as_json=as_json, **how))
-
-
-def _tls(certificate: str | None, key: str | None, authorities: str | None) -> TLS | None:
-    if certificate is key is authorities is None:
-        return None
-    try:
-        return TLS(certificate=certificate, key=key, authorities=authorities)
-    except ValueError as error:
-        raise click.UsageError(in_options(str(error))) from None
+        run(_serve(load(what), what, urls, tls, as_json=as_json, **options))
 
 
 async def _serve(
@@ -87,9 +77,8 @@ async def _serve(
 ) -> None:
     root = await served_by(thing)
     try:
-        server = served(root, *urls, tls=tls, **options)
-    except ValueError as error:
-        raise click.UsageError(in_options(str(error))) from None
+        with option_errors():
+            server = served(root, *urls, tls=tls, **options)
     except TypeError as error:
         raise Failed(Exit.FAILED, f"{what} can't be published: {error}") from None
     async with server:
