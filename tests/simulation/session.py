@@ -324,10 +324,7 @@ class Session:
         """When both sides have let go of all, and said so, the tables of both are empty."""
         if self.connection.is_closed:
             return
-        served: pb.Connection | None = None
-        name = self.connection._transport.get_extra_info("sockname")  # type: ignore[union-attr]
-        for house in self.houses:
-            served = house.connections.get(f"{name[0]}:{name[1]}", served)
+        host, port = self.connection._transport.get_extra_info("sockname")  # type: ignore[union-attr]
         await self.check_copies()
         self.held.clear()
         self.own.clear()
@@ -344,7 +341,9 @@ class Session:
             except pb.DeadReferenceError:
                 return
             await asyncio.sleep(4)  # what runs, runs for three seconds
-        left = [left_over(end) for end in (self.connection, served) if end is not None and not end.is_closed]
+        # Of the house that has just answered: to an earlier one an address may have meant another connection.
+        served = self.houses[-1].connections[f"{host}:{port}"]
+        left = [left_over(end) for end in (self.connection, served) if not end.is_closed]
         assert not any(left), left
 
 
