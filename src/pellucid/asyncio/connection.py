@@ -18,8 +18,8 @@ from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
 from pellucid.asyncio.login import Link
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox, WasMade
+from pellucid.asyncio.slices import AT_ONCE, LARGE, slices_of
 from pellucid.asyncio.tls import server_certificate
-from pellucid.asyncio.turns import AT_ONCE, LARGE, turns_of
 from pellucid.auth import login as log_in
 from pellucid.core import calls
 from pellucid.core.arrivals import BatchRun
@@ -92,8 +92,8 @@ class Connection(asyncio.Protocol):
         "_round",
         "_runner",
         "_settings",
+        "_slices",
         "_transport",
-        "_turns",
         "_unread",
         "_used",
         "broker",
@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
         # Whether anything was called since the last look, and the number of our last call then.
         self._used = True
         self._last_id = 0
-        self._turns = turns_of(self.loop)
+        self._slices = slices_of(self.loop)
         self._unread: bytearray | None = None  # what was read and waits for its turn; nothing further is read meanwhile
         # Whether anything came since the last look, and whether the peer was asked for it.
         self._heard = True
@@ -335,7 +335,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
-        self._turns.connections += 1
+        self._slices.connections += 1
         self.peer = _address(transport)
         self.outbox.attach(self._transport)
         if log.isEnabledFor(logging.DEBUG):
@@ -350,10 +350,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._books.closed:
             return
-        turns = self._turns
-        left = AT_ONCE if turns.connections > 1 else -1
+        slices = self._slices
+        left = AT_ONCE if slices.connections > 1 else -1
         if self._unread is not None or (left > 0 and len(data) > LARGE):
-            self._wait_for_turn(data)
+            self._wait_for_slice(data)
             return
         self.outbox.held_back = self._heard = True
         broker = self.broker
@@ -369,18 +369,18 @@ class Connection(asyncio.Protocol):
                     self._settle(event)
                 left -= 1
                 if not left:
-                    self._wait_for_turn()
+                    self._wait_for_slice()
                     break
             else:
-                turns.others_spoke = True
+                slices.others_spoke = True
         except (ProtocolError, ConnectFailed) as error:
             self._break_off(error)
         finally:
             self.outbox.held_back = False
         self.outbox.flush()
 
-    def take_turn(self, until: float) -> bool:
-        """Deal with what the peer has said, until that time; whether there may be more. See `turns`."""
+    def take_slice(self, until: float) -> bool:
+        """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
         self.outbox.held_back = self._heard = True
         try:
             while self._unread is not None and not self._books.closed:
@@ -406,19 +406,19 @@ class Connection(asyncio.Protocol):
         is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
         self.abort(f"{error}, before a login" if is_strange else str(error))
 
-    def _wait_for_turn(self, data: bytes = b"") -> None:
+    def _wait_for_slice(self, data: bytes = b"") -> None:
         if self._unread is not None:  # a transport may hand over what it has read already
             self._unread += data
             return
         self._unread = bytearray(data)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._turns.wait(self)
+        self._slices.wait(self)
 
     def _catch_up(self) -> None:
         """The peer has ended, which may be told of right behind the last that it said: that comes first."""
         if self._unread is not None and not self.is_closed:
-            self.take_turn(inf)
+            self.take_slice(inf)
 
     def _deal_with_some(self) -> None:
         """Settle the next events of those that wait for its turn; the last of them were settled where none is left."""
@@ -448,7 +448,7 @@ class Connection(asyncio.Protocol):
             self._giving_up.cancel()
         if self._round is not None:
             self._round.discard(self)
-        self._turns.connections -= 1
+        self._slices.connections -= 1
         self._disconnected = True
         self._note_end()
         if log.isEnabledFor(logging.DEBUG):

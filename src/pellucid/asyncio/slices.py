@@ -1,4 +1,4 @@
-"""Whose turn it is: a connection that is sent much at a time is served in slices, and others in between.
+"""A connection that is sent much at a time is served in slices, and others in between.
 
 Most peers say little at a time, and that is dealt with at once. Of one that says more the rest waits in a queue, which
 the connections of a loop share, and nothing further is read from it meanwhile. While others say something, too, the
@@ -13,40 +13,40 @@ from collections import deque
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["AT_ONCE", "LARGE", "SLICE_SECONDS", "Served", "Turns", "turns_of"]
+__all__ = ["AT_ONCE", "LARGE", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
 
 AT_ONCE = 16
 """Messages of one read that are dealt with at once where there is more than one connection."""
 
 LARGE = 4096
-"""Bytes of one read from which on it is dealt with in turn, and in pieces of so many: they may hold thousands of
-messages of which nothing is told, or one that takes long to decode."""
+"""Bytes of one read from which on it waits for a slice, and is dealt with in pieces of so many: they may hold thousands
+of messages of which nothing is told, or one that takes long to decode."""
 
 SLICE_SECONDS = 0.001
 """How long a connection from the queue is served at a time; the message at hand is always finished."""
 
 
-class Served(Protocol):
-    """A connection, as far as it waits for its turn."""
+class Sliced(Protocol):
+    """A connection, as far as it waits to be served."""
 
-    def take_turn(self, until: float) -> bool:
+    def take_slice(self, until: float) -> bool:
         """Deal with what the peer has said, until that time by the loop's clock; whether there may be more."""
         ...
 
 
-class Turns:
-    """The connections of one loop, and those of them that wait for their turn."""
+class Slices:
+    """The connections of one loop, and those of them that wait to be served."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._queue: deque[Served] = deque()
+        self._queue: deque[Sliced] = deque()
         self.connections = 0
         """How many there are."""
         self.others_spoke: bool = False
         """Whether a connection that is not in the queue was sent something since the last slice."""
 
-    def wait(self, connection: Served) -> None:
-        """`connection` has had its share: it takes its turn behind those that wait already."""
+    def wait(self, connection: Sliced) -> None:
+        """`connection` has had its share: its next slice comes behind those that wait already."""
         self._queue.append(connection)
         if len(self._queue) == 1:
             self._loop.call_soon(self._serve)
@@ -57,7 +57,7 @@ class Turns:
         self.others_spoke = False
         connection, has_more = queue[0], False  # it stays there meanwhile: `wait` is not to have the queue served, too
         try:
-            has_more = connection.take_turn(began + SLICE_SECONDS)
+            has_more = connection.take_slice(began + SLICE_SECONDS)
         finally:
             queue.popleft()
             if has_more:
@@ -74,12 +74,12 @@ class Turns:
 
 
 # By the identity of its loop, which it holds; its connections hold it.
-_turns: WeakValueDictionary[int, Turns] = WeakValueDictionary()
+_slices: WeakValueDictionary[int, Slices] = WeakValueDictionary()
 
 
-def turns_of(loop: asyncio.AbstractEventLoop) -> Turns:
+def slices_of(loop: asyncio.AbstractEventLoop) -> Slices:
     """Those of that loop."""
-    turns = _turns.get(id(loop))
-    if turns is None:
-        turns = _turns[id(loop)] = Turns(loop)
-    return turns
+    slices = _slices.get(id(loop))
+    if slices is None:
+        slices = _slices[id(loop)] = Slices(loop)
+    return slices

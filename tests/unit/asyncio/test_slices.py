@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 import pellucid as pb
-from pellucid.asyncio.turns import AT_ONCE, LARGE, SLICE_SECONDS, Turns
+from pellucid.asyncio.slices import AT_ONCE, LARGE, SLICE_SECONDS, Slices
 from pellucid.wire.native.codes import Kind
 from tests.unit.asyncio.door import on_each_loop, turns
 from tests.unit.asyncio.pipe import Pipe, piped
@@ -177,16 +177,16 @@ class Slow:
         self.at_a_time = at_a_time
         self.slices = 0
 
-    def take_turn(self, until: float) -> bool:
+    def take_slice(self, until: float) -> bool:
         self.slices += 1
         self.clock.now += self.at_a_time
         self.left -= self.at_a_time
         return self.left > 1e-9
 
 
-def queue() -> tuple[Clock, Turns]:
+def queue() -> tuple[Clock, Slices]:
     clock = Clock()
-    return clock, Turns(cast(asyncio.AbstractEventLoop, clock))
+    return clock, Slices(cast(asyncio.AbstractEventLoop, clock))
 
 
 def test_the_queue_is_served_in_turn() -> None:
@@ -221,7 +221,7 @@ def test_while_nobody_else_speaks_it_goes_on() -> None:
 
 
 class Faulty:
-    def take_turn(self, until: float) -> bool:
+    def take_slice(self, until: float) -> bool:
         raise RuntimeError("a fault of ours")
 
 
