@@ -1,7 +1,7 @@
 """Whatever a server sends a client, in any dialect, ends each of the client's calls, in a result or a known error.
 
-What else must hold is in link.py. The first byte says in which dialect, how the others are cut, and whether the server
-reads.
+What else must hold is in poured.py. The first byte says in which dialect, how the others are cut, and whether the
+server reads.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from random import Random
 from typing import Any
 
 import pellucid as pb
-from fuzz.link import STEPS, Link, attempt
 from fuzz.mutate import NATIVE, NONE, PB, Language, Mutate, with_flags
+from fuzz.poured import STEPS, Poured, attempt
 from fuzz.seeds import native_messages, native_streams, pb_streams
 from fuzz.things import LIMITS, REGISTRY, Desk, is_documented
 from pellucid.asyncio.connection import Settings
@@ -39,18 +39,18 @@ def check(data: bytes) -> None:
     before, _ = _BEFORE[flags & 3]
 
     async def scenario() -> None:
-        link = Link(_SETTINGS, reads=not flags >> 4 & 1)
-        await link.pour(before, len(before) or 1)
-        root, desk = link.connection.root, Desk()
+        poured = Poured(_SETTINGS, reads=not flags >> 4 & 1)
+        await poured.pour(before, len(before) or 1)
+        root, desk = poured.connection.root, Desk()
         first = root.call("echo", desk)
         calls: list[Any] = [first, root.call("keep", desk.score), root.call("take", first), first.call("echo", 5)]
         calls.append(pb.gather(*(root.prepare("echo", number) for number in range(4)), return_exceptions=True))
-        calls.append(link.connection.login(pb.credentials.Password("alice", "secret"), desk))
+        calls.append(poured.connection.login(pb.credentials.Password("alice", "secret"), desk))
         outcomes = asyncio.gather(*calls, return_exceptions=True)
         await asyncio.sleep(0)
-        await link.pour(stream, STEPS[flags >> 2 & 3])
+        await poured.pour(stream, STEPS[flags >> 2 & 3])
         del first, calls
-        await link.end()
+        await poured.end()
         for outcome in await outcomes:
             assert not isinstance(outcome, BaseException) or is_documented(outcome), outcome
 

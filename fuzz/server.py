@@ -1,7 +1,7 @@
 """Whatever a client sends a server, in any dialect, before and after it has logged in, harms nobody but itself.
 
-What must hold is in link.py. No method runs that the server does not offer. The first byte says how far the client is
-when the others come, how these are cut, and whether it reads what it is told.
+What must hold is in poured.py. No method runs that the server does not offer. The first byte says how far the client
+is when the others come, how these are cut, and whether it reads what it is told.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from random import Random
 
 import pellucid as pb
-from fuzz.link import STEPS, Link, attempt
 from fuzz.mutate import NATIVE, NONE, PB, Language, Mutate, with_flags
+from fuzz.poured import STEPS, Poured, attempt
 from fuzz.seeds import native_messages, native_streams, pb_streams
 from fuzz.things import LIMITS, REGISTRY, Desk, Room
 from pellucid.asyncio.connection import Settings
@@ -48,10 +48,10 @@ def check(data: bytes) -> None:
     before, _, logs_in = _BEFORE[flags & 7]
 
     async def scenario() -> None:
-        link = Link(_SETTINGS, root=_GUARDED if logs_in else _OPEN, reads=not flags >> 5 & 1)
-        await link.pour(before, len(before) or 1)
-        await link.pour(stream, STEPS[flags >> 3 & 3])
-        await link.end()
+        poured = Poured(_SETTINGS, root=_GUARDED if logs_in else _OPEN, reads=not flags >> 5 & 1)
+        await poured.pour(before, len(before) or 1)
+        await poured.pour(stream, STEPS[flags >> 3 & 3])
+        await poured.end()
 
     attempt(scenario)
 

@@ -20,9 +20,9 @@ from pellucid.core.references import RemoteReference
 from pellucid.flavors.describing import Description
 from pellucid.urls import parse_url
 
-__all__ = ["PASSWORD_VARIABLE", "URL", "access_options", "complete_method", "existing_file", "json_option", "tls_of"]
+__all__ = ["URL", "access_options", "complete_method", "existing_file", "json_option", "tls_of"]
 
-PASSWORD_VARIABLE = "PELLUCID_PASSWORD"  # noqa: S105 - the name of a variable
+_PASSWORD_VARIABLE = "PELLUCID_PASSWORD"  # noqa: S105 - the name of a variable
 _SECONDS_TO_COMPLETE = 1.0
 _LONGEST = 60.0 * 60 * 24 * 365
 
@@ -53,7 +53,7 @@ json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 )
 
 _OPTIONS = (
-    click.option("--login", metavar="USER", help=f"Log in; the password is asked for, or in {PASSWORD_VARIABLE}."),
+    click.option("--login", metavar="USER", help=f"Log in; the password is asked for, or in {_PASSWORD_VARIABLE}."),
     click.option("--password-stdin", is_flag=True, help="Take the password from the first line of standard input."),
     click.option("--anonymous", is_flag=True, help="Log in as nobody in particular."),
     click.option("--allow-md5", is_flag=True, help="Log in by PB's old challenge over any connection: see the docs."),
@@ -138,8 +138,8 @@ def _password(user: str, *, from_stdin: bool) -> str:
         # Without a buffer: what follows may be arguments, or statements for the shell.
         with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:
             return stdin.readline().decode(errors="surrogateescape").rstrip("\r\n")
-    if (known := os.environ.get(PASSWORD_VARIABLE)) is not None:
+    if (known := os.environ.get(_PASSWORD_VARIABLE)) is not None:
         return known
     if not sys.stdin.isatty():
-        raise click.UsageError(f"no password for {user}: use --password-stdin, or set {PASSWORD_VARIABLE}")
+        raise click.UsageError(f"no password for {user}: use --password-stdin, or set {_PASSWORD_VARIABLE}")
     return str(click.prompt(f"Password of {user}", hide_input=True, err=True, default="", show_default=False))

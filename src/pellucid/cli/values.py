@@ -22,7 +22,7 @@ import click
 
 from pellucid.core.references import RemoteReference
 
-__all__ = ["fields_of", "parse_arguments", "to_json"]
+__all__ = ["parse_arguments", "to_json"]
 
 
 # Arguments.
@@ -163,11 +163,11 @@ def _leaf_to_json(value: Any, inner: Callable[[Any], Any]) -> Any:
         case BaseException():
             return {"$exception": type(value).__qualname__, "text": str(value)}
         case _:
-            fields = {name: inner(each) for name, each in fields_of(value).items()}
+            fields = {name: inner(each) for name, each in _fields_of(value).items()}
             return {"$object": type(value).__qualname__, "fields": fields}
 
 
-def fields_of(value: Any) -> Mapping[str, Any]:
+def _fields_of(value: Any) -> Mapping[str, Any]:
     """The fields of a copy of a peer's object."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -17,7 +17,7 @@ from pellucid.asyncio.connection import Settings
 from pellucid.errors import ConnectFailed, ProtocolError
 from tests.unit.asyncio.pipe import Pipe
 
-__all__ = ["STEPS", "Link", "attempt"]
+__all__ = ["STEPS", "Poured", "attempt"]
 
 STEPS = (1 << 20, 1, 7, 64)
 """Into how long pieces the bytes are cut."""
@@ -52,7 +52,7 @@ for _name in "pellucid", "asyncio":
     logging.getLogger(_name).propagate = False
 
 
-class Link:
+class Poured:
     """A connection, and the pipe that its peer has the other end of."""
 
     def __init__(
