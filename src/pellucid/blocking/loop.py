@@ -13,12 +13,14 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from pellucid.asyncio.connection import Connection
 from pellucid.asyncio.run import new_event_loop
+from pellucid.asyncio.server import Server
 from pellucid.blocking.turns import ProgramEnds, Workers, let_others_begin
 
-__all__ = ["Closable", "LoopThread", "run", "the_loop"]
+__all__ = ["LoopThread", "run", "the_loop"]
 
 log: logging.Logger = logging.getLogger("pellucid")
 
@@ -26,18 +28,10 @@ SECONDS_TO_CLOSE = 1.0
 """How long connections that are open at the end of the program may take to close; then they are cut off."""
 
 SECONDS_TO_END = 2.0
-"""How long the loop may take to end with the program, whatever runs in it."""
+"""How long the program waits for that and for what runs in the loop, and again for its thread, before it ends."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Closable(Protocol):
-    """What the loop closes at the end of the program."""
-
-    async def close(self) -> None:
-        """End it."""
-        ...
 
 
 class LoopThread:
@@ -46,23 +40,23 @@ class LoopThread:
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop = new_event_loop()
         self.workers: Workers = Workers()
-        self.open: set[Closable] = set()
+        self.open: set[Connection | Server] = set()
         """What is to be closed at the end of the program."""
         self.is_ending: bool = False
         """Whether the program ends: threads that wait are then left where they are, as all daemon threads."""
         self._pid = os.getpid()
         self._has_stopped = False
-        self._thread = threading.Thread(target=self._turn, name="pellucid.blocking loop", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="pellucid.blocking loop", daemon=True)
         self._thread.start()
         atexit.register(self.close)
 
     @property
     def is_here(self) -> bool:
-        """Whether this is its thread."""
+        """Whether it is the calling thread."""
         return threading.get_ident() == self._thread.ident
 
     def check(self) -> None:
-        """Raise RuntimeError where this thread can't wait for it."""
+        """Raise RuntimeError where the calling thread can't wait for what is done in the loop."""
         if os.getpid() != self._pid:
             raise RuntimeError("this belongs to the process that forked this one: connect again, here")
         if self.is_ending:
@@ -88,7 +82,12 @@ class LoopThread:
             raise
 
     def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a plain function that waits for nothing, in the loop's thread."""
+        """What a plain function returns that waits for nothing, run in the loop's thread.
+
+        Raises:
+            RuntimeError: the program ends, or the process was forked.
+            What the function raises.
+        """
         if self.is_here:
             return function(*args, **kwargs)
         self.check()
@@ -97,7 +96,7 @@ class LoopThread:
         def settle() -> None:
             try:
                 future.set_result(function(*args, **kwargs))
-            except Exception as error:  # noqa: BLE001 - it is raised where it was asked for
+            except BaseException as error:  # noqa: BLE001 - it is raised where it was asked for
                 future.set_exception(error)
 
         self.loop.call_soon_threadsafe(settle)
@@ -126,21 +125,20 @@ class LoopThread:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         for each in list(self.open):
-            abort: Callable[..., None] | None = getattr(each, "abort", None)
-            if abort is not None:
-                abort("the program ends", level=logging.DEBUG)
-        await asyncio.sleep(0)  # transports close in the next turn of the loop
+            if isinstance(each, Connection):  # those of servers are among them
+                each.abort("the program ends", level=logging.DEBUG)
+        await asyncio.sleep(0)  # transports close when the loop goes on
 
     def _stop(self) -> None:
         self._has_stopped = True
         self.loop.stop()
 
-    def _turn(self) -> None:
+    def _run_loop(self) -> None:
         while not self._has_stopped:
             try:
                 self.loop.run_forever()
             except (KeyboardInterrupt, SystemExit) as error:
-                # An async method raised it. Everybody who waits for the loop would wait for ever.
+                # An async method raised it, and the loop goes on: all who wait for it would wait for ever.
                 fields = {"event": "loop.interrupted"}
                 log.error("%r ends a program only in its main thread", error, exc_info=error, extra=fields)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -192,6 +190,6 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         thread.check()
     except RuntimeError:
-        coroutine.close()
+        coroutine.close()  # or Python would warn that it was never awaited
         raise
     return thread.run(awaited)

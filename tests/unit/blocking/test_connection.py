@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import sys
 import threading
 import warnings
 from typing import Any
@@ -82,6 +83,12 @@ def test_every_thread_and_connection_shares_one_loop() -> None:
         two.root.call("echo")
         assert in_thread(the_loop)() is the_loop()
         assert [thread.name for thread in threading.enumerate()].count("pellucid.blocking loop") == 1
+
+
+def test_what_would_end_the_program_is_raised_where_it_was_asked_for_and_not_in_the_loop() -> None:
+    with pytest.raises(SystemExit):
+        in_loop(sys.exit)
+    assert in_loop(lambda: the_loop().is_here)
 
 
 def test_a_server_in_the_background_serves_plain_methods_that_block() -> None:
