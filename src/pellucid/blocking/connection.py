@@ -16,6 +16,7 @@ from pellucid.core import calls
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.references import CallOptions
 from pellucid.errors import DeadlineExceeded
+from pellucid.flavors.validation import Checked
 from pellucid.limits import Usage
 from pellucid.wire.messages import MethodCall
 
@@ -52,7 +53,8 @@ class Runner(methods.Runner):
 
 def _is_ours(method: Callable[..., Any]) -> bool:
     """Whether pellucid has made `method` for the loop, such as a pager's; also where a class of others overrides it."""
-    method = getattr(method, "method", method)  # that of what checks its arguments
+    if isinstance(method, Checked):
+        method = method.method
     if not isinstance(method, MethodType):
         return False
     name, classes = method.__func__.__name__, type(method.__self__).__mro__
