@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf, isinf
+from math import isinf
 from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
-from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, watch
+from pellucid.asyncio.inbox import Inbox
+from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, probe, watch
 from pellucid.asyncio.login import Link
 from pellucid.asyncio.methods import Runner, running_call
 from pellucid.asyncio.outbox import Outbox, WasMade
-from pellucid.asyncio.slices import AT_ONCE, LARGE, slices_of
+from pellucid.asyncio.places import peer_of
 from pellucid.asyncio.tls import server_certificate
 from pellucid.auth import login as log_in
 from pellucid.core import calls
@@ -38,7 +38,7 @@ from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
 
-__all__ = ["Connection", "Settings", "address_text"]
+__all__ = ["Connection", "Settings"]
 
 log: logging.Logger = logging.getLogger("pellucid")
 
@@ -75,7 +75,6 @@ class Connection(asyncio.Protocol):
         "_ended",
         "_ending",
         "_giving_up",
-        "_heard",
         "_hurry",
         "_idleness",
         "_is_ready",
@@ -92,12 +91,10 @@ class Connection(asyncio.Protocol):
         "_round",
         "_runner",
         "_settings",
-        "_slices",
         "_transport",
-        "_unread",
-        "_used",
         "broker",
         "call_was_made",
+        "inbox",
         "loop",
         "outbox",
         "peer",
@@ -144,19 +141,15 @@ class Connection(asyncio.Protocol):
         self.call_was_made: WasMade = self.outbox.call_was_made  # its broker asks for it for each call
         self._books = self.broker.books
         self._runner = self.runner_class(self)
+        self.inbox: Inbox = Inbox(self.loop, self.broker, self.outbox, self._runner, self)
+        """Where what the peer says arrives."""
         self._made_callbacks: Callbacks | None = None
         self._transport: asyncio.Transport | None = None
         self._giving_up: asyncio.TimerHandle | None = None
         self._round: Round | None = None
         self._idleness: Idleness | None = None
-        # Whether anything was called since the last look, and the number of our last call then.
-        self._used = True
-        self._last_id = 0
-        self._slices = slices_of(self.loop)
-        self._unread: bytearray | None = None  # what was read and waits for its turn; nothing further is read meanwhile
-        # Whether anything came since the last look, and whether the peer was asked for it.
-        self._heard = True
-        self._asked = False
+        self._last_id = 0  # of our last call at the last look
+        self._asked = False  # whether the peer was asked for a sign of life
         self._ending: Exception | None = None
         # What has happened of the end, and who waits for all of it.
         self._notices_given = self._disconnected = False
@@ -335,8 +328,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
-        self._slices.connections += 1
-        self.peer = _address(transport)
+        self.inbox.attach(self._transport)
+        self.peer = peer_of(transport)
         self.outbox.attach(self._transport)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("connected", extra=self.fields("connection.made"))
@@ -348,99 +341,20 @@ class Connection(asyncio.Protocol):
         self.outbox.flush()
 
     def data_received(self, data: bytes) -> None:
-        if self._books.closed:
-            return
-        slices = self._slices
-        left = AT_ONCE if slices.connections > 1 else -1
-        if self._unread is not None or (left > 0 and len(data) > LARGE):
-            self._wait_for_slice(data)
-            return
-        self.outbox.held_back = self._heard = True
-        broker = self.broker
-        try:
-            broker.receive_data(data)
-            while (event := broker.next_event()) is not None:
-                self._used = True
-                if type(event) is MethodCall:  # nearly all are one of these
-                    self._runner.arrive(event)
-                elif type(event) is Answer:
-                    event.call.succeed(event.value)
-                else:
-                    self._settle(event)
-                left -= 1
-                if not left:
-                    self._wait_for_slice()
-                    break
-            else:
-                slices.others_spoke = True
-        except (ProtocolError, ConnectFailed) as error:
-            self._break_off(error)
-        finally:
-            self.outbox.held_back = False
-        self.outbox.flush()
+        self.inbox.receive(data)
 
-    def take_slice(self, until: float) -> bool:
-        """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
-        self.outbox.held_back = self._heard = True
-        try:
-            while self._unread is not None and not self._books.closed:
-                if self.loop.time() >= until:
-                    return True
-                self._deal_with_some()
-        except (ProtocolError, ConnectFailed) as error:
-            self._break_off(error)
-        except Exception:  # a fault of ours: as a transport does where it calls
-            self.abort("what the peer said could not be dealt with", level=logging.ERROR)
-            raise
-        finally:
-            self.outbox.held_back = False
-            self.outbox.flush()
-        self._unread = None
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-        return False
-
-    def _break_off(self, error: Exception) -> None:
+    def break_off(self, error: Exception) -> None:
         """The peer has broken the protocol so."""
         self._ending = error
         is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
         self.abort(f"{error}, before a login" if is_strange else str(error))
 
-    def _wait_for_slice(self, data: bytes = b"") -> None:
-        if self._unread is not None:  # a transport may hand over what it has read already
-            self._unread += data
-            return
-        self._unread = bytearray(data)
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-        self._slices.wait(self)
-
-    def _catch_up(self) -> None:
-        """The peer has ended, which may be told of right behind the last that it said: that comes first."""
-        if self._unread is not None and not self.is_closed:
-            self.take_slice(inf)
-
-    def _deal_with_some(self) -> None:
-        """Settle the next events of those that wait for its turn; the last of them were settled where none is left."""
-        broker = self.broker
-        for _ in range(AT_ONCE):
-            event = broker.next_event()
-            if event is not None:
-                self._settle(event)
-            elif self._unread:
-                piece = bytes(self._unread[:LARGE])
-                del self._unread[:LARGE]
-                broker.receive_data(piece)
-            else:
-                self._unread = None
-                return
-
     def eof_received(self) -> None:
-        self._catch_up()
+        self.inbox.catch_up()
         self._shut("the peer closed the connection", peer_has_ended=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._catch_up()
+        self.inbox.catch_up()
         if not self._is_ready:
             self._ending = self._ending or exc
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")
@@ -448,7 +362,7 @@ class Connection(asyncio.Protocol):
             self._giving_up.cancel()
         if self._round is not None:
             self._round.discard(self)
-        self._slices.connections -= 1
+        self.inbox.detach()
         self._disconnected = True
         self._note_end()
         if log.isEnabledFor(logging.DEBUG):
@@ -458,12 +372,12 @@ class Connection(asyncio.Protocol):
         self.outbox.pause()
 
     def resume_writing(self) -> None:
-        self._heard = True  # the peer reads, and says nothing only because it has nothing to say
+        self.inbox.heard = True  # the peer reads, and says nothing only because it has nothing to say
         self.outbox.resume()
 
     # Events.
 
-    def _settle(self, event: Any) -> None:
+    def settle(self, event: Any) -> None:
         match event:
             case MethodCall():
                 self._runner.arrive(event)
@@ -503,7 +417,7 @@ class Connection(asyncio.Protocol):
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
         if not self.broker.pings and self._transport is not None:
-            _keep_alive(self._transport, limits.silence_seconds)
+            probe(self._transport, limits.silence_seconds)
         elif self.broker.pings:
             self._round = watch(self.loop, self, limits.silence_seconds / LOOKS)
 
@@ -514,7 +428,7 @@ class Connection(asyncio.Protocol):
     def tell_unsent(self) -> None:
         """Tell those whom something concerns that could not be sent."""
         for event in self.broker.take_unsent():
-            self._settle(event)
+            self.settle(event)
 
     # Signs of life, where the dialect has a word for them.
 
@@ -522,8 +436,8 @@ class Connection(asyncio.Protocol):
         """Ask a peer that has been silent since the last look for a sign of life; at the next one it is dead."""
         if self.is_closed:
             return  # closing has a limit of its own
-        if self._heard or self._unread is not None:
-            self._heard, self._asked = False, False
+        if self.inbox.heard or self.inbox.is_waiting:
+            self.inbox.heard, self._asked = False, False
         elif not self._asked:
             self._asked = True
             self.broker.ping()
@@ -536,8 +450,8 @@ class Connection(asyncio.Protocol):
     def was_used(self) -> bool:
         """Whether anything was called or answered since this was asked last, or is under way."""
         pending = self._books.pending
-        used = self._used or pending.last_id != self._last_id or len(pending) > 0 or self._runner.is_busy
-        self._used, self._last_id = False, pending.last_id
+        used = self.inbox.used or pending.last_id != self._last_id or len(pending) > 0 or self._runner.is_busy
+        self.inbox.used, self._last_id = False, pending.last_id
         return used
 
     def end_idle(self) -> None:
@@ -672,28 +586,3 @@ class Connection(asyncio.Protocol):
         """What the log says of this connection beside the text."""
         return {"event": event, "connection": self.number, "peer": self.peer}
 
-
-def _keep_alive(transport: asyncio.BaseTransport, seconds: int) -> None:
-    """Have the system notice within `seconds` that the peer has vanished: half of them idle, then five probes."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in ("TCP_KEEPIDLE", seconds // 2), ("TCP_KEEPINTVL", seconds // 10), ("TCP_KEEPCNT", 5):
-        option = getattr(socket, name, None)  # not every system has them
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, max(1, value))
-
-
-def _address(transport: asyncio.BaseTransport) -> str:
-    name = transport.get_extra_info("peername")
-    if isinstance(name, tuple):
-        return address_text(name)
-    here = transport.get_extra_info("sockname")
-    return "a peer that has gone" if isinstance(here, tuple) else f"unix:{here or name}"
-
-
-def address_text(address: tuple[Any, ...]) -> str:
-    """The address of a TCP socket, as the system tells it, as text."""
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

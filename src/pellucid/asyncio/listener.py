@@ -16,8 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from pellucid.asyncio.connection import address_text
-from pellucid.asyncio.places import BACKLOG, Place, naming
+from pellucid.asyncio.places import BACKLOG, Place, address_text, naming
 from pellucid.asyncio.tls_failures import why_no_client
 from pellucid.urls import TCPURL, UnixURL
 

@@ -1,4 +1,4 @@
-"""Where servers listen: sockets at URLs, and sockets that were handed in."""
+"""Where servers listen, at URLs and with sockets that were handed in; and where peers are, as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pellucid.urls import TCPURL, UnixURL
 
-__all__ = ["BACKLOG", "Place", "bind", "given", "is_unix", "naming", "sockets_at"]
+__all__ = ["BACKLOG", "Place", "address_text", "bind", "given", "is_unix", "naming", "peer_of", "sockets_at"]
 
 BACKLOG = 1024
 """Clients that the system keeps until they are accepted. It drops the greetings of further ones, who try again after a
@@ -133,3 +133,18 @@ def _is_left_behind(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         return probe.connect_ex(str(path)) == errno.ECONNREFUSED
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address of the peer at the other end of `transport`."""
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple):
+        return address_text(name)
+    here = transport.get_extra_info("sockname")
+    return "a peer that has gone" if isinstance(here, tuple) else f"unix:{here or name}"
+
+
+def address_text(address: tuple[Any, ...]) -> str:
+    """The address of a TCP socket, as the system tells it."""
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

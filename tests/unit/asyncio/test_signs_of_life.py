@@ -143,8 +143,8 @@ async def test_two_sides_that_have_nothing_to_say_stay_connected() -> None:
     async with pair(Gate(), limits=LIMITS, client={"limits": LIMITS}) as both:
         for _ in range(30):
             await passes(LOOK)
-            await until(lambda: both.client._heard or not both.client._asked)
-            await until(lambda: both.served._heard or not both.served._asked)
+            await until(lambda: both.client.inbox.heard or not both.client._asked)
+            await until(lambda: both.served.inbox.heard or not both.served._asked)
         assert await both.client.root.call("echo", 1) == 1
 
 

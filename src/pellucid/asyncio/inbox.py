@@ -1,0 +1,156 @@
+"""What a peer says, on its way into the broker: at once where that is little, else in slices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from math import inf
+from typing import Any, Protocol
+
+from pellucid.asyncio.methods import Runner
+from pellucid.asyncio.outbox import Outbox
+from pellucid.asyncio.slices import AT_ONCE, LARGE, slices_of
+from pellucid.core.broker import Broker
+from pellucid.errors import ConnectFailed, ProtocolError
+from pellucid.wire.messages import Answer, MethodCall
+
+__all__ = ["Inbox"]
+
+
+class Host(Protocol):
+    """What an inbox needs of its connection."""
+
+    def settle(self, event: Any) -> None:
+        """This is what the broker made of what the peer said."""
+        ...
+
+    def break_off(self, error: Exception) -> None:
+        """The peer has broken the protocol so."""
+        ...
+
+    def abort(self, reason: str, *, level: int) -> None:
+        """End the connection now."""
+        ...
+
+
+class Inbox:
+    """Hands what comes to a broker, and what that makes of it to the connection, event by event.
+
+    One that is sent much waits for its slice like others of its kind, and nothing further is read meanwhile. What all
+    this gives to send leaves when it has been dealt with.
+    """
+
+    __slots__ = ("_broker", "_host", "_loop", "_outbox", "_runner", "_slices", "_transport", "_unread", "heard", "used")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, broker: Broker, outbox: Outbox, runner: Runner, host: Host
+    ) -> None:
+        self.heard: bool = True
+        """Whether anything came since whoever looks for life has set this to False."""
+        self.used: bool = True
+        """Whether anything happened for that since this was set to False."""
+        self._loop = loop
+        self._broker = broker
+        self._outbox = outbox
+        self._runner = runner
+        self._host = host
+        self._slices = slices_of(loop)
+        self._transport: asyncio.Transport | None = None
+        self._unread: bytearray | None = None  # what waits for its slice
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """The connection is made."""
+        self._transport = transport
+        self._slices.connections += 1
+
+    def detach(self) -> None:
+        """It is no more."""
+        self._slices.connections -= 1
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the peer has said what is not dealt with yet."""
+        return self._unread is not None
+
+    def receive(self, data: bytes) -> None:
+        """The peer has sent this."""
+        broker = self._broker
+        if broker.books.closed:
+            return
+        slices = self._slices
+        left = AT_ONCE if slices.connections > 1 else -1
+        if self._unread is not None or (left > 0 and len(data) > LARGE):
+            self._wait(data)
+            return
+        self._outbox.held_back = self.heard = True
+        try:
+            broker.receive_data(data)
+            while (event := broker.next_event()) is not None:
+                self.used = True
+                if type(event) is MethodCall:  # nearly all are one of these
+                    self._runner.arrive(event)
+                elif type(event) is Answer:
+                    event.call.succeed(event.value)
+                else:
+                    self._host.settle(event)
+                left -= 1
+                if not left:
+                    self._wait()
+                    break
+            else:
+                slices.others_spoke = True
+        except (ProtocolError, ConnectFailed) as error:
+            self._host.break_off(error)
+        finally:
+            self._outbox.held_back = False
+        self._outbox.flush()
+
+    def catch_up(self) -> None:
+        """The peer has ended, which may be told of right behind the last that it said: that comes first."""
+        if self._unread is not None and not self._broker.books.closed:
+            self.take_slice(inf)
+
+    def take_slice(self, until: float) -> bool:
+        """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
+        self._outbox.held_back = self.heard = self.used = True
+        try:
+            while self._unread is not None and not self._broker.books.closed:
+                if self._loop.time() >= until:
+                    return True
+                self._deal_with_some()
+        except (ProtocolError, ConnectFailed) as error:
+            self._host.break_off(error)
+        except Exception:  # a fault of ours: as a transport does where it calls
+            self._host.abort("what the peer said could not be dealt with", level=logging.ERROR)
+            raise
+        finally:
+            self._outbox.held_back = False
+            self._outbox.flush()
+        self._unread = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+        return False
+
+    def _wait(self, data: bytes = b"") -> None:
+        if self._unread is not None:  # a transport may hand over what it has read already
+            self._unread += data
+            return
+        self._unread = bytearray(data)
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._slices.wait(self)
+
+    def _deal_with_some(self) -> None:
+        """Settle the next events of those that wait; the last of them were settled where none is left."""
+        broker = self._broker
+        for _ in range(AT_ONCE):
+            event = broker.next_event()
+            if event is not None:
+                self._host.settle(event)
+            elif self._unread:
+                piece = bytes(self._unread[:LARGE])
+                del self._unread[:LARGE]
+                broker.receive_data(piece)
+            else:
+                self._unread = None
+                return
