@@ -45,6 +45,7 @@ class Running:
         stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
+        pass_fds: tuple[int, ...] = (),
     ) -> None:
         self._listens = listens
         self.process = subprocess.Popen(
@@ -54,6 +55,7 @@ class Running:
             stdin=subprocess.PIPE if listens else stdin,
             stdout=stdout,
             stderr=stderr,
+            pass_fds=pass_fds,
             bufsize=0,  # so that reading a line leaves the next one to `wait`
             env={
                 **os.environ,

@@ -1,0 +1,178 @@
+"""The pages on systemd and on containers: their program runs as systemd would run it, and their files are well made."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pellucid as pb
+from tests.system.programs import Running, Start
+from tests.system.test_docs import ROOT, take_apart
+from tests.unit.asyncio.door import run
+
+SYSTEMD = ROOT / "docs" / "how-to" / "systemd.md"
+
+NO_RUN = "python no-run: a server runs until it is stopped"
+
+SECONDS = 20
+"""The longest that anything here may take."""
+
+SIGTERM_CODE = 128 + signal.SIGTERM
+
+AS_SYSTEMD_DOES = """\
+import os, sys
+handed, program = int(sys.argv[1]), sys.argv[2]
+os.dup2(handed, 3)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+os.execv(sys.executable, [sys.executable, program])
+"""
+"""Starts a program in its own place, with one socket at the number at which systemd hands the first."""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd and containers are Linux's")
+
+
+def block(page: Path, info: str) -> str:
+    """The one block of the page whose fence says that."""
+    (found,) = [block.text for block in take_apart(page).blocks if block.info == info]
+    return found
+
+
+def settings(text: str) -> dict[str, str]:
+    """The settings of a unit, each by its name."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+async def latest(url: str) -> object:
+    async with pb.connect(url) as connection:
+        return await connection.root.call("latest")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path so short that a Unix socket can be in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def quotes(folder: Path) -> Path:
+    """The program of the page on systemd."""
+    program = folder / "quotes.py"
+    program.write_text(block(SYSTEMD, NO_RUN), encoding="utf-8")
+    return program
+
+
+def started_by_systemd(start: Start, program: Path, sock: socket.socket, **environment: str) -> Running:
+    """The program as systemd starts it, which has opened the socket."""
+    starter = program.with_name("starter.py")
+    starter.write_text(AS_SYSTEMD_DOES, encoding="utf-8")
+    return start(starter, sock.fileno(), program, pass_fds=(sock.fileno(),), environment=environment)
+
+
+def test_the_program_serves_the_socket_that_systemd_has_opened(quotes: Path, start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        url = f"pb://127.0.0.1:{sock.getsockname()[1]}"
+        server = started_by_systemd(start, quotes, sock)
+        assert run(latest(url)) == "as the twig is bent"
+        assert server.line(err=True) == f"<6>pellucid: listening at {url}"
+
+
+def test_the_program_serves_a_unix_socket_and_leaves_its_file(quotes: Path, start: Start) -> None:
+    path = quotes.with_name("sock")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        server = started_by_systemd(start, quotes, sock)
+        assert run(latest(f"pb+unix:{path}")) == "as the twig is bent"
+        assert server.interrupt(signal.SIGTERM).code == SIGTERM_CODE
+    assert path.is_socket()
+
+
+def test_clients_that_come_while_the_program_starts_anew_are_served(quotes: Path, start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        url = f"pb://127.0.0.1:{sock.getsockname()[1]}"
+        server = started_by_systemd(start, quotes, sock)
+        assert run(latest(url)) == "as the twig is bent"
+        assert server.interrupt(signal.SIGTERM).code == SIGTERM_CODE
+
+        with socket.create_connection(sock.getsockname(), SECONDS) as early:
+            started_by_systemd(start, quotes, sock)
+            assert early.recv(1) == b"\x03"  # how many dialects it has on offer
+
+
+def test_sockets_that_were_handed_to_another_process_are_not_taken(quotes: Path, start: Start) -> None:
+    quotes.write_text(quotes.read_text(encoding="utf-8").replace(":8787", ":0"), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        server = start(quotes, environment={"LISTEN_FDS": "1", "LISTEN_PID": "1"}, pass_fds=(sock.fileno(),))
+        said = server.line(err=True)
+        assert said.startswith("<6>pellucid: listening at pb://127.0.0.1:")
+        assert not said.endswith(f":{sock.getsockname()[1]}")
+
+
+def test_systemd_is_told_when_the_program_listens_and_when_it_ends(quotes: Path, start: Start) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as sock,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told,
+    ):
+        told.bind(str(quotes.with_name("notify")))
+        told.settimeout(SECONDS)
+        server = started_by_systemd(start, quotes, sock, NOTIFY_SOCKET=told.getsockname())
+        assert told.recv(100) == b"READY=1"
+        ended = server.interrupt(signal.SIGTERM)
+        assert told.recv(100) == b"STOPPING=1"
+        assert ended.code == SIGTERM_CODE
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="it is not installed")
+def test_the_program_serves_what_systemds_own_tool_hands_it(quotes: Path, folder: Path) -> None:
+    path = folder / "sock"
+    command = ["systemd-socket-activate", f"--listen={path}", sys.executable, str(quotes)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as server:
+        try:
+            assert server.stderr is not None
+            assert b"Listening on" in server.stderr.readline()
+            assert run(latest(f"pb+unix:{path}")) == "as the twig is bent"
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(SECONDS) == SIGTERM_CODE
+        finally:
+            server.kill()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="it is not installed")
+def test_systemd_has_nothing_to_say_against_the_units(folder: Path) -> None:
+    units = [folder / "quotes.service", folder / "quotes.socket"]
+    for unit in units:
+        text = block(SYSTEMD, f"ini {unit.name}")
+        unit.write_text(text.replace("/opt/quotes/.venv/bin/python", sys.executable), encoding="utf-8")
+
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *units],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+    ours = [line for line in verified.stdout.splitlines() if "quotes." in line]
+    assert (verified.returncode, ours) == (0, [])
+
+
+def test_the_unit_leaves_a_server_its_time_and_its_descriptors() -> None:
+    unit, program = settings(block(SYSTEMD, "ini quotes.service")), block(SYSTEMD, NO_RUN)
+    (connections,) = re.findall(r"connections=([\d_]+)", program)
+
+    assert int(unit["TimeoutStopSec"]) > 2 * pb.Limits().close_seconds
+    assert int(unit["LimitNOFILE"]) > int(connections)
+    assert int(unit["SuccessExitStatus"]) == SIGTERM_CODE
