@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,11 +17,13 @@ from pathlib import Path
 import pytest
 
 import pellucid as pb
-from tests.system.programs import Running, Start
+from tests.system.command import HERE, pellucid
+from tests.system.programs import Ended, Running, Start
 from tests.system.test_docs import ROOT, take_apart
 from tests.unit.asyncio.door import run
 
 SYSTEMD = ROOT / "docs" / "how-to" / "systemd.md"
+CONTAINERS = ROOT / "docs" / "how-to" / "containers.md"
 
 NO_RUN = "python no-run: a server runs until it is stopped"
 
@@ -176,3 +179,71 @@ def test_the_unit_leaves_a_server_its_time_and_its_descriptors() -> None:
     assert int(unit["TimeoutStopSec"]) > 2 * pb.Limits().close_seconds
     assert int(unit["LimitNOFILE"]) > int(connections)
     assert int(unit["SuccessExitStatus"]) == SIGTERM_CODE
+
+
+# In a container.
+
+
+def command(instruction: str) -> list[str]:
+    """The words of an instruction of the image, which is in the form without a shell."""
+    (words,) = re.findall(rf"^{instruction} (\[.*\])$", block(CONTAINERS, "dockerfile"), re.MULTILINE)
+    return [str(word) for word in json.loads(words)]
+
+
+@pytest.fixture
+def contained(folder: Path) -> Path:
+    """The program of the page on containers."""
+    program = folder / "quotes.py"
+    program.write_text(block(CONTAINERS, NO_RUN), encoding="utf-8")
+    return program
+
+
+def told_url(server: Running) -> str:
+    """Where the server says in its log that it listens."""
+    _, _, url = server.line().partition("INFO pellucid: listening at ")
+    assert url
+    return url
+
+
+def test_the_image_runs_the_program_of_the_page(contained: Path) -> None:
+    assert command("CMD")[-1:] == [contained.name]
+
+
+def test_the_health_check_of_the_image_tells_whether_the_server_answers(contained: Path, start: Start) -> None:
+    server = start(contained, environment={"QUOTES_URL": HERE})
+    url = told_url(server)
+    name, *arguments = (url if word == "pb://127.0.0.1:8787" else word for word in command("    CMD"))
+
+    assert (name, url in arguments) == ("pellucid", True)
+    assert pellucid(*arguments) == Ended(0, "True\n")
+    assert server.interrupt(signal.SIGTERM).code == SIGTERM_CODE
+    assert pellucid(*arguments).code == 3
+
+
+def test_process_1_of_a_container_closes_its_server_when_it_is_told_to_end(contained: Path) -> None:
+    first = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if (
+        not shutil.which("unshare")
+        or subprocess.run([*first, "true"], stderr=subprocess.DEVNULL, check=False).returncode
+    ):
+        pytest.skip("only where one may make namespaces")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "QUOTES_URL": HERE, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([*first, sys.executable, contained], env=environment, stdout=subprocess.PIPE) as outside:
+        try:
+            assert outside.stdout is not None
+            assert b"listening at" in outside.stdout.readline()
+            (process_1,) = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text().split()
+            os.kill(int(process_1), signal.SIGTERM)
+            assert outside.wait(SECONDS) == SIGTERM_CODE
+        finally:
+            outside.kill()
+
+
+def test_compose_leaves_a_server_its_time_and_its_descriptors() -> None:
+    compose, program = block(CONTAINERS, "yaml"), block(CONTAINERS, NO_RUN)
+    (grace,) = re.findall(r"stop_grace_period: (\d+)s", compose)
+    (descriptors,) = re.findall(r"nofile: (\d+)", compose)
+    (close_seconds,) = re.findall(r"close_seconds=(\d+)", program)
+
+    assert int(grace) > 2 * int(close_seconds)
+    assert int(descriptors) > pb.Limits().connections
