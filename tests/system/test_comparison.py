@@ -1,4 +1,4 @@
-"""The page that compares pellucid with others names the versions that were measured, and claims what the figures say."""
+"""The page that compares pellucid with others has the versions that are measured, and claims what the figures say."""
 
 from __future__ import annotations
 
