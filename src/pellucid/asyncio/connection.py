@@ -585,4 +585,3 @@ class Connection(asyncio.Protocol):
     def fields(self, event: str) -> dict[str, str]:
         """What the log says of this connection beside the text."""
         return {"event": event, "connection": self.number, "peer": self.peer}
-
