@@ -72,6 +72,7 @@ STRUCTURES: dict[str, Any] = {
 class Door:
     """The least that a broker needs: nobody awaits its calls, and it is asked for what it has to send."""
 
+    log_number = None
     translator = DECODED
     reference_class = RemoteReference
     observer_class = CacheObserver

@@ -126,6 +126,8 @@ class Side:
         """Names of the methods that the peer called."""
         self.piece_bytes = 64 * 1024
         """Into how large pieces large buffers are cut."""
+        self.log_number: str | None = None
+        """What its log calls the connection."""
         self.clock = 0.0
         """The time, in seconds."""
         self.misunderstood: list[str] = []

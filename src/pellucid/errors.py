@@ -114,6 +114,8 @@ class RemoteError(Exception):
         """The peer's traceback as text, where its server opted in to sending it."""
         self.remote_parents = remote_parents
         """Qualified names of the class and its bases, nearest first; may be empty."""
+        self.correlation_id: str | None = None
+        """What the logs call the call that ended so, where it was one of this side's: see `Call.correlation_id`."""
 
     def __str__(self) -> str:
         return f"{self.remote_type}: {self.text}" if self.text else self.remote_type

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any, Protocol
 
-__all__ = ["Callbacks"]
+from pellucid.asyncio.events import Event, name_of
 
-log: logging.Logger = logging.getLogger("pellucid")
+__all__ = ["Callbacks"]
 
 
 class Host(Protocol):
     """Whose callbacks they are."""
 
-    def fields(self, event: str, /) -> dict[str, str]:
-        """What the log says of it beside the text."""
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What the log says of it in every record."""
         ...
 
 
@@ -57,4 +57,5 @@ class Callbacks:
             self._log(error)
 
     def _log(self, error: BaseException) -> None:
-        log.error("a callback raised %r", error, exc_info=error, extra=self._host.fields("callback.failed"))
+        fields = self._host.fields
+        Event.CALLBACK_FAILED.log("a callback raised %s", error, exc_info=error, fields=fields, error=name_of(error))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Generator
 from typing import Any, NoReturn
 
+from pellucid.asyncio.events import Event, name_of
 from pellucid.core import calls
 from pellucid.errors import DeadlineExceeded
 
 __all__ = ["Call"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 
 class Call(calls.Call):
@@ -84,10 +82,9 @@ class Call(calls.Call):
 
     def __del__(self) -> None:
         if self._error is not None and not self._noticed:
-            line = self.maker.door
-            fields = {"event": "call.unnoticed", "connection": line.number, "peer": line.peer}
-            fields |= {"method": self.name, "call": f"{line.number}-{self.call_id}"}
-            log.error("call of %r failed and was never awaited: %r", self.name, self._error, extra=fields)
+            text, error = "call of %s failed and was never awaited: %s", self._error
+            fields = self.maker.door.fields | {"method": self.name, "call": self.correlation_id}
+            Event.CALL_UNNOTICED.log(text, repr(self.name), error, fields=fields, error=name_of(error))
 
     def _stop_waiting(self, waiter: asyncio.Future[None]) -> None:
         """A task that awaited this was cancelled: where it was the last who needs it, so is this."""

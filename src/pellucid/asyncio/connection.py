@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
+from pellucid.asyncio.events import Event, name_of
 from pellucid.asyncio.inbox import Inbox
 from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, probe, watch
 from pellucid.asyncio.login import Link
@@ -39,8 +40,6 @@ from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
 
 __all__ = ["Connection", "Settings"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +79,9 @@ class Connection(asyncio.Protocol):
         "_is_ready",
         "_last_id",
         "_listens",
+        "_log_number",
         "_made_callbacks",
         "_notices_given",
-        "_number",
         "_on_lost",
         "_on_made",
         "_ready",
@@ -112,7 +111,7 @@ class Connection(asyncio.Protocol):
         on_lost: Callable[[Connection], None] | None = None,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self._number: str | None = None
+        self._log_number: str | None = None
         self.peer: str = ""
         """The address of the peer, as text."""
         self.unsafe_tracebacks: bool = settings.unsafe_tracebacks
@@ -162,14 +161,14 @@ class Connection(asyncio.Protocol):
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<Connection {self.number} {self.peer or 'not connected'} {self.broker!r}>"
+        return f"<Connection {self.log_number} {self.peer or 'not connected'} {self.broker!r}>"
 
     @property
-    def number(self) -> str:
-        """Stands for this connection in the log."""
-        if self._number is None:
-            self._number = secrets.token_hex(4)
-        return self._number
+    def log_number(self) -> str:
+        """Stands for this connection in the log of this side; a peer that speaks the native dialect is told."""
+        if self._log_number is None:
+            self._log_number = secrets.token_hex(4)
+        return self._log_number
 
     # For applications.
 
@@ -315,11 +314,11 @@ class Connection(asyncio.Protocol):
         self.outbox.bound(limits)
         self._take_time()
 
-    def abort(self, reason: str, *, level: int = logging.WARNING) -> None:
-        """End the connection now; what waits to be sent is lost."""
+    def abort(self, reason: str, *, level: int = logging.WARNING, limit: str | None = None) -> None:
+        """End the connection now; what waits to be sent is lost. `limit` is the one that the peer broke, if any."""
         if not self.is_closed:
-            fields = self.fields("connection.aborted")
-            log.log(level, "connection with %s aborted: %s", self.peer, reason, extra=fields)
+            text, fields = "connection with %s aborted: %s", self.fields
+            Event.CONNECTION_ABORTED.log(text, self.peer, reason, level=level, fields=fields, limit=limit)
         self._lose(reason)
         if self._transport is not None:
             self._transport.abort()
@@ -331,11 +330,10 @@ class Connection(asyncio.Protocol):
         self.inbox.attach(self._transport)
         self.peer = peer_of(transport)
         self.outbox.attach(self._transport)
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("connected", extra=self.fields("connection.made"))
+        if Event.CONNECTION_MADE.is_heard():
+            Event.CONNECTION_MADE.log("connected with %s", self.peer, fields=self.fields)
         if self._listens:
-            seconds = self._settings.limits.handshake_seconds
-            self._make_haste(seconds, f"no dialect was agreed on within Limits.handshake_seconds={seconds}")
+            self._make_haste("no dialect was agreed on", "handshake_seconds")
         if self._on_made is not None:
             self._on_made(self)
         self.outbox.flush()
@@ -346,8 +344,9 @@ class Connection(asyncio.Protocol):
     def break_off(self, error: Exception) -> None:
         """The peer has broken the protocol so."""
         self._ending = error
-        is_strange = isinstance(error, LimitBroken) and self.broker.limits is self._settings.before_login
-        self.abort(f"{error}, before a login" if is_strange else str(error))
+        limit = error.limit if isinstance(error, LimitBroken) else None
+        is_strange = limit is not None and self.broker.limits is self._settings.before_login
+        self.abort(f"{error}, before a login" if is_strange else str(error), limit=limit)
 
     def eof_received(self) -> None:
         self.inbox.catch_up()
@@ -365,8 +364,8 @@ class Connection(asyncio.Protocol):
         self.inbox.detach()
         self._disconnected = True
         self._note_end()
-        if log.isEnabledFor(logging.DEBUG):
-            log.debug("disconnected", extra=self.fields("connection.lost"))
+        if Event.CONNECTION_LOST.is_heard():
+            Event.CONNECTION_LOST.log("disconnected from %s", self.peer, fields=self.fields)
 
     def pause_writing(self) -> None:
         self.outbox.pause()
@@ -397,21 +396,23 @@ class Connection(asyncio.Protocol):
             case Ready():
                 self._become_ready()
             case _:
-                log.warning("the peer did not understand %r", event.name, extra=self.fields("peer.confused"))
+                Event.PEER_CONFUSED.log("the peer did not understand %s", repr(event.name), fields=self.fields)
 
     def _become_ready(self) -> None:
         if self._root_for is not None:
             try:
                 self.broker.publish(self._root_for(self))
             except Exception as error:
-                log.error("no root object for a new connection", exc_info=error, extra=self.fields("root.failed"))
+                text, kind = "no root object for a new connection", name_of(error)
+                Event.ROOT_FAILED.log(text, exc_info=error, fields=self.fields, error=kind)
                 raise ProtocolError("the application has no root object for this connection") from error
         self._is_ready = True
+        if Event.CONNECTION_READY.is_heard():
+            Event.CONNECTION_READY.log("speaks %s", self.dialect, fields=self.fields, dialect=self.dialect)
         limits = self._settings.limits
         self._take_time()
         if self._settings.before_login is not None:
-            seconds = limits.login_seconds
-            self._make_haste(seconds, f"nobody logged in within Limits.login_seconds={seconds}")
+            self._make_haste("nobody logged in", "login_seconds")
         if not isinf(limits.idle_seconds):
             self._idleness = Idleness(self.loop, self, limits.idle_seconds)
         if self._ready is not None and not self._ready.done():
@@ -443,7 +444,7 @@ class Connection(asyncio.Protocol):
             self.broker.ping()
             self.outbox.flush()
         else:
-            self.abort(f"no sign of life within Limits.silence_seconds={self._settings.limits.silence_seconds}")
+            self._lose_patience("no sign of life", "silence_seconds")
 
     # Whether it is of use.
 
@@ -457,7 +458,7 @@ class Connection(asyncio.Protocol):
     def end_idle(self) -> None:
         """Close it: nothing was called for as long as the limits allow."""
         seconds = self._settings.limits.idle_seconds
-        log.info("%s was idle", self.peer, extra=self.fields("connection.idle"))
+        Event.CONNECTION_IDLE.log("%s was idle", self.peer, fields=self.fields, limit="idle_seconds")
         self._shut(f"nothing was called within Limits.idle_seconds={seconds}")
 
     # What its outbox needs.
@@ -548,9 +549,12 @@ class Connection(asyncio.Protocol):
                 self._fail_ready(self._ready)
         self.loop.call_soon(self._give_notices, lost)
 
-    def _make_haste(self, seconds: float, reason: str) -> None:
-        """End the connection for `reason` unless it takes its time within so many seconds."""
-        self._hurry = self.loop.call_later(seconds, self.abort, reason)
+    def _make_haste(self, complaint: str, limit: str) -> None:
+        """End the connection with that `complaint` unless it takes its time within the seconds that `limit` is."""
+        self._hurry = self.loop.call_later(getattr(self._settings.limits, limit), self._lose_patience, complaint, limit)
+
+    def _lose_patience(self, complaint: str, limit: str) -> None:
+        self.abort(f"{complaint} within Limits.{limit}={getattr(self._settings.limits, limit)}", limit=limit)
 
     def _take_time(self) -> None:
         """What there was some hurry about has been done, or is of no use any more."""
@@ -582,6 +586,7 @@ class Connection(asyncio.Protocol):
         if self._notices_given and self._disconnected and self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def fields(self, event: str) -> dict[str, str]:
-        """What the log says of this connection beside the text."""
-        return {"event": event, "connection": self.number, "peer": self.peer}
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What the log says of this connection in every record."""
+        return {"connection": self.log_number, "peer_connection": self.broker.peer_log_number, "peer": self.peer}

@@ -16,13 +16,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from pellucid.asyncio.events import Event
 from pellucid.asyncio.places import BACKLOG, Place, address_text, naming
 from pellucid.asyncio.tls_failures import why_no_client
 from pellucid.urls import TCPURL, UnixURL
 
 __all__ = ["Listener", "LoopsListener", "can_watch"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 CLIENTS_AT_ONCE = 100
 """Clients that are accepted before others have their turn."""
@@ -123,8 +122,7 @@ class Listener:
     def _take(self, accepted: socket.socket, address: Any) -> None:
         if self._troubled:
             self._troubled = False
-            fields = {"event": "server.recovered", "url": self.url}
-            log.info("accepts connections at %s again", self.url, extra=fields)
+            Event.SERVER_RECOVERED.log("accepts connections at %s again", self.url, url=self.url)
         accepted.setblocking(False)
         self._untouched.add(accepted)
         self._begin(self._connect(accepted, address), self._connecting)
@@ -145,7 +143,7 @@ class Listener:
             # Who connects and leaves, as those do who look whether a port is open, is no matter for a warning.
             level = logging.INFO if isinstance(error, ConnectionResetError | BrokenPipeError) else logging.WARNING
             peer, why = address_text(address), why_no_client(error, seconds)
-            log.log(level, "no connection with %s: %s", peer, why, extra={"event": "tls.failed", "peer": peer})
+            Event.TLS_FAILED.log("no connection with %s: %s", peer, why, level=level, peer=peer)
 
     async def _shake_hands(self, sock: socket.socket, context: ssl.SSLContext) -> None:
         handshake = _Handshake(self._make_connection)
@@ -160,9 +158,8 @@ class Listener:
     def _note_trouble(self, error: OSError) -> None:
         if not self._troubled:
             self._troubled = True
-            fields = {"event": "server.exhausted", "url": self.url}
-            text = "can't accept connections at %s, and tries again every %g s: %s"
-            log.error(text, self.url, RETRY_SECONDS, error.strerror or error, extra=fields)
+            text, why = "can't accept connections at %s, and tries again every %s s: %s", error.strerror or str(error)
+            Event.SERVER_EXHAUSTED.log(text, self.url, f"{RETRY_SECONDS:g}", why, url=self.url, seconds=RETRY_SECONDS)
 
     def _begin(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = self._loop.create_task(work)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from pellucid.asyncio.events import Event
 from pellucid.asyncio.places import is_unix
 from pellucid.auth import Login, PeerCertificate
 from pellucid.auth.addresses import is_loopback
@@ -21,8 +21,6 @@ __all__ = ["Link", "clip", "is_protected"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 _CLIP = 100
 """Characters of a name in the log: a peer chooses how many there are."""
@@ -86,8 +84,9 @@ class Link:
         connection.when_gone(avatar, login.logout)
         connection.let_in()
         who = clip(login.avatar_id)
-        fields = {**connection.fields("login.granted"), "avatar_id": who}
-        log.info("%s logged in as %r", connection.peer, who, extra=fields)
+        Event.LOGIN_GRANTED.log(
+            "%s logged in as %s", connection.peer, repr(who), fields=connection.fields, avatar_id=who
+        )
         return avatar
 
 

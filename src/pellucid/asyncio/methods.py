@@ -12,11 +12,13 @@ from inspect import CO_COROUTINE
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from pellucid.asyncio.events import Event, Pace, name_of
 from pellucid.asyncio.login import clip
 from pellucid.asyncio.outbox import Outbox
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
+from pellucid.core.correlation import id_of_theirs
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
@@ -32,8 +34,6 @@ from pellucid.wire.messages import MethodCall
 
 __all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "is_coroutine_function", "running_call"]
 
-log: logging.Logger = logging.getLogger("pellucid")
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -47,8 +47,13 @@ class Host(Protocol):
     unsafe_tracebacks: bool
 
     @property
-    def number(self) -> str:
+    def log_number(self) -> str:
         """Stands for the connection in the log."""
+        ...
+
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What the log says of the connection in every record."""
         ...
 
     @property
@@ -76,12 +81,14 @@ class CurrentCall:
     avatar: Any
     """What the caller acts through, or None outside a login."""
     correlation_id: str
-    """Stands for this call in the log."""
+    """Stands for this call in the log; for its caller it is `Call.correlation_id`, in the native dialect."""
     size: int
     """Bytes that it took on the wire, and those of results that it was given by promise."""
     remaining: float | None = None
     """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
 
+
+_REFUSED = "call of %s was refused: %s"
 
 _NONE: dict[str, Any] = {}
 """What is left of keyword arguments that were handed over."""
@@ -134,6 +141,7 @@ class Runner:
         "_host",
         "_outbox",
         "_overdue",
+        "_pace",
         "_serving",
         "_starting",
         "_tasks",
@@ -152,6 +160,7 @@ class Runner:
         self._tasks: dict[asyncio.Task[None], MethodCall] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
         self._overdue: set[int] | None = None
+        self._pace: Pace | None = None
         # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
         self._due = 0
         self._starting = False
@@ -290,6 +299,7 @@ class Runner:
         for timer in (self._timers or {}).values():
             timer.cancel()
         self._timers = self._overdue = None
+        self._note_suppressed()
         if cancel:
             for call in list((self._tasks or {}).values()):
                 self._stop(call)
@@ -487,22 +497,22 @@ class Runner:
             self._host.abort(f"not even an error can be sent: {hindrance}")
             return
         if failed is not None:
-            self._log("the result of %r can't be sent: %s", call, failed)
+            text = "the result of %s can't be sent: %s"
+            self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), str(failed), error=failed)
 
     def _fail(self, call: MethodCall, error: Exception) -> None:
         if isinstance(error, LoginFailed):
             who = clip(error.username)
-            fields = {**self._fields("login.refused", call), "username": who}
             claim = "" if who is None else f" as {who!r}"
-            log.warning("login from %s%s refused: %s", self._host.peer, claim, error, extra=fields)
+            text, peer = "login from %s%s refused: %s", self._host.peer
+            self._note(Event.LOGIN_REFUSED, call, text, peer, claim, str(error), error=error, username=who)
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             level = logging.DEBUG if call.wants_answer else logging.WARNING
-            log.log(
-                level, "call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call)
-            )
+            self._note(Event.CALL_REFUSED, call, _REFUSED, repr(call.shown_name), error, error=error, level=level)
         elif not is_expected(error):
-            self._log("Peer will receive following PB traceback: %r raised %r", call, error, exc_info=error)
+            text = "Peer will receive following PB traceback: %s raised %s"
+            self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), error, error=error, exc_info=error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
 
     def _refuse(self, call: MethodCall, error: Exception) -> None:
@@ -511,7 +521,7 @@ class Runner:
             most = self._broker.limits.queued_bytes
             self._host.abort(f"the peer calls and does not read: over twice Limits.queued_bytes={most} wait for it")
             return
-        log.debug("call of %r was refused: %r", call.shown_name, error, extra=self._fields("call.refused", call))
+        self._note(Event.CALL_REFUSED, call, _REFUSED, repr(call.shown_name), error, error=error)
         self._tell(call, error)
 
     def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
@@ -520,13 +530,36 @@ class Runner:
         except LimitExceeded as hindrance:
             self._host.abort(f"not even an error can be sent: {hindrance}")
 
-    def _log(self, text: str, call: MethodCall, error: Exception, exc_info: Exception | None = None) -> None:
-        log.error(text, call.shown_name, error, exc_info=exc_info, extra=self._fields("call.failed", call))
+    def _note(
+        self,
+        event: Event,
+        call: MethodCall,
+        text: str,
+        *args: object,
+        error: Exception,
+        level: int | None = None,
+        exc_info: Exception | None = None,
+        username: str | None = None,
+    ) -> None:
+        """Log `event`, which `error` of `call` is; but not more often than one peer may fill a log."""
+        if not event.is_heard(level):
+            return
+        now = self._host.loop.time()
+        if self._pace is None:
+            self._pace = Pace(now)
+        if not self._pace.allows(now):
+            return
+        self._note_suppressed()
+        fields = self._host.fields | {"method": call.shown_name, "call": _correlation_id(self._host, call)}
+        fields |= {"error": name_of(error), "limit": getattr(error, "limit", None) or None, "username": username}
+        event.log(text, *args, level=level, exc_info=exc_info, fields=fields)
 
-    def _fields(self, event: str, call: MethodCall) -> dict[str, str]:
-        host = self._host
-        fields = {"event": event, "connection": host.number, "peer": host.peer}
-        return {**fields, "method": call.shown_name, "call": _correlation_id(host, call)}
+    def _note_suppressed(self) -> None:
+        """Say how much nobody was told of."""
+        if self._pace is not None and self._pace.suppressed:
+            count, self._pace.suppressed = self._pace.suppressed, 0
+            text = "%s records about calls of %s were suppressed: there are too many of them"
+            Event.CALL_SUPPRESSED.log(text, count, self._host.peer, fields=self._host.fields, count=count)
 
 
 def is_coroutine_function(method: Any) -> bool:
@@ -549,5 +582,4 @@ def _discard(result: Awaitable[Any]) -> None:
 
 
 def _correlation_id(host: Host, call: MethodCall) -> str:
-    batch = "" if call.batch is None else f"{call.batch.call_id}."
-    return f"{host.number}-{batch}{call.call_id}"
+    return id_of_theirs(host.log_number, host.broker.peer_log_number, call)

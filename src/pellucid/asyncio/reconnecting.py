@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pellucid.asyncio.client import Connecting, connect
 from pellucid.asyncio.connection import Connection
+from pellucid.asyncio.events import Event, name_of
 from pellucid.core.references import RemoteReference
 from pellucid.errors import (
     ConnectFailed,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 __all__ = ["Reconnecting", "reconnecting"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 OF_NO_USE = (ConnectFailed, PBConnectionLost, DeadReferenceError, DeadlineExceeded, TooManyLogins)
 """What says of a connection that it is of no use, and another one may be."""
@@ -194,17 +192,17 @@ class Reconnecting:
     def will_try_again(self, error: BaseException | None, seconds: float) -> None:
         """Say so in the log: `error` is the reason, and it will be after so many seconds."""
         self.lasted = 0.0
-        fields = {"event": "reconnect.waiting", "url": self._url, "seconds": seconds}
-        why = str(error)  # the record may be kept, and the error's traceback would keep the connection
-        log.warning("no connection to %s, next attempt in %.2f s: %s", self._url, seconds, why, extra=fields)
+        text, url = "no connection to %s, next attempt in %s s: %s", self._url
+        kind = name_of(error)
+        Event.RECONNECT_WAITING.log(text, url, f"{seconds:.2f}", str(error), url=url, seconds=seconds, error=kind)
 
     async def _stay(self) -> None:
         try:
             await self.retry(self._once)
         except Exception as error:  # noqa: BLE001 - whoever wants a connection gets it
             self._end(error)
-            fields = {"event": "reconnect.stopped", "url": self._url}
-            log.error("no further attempt to connect to %s: %r", self._url, error, extra=fields)
+            text, url = "no further attempt to connect to %s: %s", self._url
+            Event.RECONNECT_STOPPED.log(text, url, error, url=url, error=name_of(error))
 
     async def _once(self) -> None:
         """Make one connection, and stay until it ends. Always ends in an exception."""
@@ -225,8 +223,7 @@ class Reconnecting:
         raise PBConnectionLost("the connection was lost")
 
     async def _stay_with(self, connection: Connection) -> None:
-        fields = {"event": "reconnect.connected", "url": self._url}
-        log.info("connected to %s", self._url, extra=fields)
+        Event.RECONNECT_CONNECTED.log("connected to %s", self._url, fields=connection.fields, url=self._url)
         self._changed.set()
         began = connection.loop.time()
         try:
@@ -238,8 +235,9 @@ class Reconnecting:
             try:
                 if self._on_disconnected is not None:
                     await settled(self._on_disconnected())
-            except Exception as error:
-                log.error("a callback raised %r", error, exc_info=error, extra={"event": "callback.failed"})
+            except Exception as error:  # noqa: BLE001 - the application's, and the next connection is made all the same
+                fields, kind = connection.fields, name_of(error)
+                Event.CALLBACK_FAILED.log("a callback raised %s", error, exc_info=error, fields=fields, error=kind)
 
     def _end(self, error: Exception) -> None:
         self._error = self._error or error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Set
 from typing import Any, Literal
 
 from pellucid.asyncio.connection import Connection, Settings
+from pellucid.asyncio.events import Event
 from pellucid.asyncio.listener import Listener, LoopsListener, can_watch
 from pellucid.asyncio.login import Link
 from pellucid.asyncio.places import Place, bind, given, is_unix
@@ -26,8 +27,6 @@ from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named, sharing_named
 
 __all__ = ["Server", "serve"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 RootFactory = Callable[[Connection], Referenceable]
 """Makes the root object of each connection."""
@@ -228,8 +227,8 @@ class Server:
             connection.abort(f"over Limits.connections={most}", level=logging.DEBUG)
             if not self._is_full:  # once: whoever attacks would have the log filled
                 self._is_full = True
-                fields = {"event": "server.full", "connections": len(self.connections)}
-                log.warning("further connections are cut off: over Limits.connections=%s", most, extra=fields)
+                text, count = "further connections are cut off: over Limits.connections=%s", len(self.connections)
+                Event.SERVER_FULL.log(text, most, connections=count, limit="connections")
             return
         self._is_full = False
         self._connections[connection] = None
@@ -243,7 +242,7 @@ class Server:
     def _add(self, listener: Listener | LoopsListener) -> None:
         self._listeners.append(listener)
         self._bound.append(listener.url)
-        log.info("listening at %s", listener.url, extra={"event": "server.listening", "url": listener.url})
+        Event.SERVER_LISTENING.log("listening at %s", listener.url, url=listener.url)
 
     async def _stop_listening(self) -> None:
         listeners, self._listeners = self._listeners, []

@@ -6,7 +6,6 @@ which certificate was shown to that client, and a client comes in with the whole
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import ssl
@@ -14,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pellucid.asyncio.events import Event
 from pellucid.asyncio.tls_failures import WRONG_HOST
 from pellucid.auth.files import stamp
 
 __all__ = ["TLS", "check_tls", "client_context", "server_certificate", "server_contexts"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 _Path = str | os.PathLike[str]
 
@@ -172,16 +170,14 @@ class _Renewed:
         stamps = _stamps(self._paths)
         if stamps != self._read:
             self._read = stamps  # of files that can't be used, too: they are tried, and complained of, once
+            files = ", ".join(map(str, self._paths))
             try:
                 self._context = _server_context(self._tls)
             except ValueError as error:
-                fields = {"event": "tls.kept"}
-                log.error(
-                    "TLS goes on with the files read before, as the new ones can't be used: %s", error, extra=fields
-                )
+                text = "TLS goes on with the files read before, as the new ones can't be used: %s"
+                Event.TLS_KEPT.log(text, str(error), files=files)
             else:
-                files = ", ".join(map(str, self._paths))
-                log.info("TLS renewed from %s", files, extra={"event": "tls.renewed"})
+                Event.TLS_RENEWED.log("TLS renewed from %s", files, files=files)
         return self._context
 
 

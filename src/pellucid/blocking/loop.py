@@ -16,13 +16,12 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
 from pellucid.asyncio.connection import Connection
+from pellucid.asyncio.events import Event, name_of
 from pellucid.asyncio.run import new_event_loop
 from pellucid.asyncio.server import Server
 from pellucid.blocking.turns import ProgramEnds, Workers, let_others_begin
 
 __all__ = ["LoopThread", "run", "the_loop"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 SECONDS_TO_CLOSE = 1.0
 """How long connections that are open at the end of the program may take to close; then they are cut off."""
@@ -111,7 +110,7 @@ class LoopThread:
         try:
             ending.result(SECONDS_TO_END)
         except TimeoutError:
-            log.warning("what runs in the event loop's thread does not end", extra={"event": "loop.stuck"})
+            Event.LOOP_STUCK.log("what runs in the event loop's thread does not end")
         finally:
             self.loop.call_soon_threadsafe(self._stop)
             self._thread.join(SECONDS_TO_END)
@@ -139,8 +138,8 @@ class LoopThread:
                 self.loop.run_forever()
             except (KeyboardInterrupt, SystemExit) as error:
                 # An async method raised it, and the loop goes on: all who wait for it would wait for ever.
-                fields = {"event": "loop.interrupted"}
-                log.error("%r ends a program only in its main thread", error, exc_info=error, extra=fields)
+                text, kind = "%s ends a program only in its main thread", name_of(error)
+                Event.LOOP_INTERRUPTED.log(text, error, exc_info=error, error=kind)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
 

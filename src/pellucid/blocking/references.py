@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from pellucid.asyncio import calls
+from pellucid.asyncio.events import Event, name_of
 from pellucid.blocking.loop import LoopThread
 from pellucid.blocking.turns import let_others_begin
 from pellucid.core import gathering, references
@@ -19,8 +19,6 @@ from pellucid.core.references import NO_OPTIONS, CallOptions, Prepared
 from pellucid.errors import DeadReferenceError
 
 __all__ = ["Call", "Configured", "Promise", "RemoteReference", "gather"]
-
-log: logging.Logger = logging.getLogger("pellucid")
 
 
 class Promise(calls.Call):
@@ -55,10 +53,19 @@ class Call(Future[Any]):
         self._make: Callable[[], AnyCall] | None = make
         self._promise: AnyCall | None = None
         self._noticed = False
+        # For the log, once it has ended: what names it there, and what the connection's records have.
+        self._correlation_id: str | None = None
+        self._fields: dict[str, Any] = {}
         if thread.is_here:
             self._begin()
         else:
             thread.loop.call_soon_threadsafe(self._begin)
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Stands for the call in logs, as that of `pellucid.Call` does. None where it was not sent, or not yet."""
+        promise = self._promise
+        return self._correlation_id if promise is None else promise.correlation_id
 
     def result(self, timeout: float | None = None) -> Any:
         """What the method returned, once the answer has come; raises what the call ended in.
@@ -93,18 +100,20 @@ class Call(Future[Any]):
 
     def settle(self, promise: AnyCall) -> None:
         """`promise` has ended, and so has this."""
-        self._promise = None
+        self._correlation_id, self._promise = promise.correlation_id, None
         if self._thread.is_ending or not self.set_running_or_notify_cancel():
             return
         if promise.error is not None:
+            self._fields = promise.maker.door.fields
             self.set_exception(promise.error)
         else:
             self.set_result(promise.outcome())
 
     def __del__(self) -> None:
         if not self._noticed and self.done() and not self.cancelled() and (error := super().exception()) is not None:
-            fields = {"event": "call.unnoticed", "method": self.name}
-            log.error("call of %r failed, and nobody asked for its outcome: %r", self.name, error, extra=fields)
+            fields = self._fields | {"method": self.name, "call": self._correlation_id, "error": name_of(error)}
+            text = "call of %s failed, and nobody asked for its outcome: %s"
+            Event.CALL_UNNOTICED.log(text, repr(self.name), error, fields=fields)
 
     def _begin(self) -> None:
         make, self._make = self._make, None

@@ -141,6 +141,11 @@ class Broker:
         return self._dialect.name if self._dialect is not None else None
 
     @property
+    def peer_log_number(self) -> str | None:
+        """What the peer's log calls the connection, where it has said so."""
+        return self._dialect.peer_log_number if self._dialect is not None else None
+
+    @property
     def limits(self) -> Limits:
         """The limits in force. Others count from when they are set on; what is held already stays."""
         return self.books.limits
@@ -216,7 +221,7 @@ class Broker:
         name, reply = chosen
         chosen_class = next(dialect for dialect in self._dialects if dialect.name == name)
         dialect = self._dialect = chosen_class(self.books)
-        self.outgoing.add(reply + dialect.greeting())
+        self.outgoing.add(reply + dialect.greeting(self._door.log_number))
         rest = negotiation.take_rest()
         if rest:
             dialect.receive_data(rest)

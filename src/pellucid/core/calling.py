@@ -18,6 +18,7 @@ from pellucid.errors import (
     DeadReferenceError,
     ForeignReference,
     NotAReference,
+    RemoteError,
     RemoteProtocolError,
     told_without_traceback,
 )
@@ -160,7 +161,9 @@ class Calling:
             self._unseen_bytes += message.size
             if message.brings_home or self._unseen_bytes >= _SEEN_BYTES or (unseen and len(unseen) >= _SEEN_AT_A_TIME):
                 self.tell_seen()
-        if call.gathers is not None and isinstance(message, Answer):
+        if isinstance(message, CallFailed):
+            _say_which(call, message.error)
+        elif call.gathers is not None:
             return CallFailed(call_id, _wrong_answer(), call=call)
         return message
 
@@ -173,6 +176,9 @@ class Calling:
             return CallFailed(answer.call_id, _wrong_answer(), call=call)
         outcomes: list[Any] = answer.outcomes
         if CallFailed in set(map(type, outcomes)):
+            for place, outcome in enumerate(outcomes):
+                if type(outcome) is CallFailed:
+                    _say_which(call, outcome.error, f".{place}")
             if not call.takes_errors:
                 failed = next(outcome for outcome in outcomes if type(outcome) is CallFailed)
                 return CallFailed(answer.call_id, failed.error, call=call)
@@ -317,6 +323,12 @@ def _as_message(place: int, prepared: Prepared) -> MethodCall:
     message = MethodCall(place, prepared.target, prepared.name, prepared.args, prepared.kwargs)
     message.perspective = prepared.reference.perspective
     return message
+
+
+def _say_which(call: Call, error: BaseException, place: str = "") -> None:
+    """Have `error`, which `call` ended in, say what the peer's log calls that."""
+    if isinstance(error, RemoteError) and (correlation_id := call.correlation_id) is not None:
+        error.correlation_id = correlation_id + place
 
 
 def _wrong_answer() -> RemoteProtocolError:

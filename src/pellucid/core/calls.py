@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Generator, ItemsView, Sequence
 from typing import Any, Protocol
 
+from pellucid.core.correlation import id_of_ours
 from pellucid.errors import CallCancelled, DeadlineExceeded, RemoteProtocolError, TooManyCalls
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
@@ -71,6 +72,17 @@ class Call:
     def done(self) -> bool:
         """Whether the call has ended, in one way or another."""
         return self._done
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Stands for the call in logs: what `current_call().correlation_id` is in the method that it runs.
+
+        Over the PB dialects, and where the peer is of an older version, this side alone names it so. The calls that are
+        gathered in one message have the number of their place behind it, as in ``31dd1ad2-7.0``. None where the call
+        was not sent, or not yet.
+        """
+        number = None if self.call_id is None else self.maker.door.log_number
+        return None if number is None or self.call_id is None else id_of_ours(number, self.call_id)
 
     @property
     def is_known(self) -> bool:

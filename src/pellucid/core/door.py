@@ -21,6 +21,14 @@ class Door(Protocol):
         ...
 
     @property
+    def log_number(self) -> str | None:
+        """Stands for the connection in this side's log, and the peer is told: eight random hexadecimal digits.
+
+        None where there is no log.
+        """
+        ...
+
+    @property
     def reference_class(self) -> type[RemoteReference]:
         """What the peer's objects are here: `RemoteReference`, or a subclass with more verbs."""
         ...

@@ -9,6 +9,7 @@ order made: programs written for PB count on that.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -141,6 +142,7 @@ class Broker(banana.Banana):
         self.serializingPerspective: Any = None
         self.unserializingPerspective: Any = None
         self.translator: Translator = _Dispatching(self)
+        self._log_number: str | None = None
         self._core = Core(
             listens=not isClient,
             registry=TagRegistry(),
@@ -166,6 +168,13 @@ class Broker(banana.Banana):
 
     def __repr__(self) -> str:
         return f"<pb.Broker {self._core!r}>"
+
+    @property
+    def log_number(self) -> str:
+        """Stands for this connection in the log; a peer that speaks the native dialect is told."""
+        if self._log_number is None:
+            self._log_number = secrets.token_hex(4)
+        return self._log_number
 
     @property
     def books(self) -> Books:

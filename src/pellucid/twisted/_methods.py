@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from pellucid.core.broker import Broker as Core
 from pellucid.core.calls import Admission
+from pellucid.core.correlation import id_of_theirs
 from pellucid.core.states import State
 from pellucid.errors import (
     SELF_EXPLANATORY,
@@ -44,6 +45,11 @@ class Host(Protocol):
 
     def now(self) -> float:
         """The time in seconds."""
+        ...
+
+    @property
+    def log_number(self) -> str:
+        """Stands for the connection in the log."""
         ...
 
     @property
@@ -237,7 +243,9 @@ class Runner:
             if call.wants_answer:
                 # In PB as well, this is an error where the method itself raised it, and news where its Deferred failed.
                 log.msg("Peer will receive following PB traceback:", isError=raised)
-            log.err(failure)
+            number = self._host.log_number
+            call_id = id_of_theirs(number, self._core.peer_log_number, call)
+            log.err(failure, event="call.failed", connection=number, method=call.shown_name, call=call_id)
         told = answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks)
         self._tell(call, told, raised=call.method is not None)
 

@@ -133,13 +133,21 @@ class Dialect(Protocol):
         """
         ...
 
-    def greeting(self) -> bytes:
-        """What to send as soon as the dialect is chosen."""
+    def greeting(self, log_number: str | None = None) -> bytes:
+        """What to send as soon as the dialect is chosen.
+
+        `log_number` is what this side's log calls the connection. It is told where the dialect has room for that.
+        """
         ...
 
     @property
     def greeted(self) -> bool:
         """Whether the peer's greeting has arrived."""
+        ...
+
+    @property
+    def peer_log_number(self) -> str | None:
+        """What the peer's log calls the connection, where it has said so."""
         ...
 
     def encode(self, message: Message) -> bytes | Bulk:

@@ -53,8 +53,10 @@ class NativePeer:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, url: str, *, receive_buffer: int | None = None) -> AsyncGenerator[NativePeer]:
-        """Connect to a server of ours and agree on the native dialect."""
+    async def connect(
+        cls, url: str, *, receive_buffer: int | None = None, log_number: Any = None
+    ) -> AsyncGenerator[NativePeer]:
+        """Connect to a server of ours and agree on the native dialect, as an older peer does that has no log number."""
         host, port = url.removeprefix("pb://").split(":")
         sock = socket.socket()
         if receive_buffer is not None:
@@ -67,7 +69,7 @@ class NativePeer:
             offered = await reader.readexactly(len(encoded([b"pellucid", b"pb", b"none"])))
             assert offered == encoded([b"pellucid", b"pb", b"none"])
             writer.write(encoded(b"pellucid"))
-            peer.say([Kind.HELLO.value, VERSION, []])
+            peer.say([Kind.HELLO.value, VERSION, [], *([] if log_number is None else [log_number])])
             assert (await peer.receive())[0] == Kind.HELLO
             yield peer
         finally:

@@ -104,15 +104,14 @@ async def test_a_failure_that_nobody_awaits_is_logged_once_with_method_and_peer_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with pair(Things()) as both:
-        both.client.root.call("fail")
+        correlation_id = both.client.root.call("fail").correlation_id
         await both.client.root.call("echo")
         (record,) = unnoticed(caplog)
         assert record.levelno == logging.ERROR
         assert record.getMessage() == "call of 'fail' failed and was never awaited: Broken('as expected')"
         told = vars(record)
         assert (told["method"], told["peer"]) == ("fail", both.client.peer)
-        assert told["call"].startswith(both.client.number)
-        assert told["call"] != both.client.number
+        assert told["call"] == correlation_id == f"{both.client.log_number}-1"
 
 
 @on_each_loop

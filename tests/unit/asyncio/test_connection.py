@@ -262,9 +262,8 @@ async def test_a_connection_says_what_it_is(dialect: str) -> None:
     async with pair(Gate()) as both:
         assert both.client.peer == both.server.urls[0].removeprefix("pb://")
         assert both.client.dialect == both.served.dialect == dialect
-        assert repr(both.client) == (
-            f"<Connection {both.client.number} {both.client.peer} <Broker {dialect} READY exports=0 imports=0 calls=0>>"
-        )
+        broker = f"<Broker {dialect} READY exports=0 imports=0 calls=0>"
+        assert repr(both.client) == f"<Connection {both.client.log_number} {both.client.peer} {broker}>"
         assert both.client.root is both.client.root
 
 
@@ -281,7 +280,7 @@ async def test_what_the_peer_does_not_understand_is_logged(caplog: pytest.LogCap
         assert record.getMessage() == "the peer did not understand 'message'"
         told = vars(record)
         assert told["event"] == "peer.confused"
-        assert (told["connection"], told["peer"]) == (connection.number, connection.peer)
+        assert (told["connection"], told["peer"]) == (connection.log_number, connection.peer)
 
 
 @on_each_loop

@@ -93,7 +93,7 @@ async def test_an_unexpected_error_is_logged_with_traceback_and_correlation_id_a
         assert (error.remote_type, error.text) == ("builtins.ZeroDivisionError", "by mistake")
         assert error.remote_traceback is None
         (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
-        assert (record.levelno, record.name) == (logging.ERROR, "pellucid")
+        assert (record.levelno, record.name) == (logging.ERROR, "pellucid.call")
         assert record.getMessage() == (
             f"Peer will receive following PB traceback: '{kind}' raised ZeroDivisionError('by mistake')"
         )
@@ -155,14 +155,15 @@ async def test_an_error_that_cannot_be_told_in_full_is_told_in_part_and_the_conn
 @pytest.mark.parametrize("method", ["unsendable", "unsendable_later"])
 @on_each_loop
 async def test_a_result_that_may_not_cross_fails_the_call_and_is_logged(
-    method: str, caplog: pytest.LogCaptureFixture
+    method: str, dialect: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with pair(Failing()) as both:
         with pytest.raises(InsecureJelly, match="object"):
             await both.client.root.call(method)
         (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
         assert f"the result of '{method}' can't be sent" in record.getMessage()
-        assert vars(record)["call"] == f"{both.served.number}-1"
+        native = dialect == "pellucid"
+        assert vars(record)["call"] == (f"{both.client.log_number}-1" if native else f"{both.served.log_number}-p1")
 
 
 @on_each_loop

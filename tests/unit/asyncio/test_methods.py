@@ -322,11 +322,12 @@ def describe() -> list[Any]:
 
 
 @on_each_loop
-async def test_a_method_of_any_kind_knows_the_call_that_runs_it() -> None:
+async def test_a_method_of_any_kind_knows_the_call_that_runs_it(dialect: str) -> None:
     async with pair(Asked()) as both:
         names = ["plain", "coroutine", "thread", "child"]
         answers = await asyncio.gather(*(both.client.root.call(name) for name in names))
-        ids = [f"{both.served.number}-{number}" for number in range(1, 5)]
+        named_so = f"{both.client.log_number}-" if dialect == "pellucid" else f"{both.served.log_number}-p"
+        ids = [f"{named_so}{number}" for number in range(1, 5)]
         assert answers == [
             [name, both.served.peer, None, correlation_id, None]
             for name, correlation_id in zip(names, ids, strict=True)

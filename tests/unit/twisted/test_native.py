@@ -431,6 +431,30 @@ def test_without_a_clock_there_is_no_timer() -> None:
 # Commands of a program's own.
 
 
+class Fragile(pb.Root):
+    def remote_fail(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_both_sides_name_a_call_alike_in_their_logs(logged: list[Any]) -> None:
+    link = Link(Fragile())
+    waiting = link.root.callRemote("fail")
+    link.pump()
+
+    failure = outcome(waiting)
+
+    assert failure.check(ZeroDivisionError)
+    (event,) = (each for each in logged if "failure" in each)
+    told = {name: event[name] for name in ("event", "connection", "method", "call")}
+    assert told == {
+        "event": "call.failed",
+        "connection": link.server.log_number,
+        "method": "fail",
+        "call": waiting.correlation_id,
+    }
+    assert waiting.correlation_id == f"{link.client.log_number}-1"
+
+
 def test_a_command_is_an_expression() -> None:
     link = Link(Desk())
     wrong: Any

@@ -7,6 +7,7 @@ the call is refused.
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from ormsgpack import packb, unpackb
@@ -26,6 +27,8 @@ __all__ = ["NativeDialect"]
 
 NO_FEATURES: frozenset[str] = frozenset()
 
+_is_log_number = re.compile(r"[0-9a-f]{8}").fullmatch
+
 
 class NativeDialect(MessageReader, MessageWriter):
     """Frames of msgpack."""
@@ -33,7 +36,16 @@ class NativeDialect(MessageReader, MessageWriter):
     name: ClassVar[str] = NAME
     chains: ClassVar[bool] = True
 
-    __slots__ = ("_deframer", "_encoder", "_ledger", "_maybe_reader", "features", "greeted", "version")
+    __slots__ = (
+        "_deframer",
+        "_encoder",
+        "_ledger",
+        "_maybe_reader",
+        "features",
+        "greeted",
+        "peer_log_number",
+        "version",
+    )
 
     def __init__(self, ledger: Ledger) -> None:
         self.greeted: bool = False
@@ -41,6 +53,8 @@ class NativeDialect(MessageReader, MessageWriter):
         """What both sides speak."""
         self.features: frozenset[str] = NO_FEATURES
         """The optional features that both sides know."""
+        self.peer_log_number: str | None = None
+        """What the peer's log calls the connection, where it has said so."""
         self._ledger = ledger
         self._deframer = Deframer(ledger.limits)
         # It is there once a message holds more than plain values; or from the start, where some of those may not cross.
@@ -56,9 +70,10 @@ class NativeDialect(MessageReader, MessageWriter):
         if self._maybe_reader is not None:
             self._maybe_reader.bound(limits)
 
-    def greeting(self) -> bytes:
-        """The version and the features, which both sides send first of all."""
-        return frame(packb([Kind.HELLO.value, VERSION, list(FEATURES)]))
+    def greeting(self, log_number: str | None = None) -> bytes:
+        """The version, the features and the log number, which both sides send first of all."""
+        hello = [Kind.HELLO.value, VERSION, list(FEATURES)]
+        return frame(packb(hello if log_number is None else [*hello, log_number]))
 
     # Bytes in.
 
@@ -133,10 +148,13 @@ class NativeDialect(MessageReader, MessageWriter):
 
     def _read_hello(self, expression: list[Any]) -> None:
         match expression:
-            case [Kind.HELLO, int(version), list(features), *_] if type(version) is int and version >= 1:
+            case [Kind.HELLO, int(version), list(features), *more] if type(version) is int and version >= 1:
                 self.version = min(version, VERSION)
                 known = {name for name in features if type(name) is str}.intersection(FEATURES)
                 self.features = frozenset(known) if known else NO_FEATURES
+                # It goes into the log: nothing else may stand in its place, and it is no reason to hang up.
+                if more and type(more[0]) is str and _is_log_number(more[0]):
+                    self.peer_log_number = more[0]
                 self.greeted = True
             case _:
                 raise RemoteProtocolError("the peer did not say first which version it speaks")

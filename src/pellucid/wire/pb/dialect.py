@@ -63,6 +63,9 @@ class PBDialect:
     _tokens: Mapping[bytes, int] | None = TOKENS
     _plain: ClassVar[PlainWriter] = PlainWriter(TOKENS)
 
+    peer_log_number: str | None = None
+    """There is no word for it."""
+
     def __init__(self, ledger: Ledger) -> None:
         self.greeted: bool = False
         self._ledger = ledger
@@ -76,7 +79,7 @@ class PBDialect:
         """Let these limits count from now on."""
         self._decoder.limits = limits
 
-    def greeting(self) -> bytes:
+    def greeting(self, log_number: str | None = None) -> bytes:
         """The version, which both sides send first of all."""
         return self._banana([b"version", VERSION])
 

@@ -45,6 +45,36 @@ def test_the_greeting_says_the_version_and_the_features() -> None:
     assert (speech.dialect.greeted, speech.dialect.version) == (True, 1)
 
 
+def test_the_greeting_says_what_the_log_calls_the_connection() -> None:
+    speech = Speech(greeted=False)
+    assert speech.dialect.greeting("31dd1ad2") == bytes.fromhex("0000000d 94 00 01 90 a8") + b"31dd1ad2"
+    speech.hear([0, 1, [], "00ff00ff", "more"])
+    assert (speech.dialect.greeted, speech.dialect.peer_log_number) == (True, "00ff00ff")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        True,
+        0x31DD1AD2,
+        b"31dd1ad2",
+        ["31dd1ad2"],
+        "",
+        "31DD1AD2",
+        "31dd1ad",
+        "31dd1ad2\n",
+        "31dd1ad21",
+        "٣١٣١٣١٣١",
+    ],
+    ids=ascii,
+)
+def test_what_is_no_log_number_is_passed_over(said: Any) -> None:
+    speech = Speech(greeted=False)
+    speech.hear([0, 1, [], said])
+    assert (speech.dialect.greeted, speech.dialect.peer_log_number) == (True, None)
+
+
 def test_a_version_is_a_number_and_true_is_none() -> None:
     with pytest.raises(RemoteProtocolError, match="which version"):
         Speech(greeted=False).hear([0, True, []])

@@ -168,7 +168,8 @@ def test_an_example_is_read_and_written_again_as_it_is(example: Example) -> None
     is_hello = example.notation.startswith("[HELLO")
     dialect = start_dialect(ledger, greeted=not is_hello)
     if is_hello:
-        assert dialect.greeting() == example.data
+        log_number = "31dd1ad2" if "31dd1ad2" in example.notation else None
+        assert dialect.greeting(log_number) == example.data
         return
     (message,) = decode(example.stream, ledger)
     if isinstance(message, messages.Answer) and isinstance(message.value, Unpersistable):

@@ -273,6 +273,11 @@ def converse_handshake(recording: Recording) -> None:
     recording.go_on()
 
 
+def converse_handshake_of_logs(recording: Recording) -> None:
+    recording.pair.server.log_number, recording.pair.client.log_number = "31dd1ad2", "0b5e77a0"
+    recording.go_on()
+
+
 def converse_call(recording: Recording) -> None:
     recording.go_on()
     recording.root.call("echo", "hello network")
@@ -335,6 +340,7 @@ def converse_cancel(recording: Recording) -> None:
 
 SCENARIOS: dict[str, Callable[[Recording], None]] = {
     "the handshake": converse_handshake,
+    "the handshake of two who have logs": converse_handshake_of_logs,
     "calls": converse_call,
     "a chain of calls": converse_chain,
     "references, twice received, sent home, and dropped": converse_references,
