@@ -155,14 +155,6 @@ def test_the_page_of_the_api_lists_every_option_of_serve_and_connect(name: str) 
     assert listed == {f"{option.name}=" for option in options if option.kind is option.KEYWORD_ONLY}
 
 
-def test_the_page_on_logging_lists_every_event() -> None:
-    listed = {row[0] for row in rows(ROOT / "docs" / "how-to" / "logging.md") if "." in row[0]}
-
-    files = [file for folder in ("asyncio", "blocking") for file in SOURCES.glob(f"pellucid/{folder}/*.py")]
-    sources = "".join(file.read_text(encoding="utf-8") for file in files)
-    assert listed == set(re.findall(r'(?:"event": |fields\()"([a-z.]+)"', sources))
-
-
 def test_the_stock_client_of_the_readme_talks_to_the_echo_example(tmp_path: Path) -> None:
     (program,) = [block for block in take_apart(ROOT / "README.md").blocks if "\nfrom twisted.spread" in block.text]
 
