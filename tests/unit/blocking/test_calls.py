@@ -348,3 +348,27 @@ def test_an_observer_is_not_told_in_a_thread_where_that_would_break_the_loop() -
 
         blocking.run(tell())
         assert keeper.kept.price == 2
+
+
+@over("pellucid")
+def test_a_call_is_named_alike_at_both_sides_while_it_is_under_way_and_after() -> None:
+    class Asked(pb.Root):
+        def remote_which(self) -> str:
+            return pb.current_call().correlation_id
+
+    with connected(Asked()) as connection:
+        call = connection.root.start("which")
+        assert call.result(SECONDS) == call.correlation_id
+
+
+def test_a_failure_that_nobody_asks_for_is_logged_with_the_name_of_its_call(caplog: pytest.LogCaptureFixture) -> None:
+    with connected(Gate()) as connection:
+        call = connection.root.start("nothing")
+        concurrent.futures.wait([call], SECONDS)
+        named = call.correlation_id
+        del call
+        gc.collect()
+    (record,) = [record for record in caplog.records if vars(record).get("event") == "call.unnoticed"]
+    told = vars(record)
+    assert (told["method"], told["call"], told["error"]) == ("nothing", named, "pellucid.errors.NoSuchMethod")
+    assert told["connection"] == (named or "").partition("-")[0]
