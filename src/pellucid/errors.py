@@ -115,7 +115,7 @@ class RemoteError(Exception):
         self.remote_parents = remote_parents
         """Qualified names of the class and its bases, nearest first; may be empty."""
         self.correlation_id: str | None = None
-        """What the logs call the call that ended so, where it was one of this side's: see `Call.correlation_id`."""
+        """What the peer's log calls the call that ended so, as `Call.correlation_id`; None where that is not known."""
 
     def __str__(self) -> str:
         return f"{self.remote_type}: {self.text}" if self.text else self.remote_type

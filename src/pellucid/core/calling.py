@@ -162,7 +162,7 @@ class Calling:
             if message.brings_home or self._unseen_bytes >= _SEEN_BYTES or (unseen and len(unseen) >= _SEEN_AT_A_TIME):
                 self.tell_seen()
         if isinstance(message, CallFailed):
-            _say_which(call, message.error)
+            self._say_which(call, message.error)
         elif call.gathers is not None:
             return CallFailed(call_id, _wrong_answer(), call=call)
         return message
@@ -178,7 +178,7 @@ class Calling:
         if CallFailed in set(map(type, outcomes)):
             for place, outcome in enumerate(outcomes):
                 if type(outcome) is CallFailed:
-                    _say_which(call, outcome.error, f".{place}")
+                    self._say_which(call, outcome.error, f".{place}")
             if not call.takes_errors:
                 failed = next(outcome for outcome in outcomes if type(outcome) is CallFailed)
                 return CallFailed(answer.call_id, failed.error, call=call)
@@ -187,6 +187,12 @@ class Calling:
                 for each in outcomes
             ]
         return Answer(answer.call_id, outcomes, call=call)
+
+    def _say_which(self, call: Call, error: BaseException, place: str = "") -> None:
+        """Have `error`, which `call` ended in, say what the peer's log calls that, where the two have agreed on it."""
+        if isinstance(error, RemoteError) and self._dialect is not None and self._dialect.peer_log_number is not None:
+            correlation_id = call.correlation_id
+            error.correlation_id = None if correlation_id is None else correlation_id + place
 
     def tell_seen(self) -> None:
         """Tell the peer which answers it need not keep: an answer that is kept keeps the objects in it."""
@@ -323,12 +329,6 @@ def _as_message(place: int, prepared: Prepared) -> MethodCall:
     message = MethodCall(place, prepared.target, prepared.name, prepared.args, prepared.kwargs)
     message.perspective = prepared.reference.perspective
     return message
-
-
-def _say_which(call: Call, error: BaseException, place: str = "") -> None:
-    """Have `error`, which `call` ended in, say what the peer's log calls that."""
-    if isinstance(error, RemoteError) and (correlation_id := call.correlation_id) is not None:
-        error.correlation_id = correlation_id + place
 
 
 def _wrong_answer() -> RemoteProtocolError:

@@ -107,6 +107,9 @@ async def test_over_the_pb_dialects_each_side_has_names_of_its_own() -> None:
         assert chained.correlation_id is None  # it waits here
         await chained
         assert chained.correlation_id == f"{both.client.log_number}-3"
+        error = await outcome(both.client.root.call("fail"))
+        assert isinstance(error, pb.RemoteError)
+        assert error.correlation_id is None  # the server's log calls it something else
 
 
 @over("pellucid")
