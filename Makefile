@@ -17,12 +17,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(GROUP)
 BENCH := .cache/bench
 FUZZ := .cache/fuzzer
+SITE := .cache/sphinx
 BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test soak soak-seeds soak-processes interop lint format types layers docs pages coverage \
+.PHONY: help venv demo test soak soak-seeds soak-processes interop lint format types layers docs site pages coverage \
 	valgrind instructions bench fuzz constraints clean
 
 help: ## list the targets
@@ -69,6 +70,20 @@ layers: $(READY) ## check that imports point down
 
 docs: $(READY) ## run the pages' programs and follow their links
 	$(BIN)/python -m pytest tests/system/test_docs.py $(PYTEST_ARGS)
+
+site: $(SITE)/.ready ## make a site of the pages, site/index.html, with the API from docstrings, and follow its links
+	@rm -rf site
+	$(SITE)/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --jobs auto \
+		--conf-dir docs/site --doctree-dir .cache/doctrees . site
+	$(SITE)/bin/python docs/site/check.py site
+
+$(SITE)/.ready: constraints.txt pyproject.toml
+	@echo 'setting up $(SITE)'
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(SITE)/bin/python -m pip install -qq --constraint constraints.txt --build-constraint constraints.txt \
+		--editable . --group docs
+	@touch $@
 
 pages: $(READY) ## write the parts of pages that are made from the code
 	$(BIN)/python docs/generated.py
@@ -129,11 +144,11 @@ constraints: ## resolve every tool anew and rewrite constraints.txt
 	$(PYTHON) -m venv .cache/resolve
 	.cache/resolve/bin/python -m pip install -qq --upgrade pip
 	@# hatchling asks for editables by itself when it makes an editable install
-	.cache/resolve/bin/python -m pip install -qq --group dev --group fuzz hatchling editables
+	.cache/resolve/bin/python -m pip install -qq --group dev --group docs --group fuzz hatchling editables
 	echo '# The exact version of every development tool, the build backend included. Rewritten by `make constraints`.' \
 		> constraints.txt
 	.cache/resolve/bin/python -m pip freeze --all --exclude setuptools >> constraints.txt
 
 clean: ## remove all that make made
-	rm -rf .venv* .cache dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv* .cache dist site docs/reference/api examples/*.rst .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find src tests examples -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""What checks the site that `make site` builds finds what would stop its reader. (Building it needs Sphinx.)"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from docs.site.check import SOUGHT, faults
+
+INDEX = {
+    "docnames": [*SOUGHT.values()],
+    "terms": {stem: number for number, stem in enumerate(SOUGHT)},
+    "titleterms": {},
+}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A site with a page that can be linked to, and an index that has what is sought."""
+    (tmp_path / "target.html").write_text('<h1 id="here">Here</h1><img src="target.html" alt="a picture">')
+    (tmp_path / "searchindex.js").write_text(f"Search.setIndex({json.dumps(INDEX)})")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "link", ["target.html", "target.html#here", "#there", "", "https://example.org/a#b", "mailto:a@example.org"]
+)
+def test_a_link_that_leads_somewhere_is_no_fault(site: Path, link: str) -> None:
+    (site / "page.html").write_text(f'<a href="{link}"></a><p id="there"></p>')
+
+    assert faults(site) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        ("nowhere.html", "no such file"),
+        ("target.html#nowhere", "no such place in that page"),
+        ("#nowhere", "no such place in that page"),
+        ("https:///path", "no host"),
+        ("file:///etc/passwd", "not a link that a page should have"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_named_with_its_page(site: Path, link: str, why: str) -> None:
+    (site / "page.html").write_text(f'<a href="{link}"></a>')
+
+    assert faults(site) == [f"page.html: {link}: {why}"]
+
+
+def test_a_picture_without_words_for_it_is_named(site: Path) -> None:
+    (site / "page.html").write_text('<img src="target.html">')
+
+    assert faults(site) == ["page.html: target.html: a picture without an alternative text"]
+
+
+def test_a_word_that_search_does_not_find_where_it_stands_is_named(site: Path) -> None:
+    stem, page = next(iter(SOUGHT.items()))
+    terms = {stem: number for number, stem in enumerate(SOUGHT)} | {stem: [1]}
+    (site / "searchindex.js").write_text(f"Search.setIndex({json.dumps({**INDEX, 'terms': terms})})")
+
+    assert faults(site) == [f"search.html: {stem!r} does not find {page}"]
+
+
+def test_a_word_in_a_heading_is_found_too(site: Path) -> None:
+    (site / "searchindex.js").write_text(
+        f"Search.setIndex({json.dumps({**INDEX, 'terms': {}, 'titleterms': INDEX['terms']})})"
+    )
+
+    assert faults(site) == []
