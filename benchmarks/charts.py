@@ -69,7 +69,7 @@ def _panel(panel: Any, case: Case, bars: list[tuple[str, list[float]]]) -> None:
     for place, (middle, (_, ratios)) in enumerate(zip(middles, bars, strict=True)):
         end, aside, anchor = (max(ratios), 4, "left") if middle >= 1 else (min(ratios), -4, "right")
         where = {"xytext": (aside, 0), "textcoords": "offset points", "va": "center", "ha": anchor}
-        panel.annotate(f"{middle:.2f}", (end, place), fontsize=8, **where)
+        panel.annotate(f"{middle:.2f}" if middle >= 0.01 else f"{middle:.1g}", (end, place), fontsize=8, **where)
     panel.set_xscale("log")
     panel.axvline(1, color="#2b2f33", linewidth=0.8)
     panel.use_sticky_edges = False
@@ -91,7 +91,7 @@ def _colour(name: str) -> str:
 def draw_scaling(results: Results, output: Path) -> None:
     """One file: what a unit costs as there are more of them."""
     names = results.options["cases"]
-    figure = Figure(figsize=(9, 3.2 * ((len(names) + 1) // 2)), layout="constrained")
+    figure = Figure(figsize=(9, 4.1 * ((len(names) + 1) // 2)), layout="constrained")
     panels = figure.subplots((len(names) + 1) // 2, 2, squeeze=False).flat
     for name, panel in zip(names, panels, strict=False):
         scale = SCALES[name]
@@ -111,9 +111,12 @@ def draw_scaling(results: Results, output: Path) -> None:
         panel.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
         for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,g}"))
+            axis.set_major_formatter(
+                mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+            )
         panel.grid(color="#e6e9ec", linewidth=0.6)
-        panel.legend(fontsize=7, frameon=False)
+        # Below, where no line passes.
+        panel.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2))
     for panel in panels:
         panel.set_visible(False)
     _save(figure, output / "scaling.svg", results)
