@@ -85,8 +85,9 @@ $(SITE)/.ready: constraints.txt pyproject.toml
 		--editable . --group docs
 	@touch $@
 
-pages: $(READY) ## write the parts of pages that are made from the code
+pages: $(READY) ## write the pictures, and the parts of pages that are made from the code
 	$(BIN)/python docs/generated.py
+	$(BIN)/python docs/pictures/draw.py
 
 coverage: $(READY) ## run the whole suite and measure it; below the doors 95 % of branches and lines are a must
 	$(BIN)/coverage erase

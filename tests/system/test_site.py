@@ -1,4 +1,4 @@
-"""What checks the site that `make site` builds finds what would stop its reader. (Building it needs Sphinx.)"""
+"""What checks the site that `make site` builds finds what would stop its reader; pictures are as they are drawn."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.pictures.draw import FOLDER, PICTURES
 from docs.site.check import SOUGHT, faults
 
 INDEX = {
@@ -69,3 +70,9 @@ def test_a_word_in_a_heading_is_found_too(site: Path) -> None:
     )
 
     assert faults(site) == []
+
+
+def test_each_picture_is_the_one_that_its_program_draws() -> None:
+    assert {file.stem for file in FOLDER.glob("*.svg")} == {*PICTURES}
+    for name, draw in PICTURES.items():
+        assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == draw().svg(), "run make pages"
