@@ -205,7 +205,7 @@ def lost() -> Picture:
             158,
             "unknown",
             "PBConnectionLost, sent is True",
-            "Nobody on this side can tell:|it was lost on its way, or|the method runs, or it has run|and the answer was lost.",
+            "Nobody on this side can tell:|it was lost, or the method runs,|or it has run and the answer|was lost.",
         ),
         (
             334,

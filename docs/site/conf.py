@@ -53,8 +53,7 @@ python_maximum_signature_line_length = 100
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
-html_static_path = ["site.css"]
-html_css_files = ["site.css"]
+pygments_dark_style = "github-dark"
 html_extra_path = ["index.html"]
 html_theme_options = {"navigation_with_keys": True}
 html_use_index = True

@@ -7,8 +7,10 @@ written: as plain text in which single backquotes are around names, double ones 
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
+import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -17,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -27,6 +31,16 @@ MODULES = """
     pellucid.twisted.jelly pellucid.twisted.banana pellucid.twisted.flavors pellucid.twisted.util
     pellucid.twisted.publish pellucid.twisted.interfaces
 """.split()
+
+LISTS = {
+    "docs/reference/api": "pellucid",
+    "docs/reference/errors": "pellucid",
+    "docs/reference/blocking": "pellucid.blocking",
+    "docs/reference/testing": "pellucid.testing",
+    "docs/reference/test-kit": "pellucid.testing",
+    "docs/reference/twisted": "pellucid.twisted",
+}
+"""The pages written by hand that list names, and of which module, where no heading is the name of another one."""
 
 
 def write_pages(app: Sphinx, config: Config) -> None:
@@ -68,13 +82,15 @@ def page(title: str, module: str, found: ModuleType, names: list[str], homes: di
     aliases: list[str] = []
     for name in names:
         thing = getattr(found, name)
+        own_name = getattr(thing, "__name__", name)
+        if own_name != name and own_name in names:  # one of its aliases, as `setCopierForClass`
+            homes.setdefault(id(thing), f"{module}.{own_name}")
         kind = "class" if inspect.isclass(thing) else "function" if inspect.isroutine(thing) else "data"
         if inspect.ismodule(thing):
             aliases.append(f"- `{module}.{name}`: a module")
-        elif kind != "data" and id(thing) in homes:
+        elif kind != "data" and homes.setdefault(id(thing), f"{module}.{name}") != f"{module}.{name}":
             aliases.append(f"- ``{name}`` is `{homes[id(thing)]}`")
         else:
-            homes[id(thing)] = f"{module}.{name}"
             lines += [
                 f".. auto{'exception' if kind == 'class' and issubclass(thing, BaseException) else kind}:: {name}"
             ]
@@ -97,13 +113,31 @@ def leave_out(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: 
     return None if is_named else True
 
 
+def leave_out_parameters(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str, None] | None:
+    """Show how to make objects of a class only where some page does so: others are made by pellucid."""
+    if signature is None or what not in ("class", "exception"):
+        return None
+    is_made = "pellucid.twisted" in name or f"{name.rpartition('.')[2]}(" in _words(Path(app.srcdir) / "docs")
+    return None if is_made else ("", None)
+
+
 @cache
 def _words(docs: Path) -> set[str]:
-    """All words in code on the pages for users: what these name is public, api.md says."""
-    pages = (
-        file.read_text(encoding="utf-8") for folder in ("reference", "how-to") for file in docs.glob(f"{folder}/*.md")
-    )
-    return {word for text in pages for code in re.findall(r"`[^`]+`", text) for word in re.findall(r"\w+", code)}
+    """All words in code on the pages for users, and all that are called: what these name is public, api.md says."""
+    pages = {*docs.glob("reference/*.md"), *docs.glob("how-to/*.md")} - {docs / "how-to" / "logging.md"}  # has events
+    texts = (page.read_text(encoding="utf-8") for page in pages)
+    found = (re.findall(r"^ *```.*?^ *```$|`[^`]+`", text, re.MULTILINE | re.DOTALL) for text in texts)
+    code = "\n".join(itertools.chain.from_iterable(found))
+    return {*re.findall(r"\w+", code), *re.findall(r"(?<!class )\b\w+\(", code)}
+
+
+def unlink_builtins(app: Sphinx, tree: nodes.document) -> None:
+    """Keep Sphinx from taking the `object` of an annotation for an attribute of ours that has this name."""
+    for link in list(tree.findall(pending_xref)):
+        if link["reftype"] == "class" and hasattr(builtins, link["reftarget"]):
+            link.replace_self(nodes.Text(link["reftarget"]))
 
 
 def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -154,8 +188,27 @@ def _marked_up(text: str, parameters: set[str]) -> str:
     return "".join(blocks())
 
 
+def link_names(app: Sphinx, tree: nodes.document) -> None:
+    """Have the names in the first columns of tables lead to what their docstrings say."""
+    page = app.env.docname
+    for row in tree.findall(nodes.row) if page in LISTS else ():
+        heading = row
+        while not isinstance(heading, nodes.section):
+            heading = heading.parent
+        title = heading[0].astext()
+        module = title if title.startswith("pellucid.") else LISTS[page]
+        for code in list(row[0].findall(nodes.literal)):
+            link = pending_xref(refdomain="py", reftype="obj", reftarget=code.astext(), refdoc=page)
+            link["py:module"] = module
+            code.replace_self(link)
+            link += code
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", write_pages)
+    app.connect("doctree-read", link_names)
+    app.connect("doctree-read", unlink_builtins)
+    app.connect("autodoc-process-signature", leave_out_parameters)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", read_docstring)
     return {"parallel_read_safe": True}
