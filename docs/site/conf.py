@@ -54,6 +54,8 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
 pygments_dark_style = "github-dark"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_extra_path = ["index.html"]
 html_theme_options = {"navigation_with_keys": True}
 html_use_index = True

@@ -10,7 +10,6 @@ from __future__ import annotations
 import builtins
 import importlib
 import inspect
-import itertools
 import re
 import textwrap
 from collections.abc import Iterator
@@ -127,10 +126,15 @@ def leave_out_parameters(
 def _words(docs: Path) -> set[str]:
     """All words in code on the pages for users, and all that are called: what these name is public, api.md says."""
     pages = {*docs.glob("reference/*.md"), *docs.glob("how-to/*.md")} - {docs / "how-to" / "logging.md"}  # has events
-    texts = (page.read_text(encoding="utf-8") for page in pages)
-    found = (re.findall(r"^ *```.*?^ *```$|`[^`]+`", text, re.MULTILINE | re.DOTALL) for text in texts)
-    code = "\n".join(itertools.chain.from_iterable(found))
+    code = "\n".join(_code(page.read_text(encoding="utf-8")) for page in pages)
     return {*re.findall(r"\w+", code), *re.findall(r"(?<!class )\b\w+\(", code)}
+
+
+def _code(text: str) -> str:
+    """What is in code in a text of Markdown: its programs, and what is between single backquotes."""
+    fence = re.compile(r"^ *```(\w*).*?^ *```$", re.MULTILINE | re.DOTALL)
+    programs = [block[0] for block in fence.finditer(text) if block[1] == "python"]
+    return "\n".join([*programs, *re.findall(r"`[^`]+`", fence.sub("", text))])
 
 
 def unlink_builtins(app: Sphinx, tree: nodes.document) -> None:
