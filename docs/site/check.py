@@ -1,4 +1,4 @@
-"""Checks a site that was built, as its reader would find it: each link leads somewhere, and search finds words.
+"""Checks a site that was built, as its reader would find it, offline: links lead somewhere, and search finds words.
 
 Run as `python docs/site/check.py site`. Links to other sites are only checked for their form.
 """
@@ -26,8 +26,8 @@ class Page(HTMLParser):
         super().__init__()
         self.links: dict[str, None] = {}
         self.anchors: set[str] = {"", "top"}
-        self.wordless: list[str] = []
-        """Pictures that somebody who can't see them is told nothing of."""
+        self.faults: list[str] = []
+        """What is wrong with it, whatever other pages there are."""
         self.feed(file.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -35,8 +35,11 @@ class Page(HTMLParser):
         found = {name: value or "" for name, value in attrs}
         self.anchors |= {found[name] for name in ("id", "name") if name in found}
         self.links |= {found[name]: None for name in ("href", "src") if name in found}
+        part = found.get("src", found.get("href", "") if found.get("rel") == "stylesheet" else "")
+        if urlsplit(part).netloc:
+            self.faults.append(f"{part}: fetched from another site: who reads offline lacks it")
         if tag == "img" and not found.get("alt"):
-            self.wordless.append(found.get("src", ""))
+            self.faults.append(f"{part}: a picture without an alternative text")
 
 
 def faults(site: Path) -> list[str]:
@@ -47,7 +50,7 @@ def faults(site: Path) -> list[str]:
     for file, page in pages.items():
         name = file.relative_to(site)
         found += [f"{name}: {link}: {why}" for link in page.links if (why := _wrong(link, file, pages))]
-        found += [f"{name}: {picture}: a picture without an alternative text" for picture in page.wordless]
+        found += [f"{name}: {fault}" for fault in page.faults]
     return found + [
         f"search.html: {stem!r} does not find {page}" for stem, page in SOUGHT.items() - _found_by_search(site)
     ]

@@ -22,14 +22,19 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 
 OVERVIEW = "docs/reference/api.md"
 PAGES = "docs/reference/api"
 MODULES = """
     pellucid.credentials pellucid.urls pellucid.blocking pellucid.testing pellucid.twisted pellucid.twisted.pb
     pellucid.twisted.jelly pellucid.twisted.banana pellucid.twisted.flavors pellucid.twisted.util
-    pellucid.twisted.publish pellucid.twisted.interfaces
+    pellucid.twisted.publish pellucid.twisted.interfaces pellucid.core.broker pellucid.wire.messages
+    pellucid.wire.dialect
 """.split()
+
+WHOLE = re.compile(r"pellucid\.(twisted|core|wire)")
+"""Modules whose classes are shown with all that they have: what pages name of them is not all of it."""
 
 LISTS = {
     "docs/reference/api": "pellucid",
@@ -108,7 +113,7 @@ def leave_out(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: 
     made = obj.fget if isinstance(obj, property) else obj
     if inspect.isroutine(made) and not (getattr(made, "__module__", None) or "pellucid").startswith("pellucid"):
         return True
-    is_named = "pellucid.twisted" in app.env.docname or name in _words(Path(app.srcdir) / "docs")
+    is_named = WHOLE.search(app.env.docname) or name in _words(Path(app.srcdir) / "docs")
     return None if is_named else True
 
 
@@ -118,7 +123,7 @@ def leave_out_parameters(
     """Show how to make objects of a class only where some page does so: others are made by pellucid."""
     if signature is None or what not in ("class", "exception"):
         return None
-    is_made = "pellucid.twisted" in name or f"{name.rpartition('.')[2]}(" in _words(Path(app.srcdir) / "docs")
+    is_made = WHOLE.search(name) or f"{name.rpartition('.')[2]}(" in _words(Path(app.srcdir) / "docs")
     return None if is_made else ("", None)
 
 
@@ -135,6 +140,14 @@ def _code(text: str) -> str:
     fence = re.compile(r"^ *```(\w*).*?^ *```$", re.MULTILINE | re.DOTALL)
     programs = [block[0] for block in fence.finditer(text) if block[1] == "python"]
     return "\n".join([*programs, *re.findall(r"`[^`]+`", fence.sub("", text))])
+
+
+def look_in_front(app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes.Element) -> nodes.Element | None:
+    """Have a name that its own module does not document lead to the one of `pellucid`, if there is one."""
+    if node["refdomain"] != "py" or node["reftype"] != "obj":
+        return None
+    python = env.domains.python_domain
+    return python.resolve_xref(env, node["refdoc"], app.builder, "obj", f"pellucid.{node['reftarget']}", node, shown)
 
 
 def unlink_builtins(app: Sphinx, tree: nodes.document) -> None:
@@ -213,6 +226,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", link_names)
     app.connect("doctree-read", unlink_builtins)
     app.connect("autodoc-process-signature", leave_out_parameters)
+    app.connect("missing-reference", look_in_front)
     app.connect("autodoc-skip-member", leave_out)
     app.connect("autodoc-process-docstring", read_docstring)
     return {"parallel_read_safe": True}

@@ -56,6 +56,15 @@ def test_a_picture_without_words_for_it_is_named(site: Path) -> None:
     assert faults(site) == ["page.html: target.html: a picture without an alternative text"]
 
 
+@pytest.mark.parametrize(
+    "part", ['<script src="https://example.org/a.js">', '<link rel="stylesheet" href="//example.org/a.css">']
+)
+def test_a_part_of_a_page_that_is_fetched_from_another_site_is_named(site: Path, part: str) -> None:
+    (site / "page.html").write_text(part)
+
+    assert any("fetched from another site" in fault for fault in faults(site))
+
+
 def test_a_word_that_search_does_not_find_where_it_stands_is_named(site: Path) -> None:
     stem, page = next(iter(SOUGHT.items()))
     terms = {stem: number for number, stem in enumerate(SOUGHT)} | {stem: [1]}
