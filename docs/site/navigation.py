@@ -22,12 +22,15 @@ INSIDE = rf"docs/|{FOLDERS}"
 def write_folders(app: Sphinx, config: Config) -> None:
     """Write a page for each folder of examples, with its programs."""
     examples = Path(app.srcdir) / "examples"
+    for old in examples.glob("*.rst"):
+        old.unlink()
     for folder in filter(Path.is_dir, examples.iterdir()):
-        lines = [f"examples/{folder.name}", "=" * len(f"examples/{folder.name}"), ""]
-        for file in sorted(folder.rglob("*.py")):
-            name = str(file.relative_to(examples))
+        programs = [str(file.relative_to(examples)) for file in sorted(folder.rglob("*.py"))]
+        title = f"examples/{folder.name}"
+        lines = [title, "=" * len(title), ""]
+        for name in programs:
             lines += [name, "-" * len(name), "", f".. literalinclude:: {name}", "   :language: python", ""]
-        if lines[3:]:
+        if programs:
             (examples / f"{folder.name}.rst").write_text("\n".join(lines), encoding="utf-8")
 
 

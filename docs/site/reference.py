@@ -1,8 +1,8 @@
 """The reference of all public names, from their docstrings.
 
 Writes pages for autodoc before Sphinx looks for pages: one for each section of docs/reference/api.md, with the names in
-the order in which its tables have them, and one for each other public module. And tells Sphinx how docstrings are
-written: as plain text in which single backquotes are around names, double ones around code.
+the order in which its tables have them, and one for each other public module. And tells Sphinx which members to show,
+how docstrings are written, and what names lead to.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import builtins
 import importlib
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from docstrings import restructured
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -60,11 +60,10 @@ def write_pages(app: Sphinx, config: Config) -> None:
     for module in MODULES:
         found = getattr(pellucid, module.partition(".")[2], None) or importlib.import_module(module)
         pages[folder / f"{module}.rst"] = page(module, module, found, found.__all__, homes)
-    for file in set(folder.glob("*.rst")) - {*pages}:
-        file.unlink()
+    for old in folder.glob("*.rst"):
+        old.unlink()
     for file, text in pages.items():
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
 
 
 def sections(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -95,14 +94,10 @@ def page(title: str, module: str, found: ModuleType, names: list[str], homes: di
         elif kind != "data" and homes.setdefault(id(thing), f"{module}.{name}") != f"{module}.{name}":
             aliases.append(f"- ``{name}`` is `{homes[id(thing)]}`")
         else:
-            lines += [
-                f".. auto{'exception' if kind == 'class' and issubclass(thing, BaseException) else kind}:: {name}"
-            ]
-            if kind == "class":
-                lines += ["   :members:", "   :inherited-members:"]
-                if issubclass(thing, BaseException):
-                    lines.append("   :show-inheritance:")
-            lines.append("")
+            is_error = kind == "class" and issubclass(thing, BaseException)
+            lines.append(f".. auto{'exception' if is_error else kind}:: {name}")
+            lines += ["   :members:", "   :inherited-members:"] if kind == "class" else []
+            lines += ["   :show-inheritance:", ""] if is_error else [""]
     if aliases:
         lines += [".. rubric:: Told elsewhere", "", *aliases, ""]
     return "\n".join(lines)
@@ -161,48 +156,11 @@ def read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, li
     """Make reStructuredText of a docstring."""
     if what == "data" and inspect.getdoc(obj) == inspect.getdoc(type(obj)):
         lines.clear()  # it has no docstring, and that of its class says nothing of it
-    text, sections = "\n".join(lines), ""
-    for part in re.split(r"^(?=(?:Args|(?:[\w ]+ )?[Rr]aises):$)", text, flags=re.MULTILINE):
-        heading, _, body = part.partition("\n")
-        if re.fullmatch(r"(Args|[\w ]*[Rr]aises):", heading):
-            sections += f"\n\n:{heading[:-1]}:\n{_fields(body)}"
-        else:
-            sections += part
-    lines[:] = _marked_up(sections, _parameters(obj)).splitlines()
-
-
-def _fields(body: str) -> str:
-    """The lines of a section such as "Raises:", as a list."""
-    entries = re.split(r"\n(?=\S)", textwrap.dedent(body).strip())
-    shown = (re.sub(r"^([\w.]+): ", r"`\1`: ", " ".join(entry.split())) for entry in entries)
-    return "\n".join(f"    - {entry}" for entry in shown) + "\n\n"
-
-
-def _parameters(obj: Any) -> set[str]:
     try:
-        return {*inspect.signature(obj).parameters}
+        parameters = {*inspect.signature(obj).parameters}
     except (TypeError, ValueError):
-        return set()
-
-
-def _marked_up(text: str, parameters: set[str]) -> str:
-    """The text with names in backquotes as roles, and without what else would have a meaning to reStructuredText."""
-
-    def mark(found: re.Match[str]) -> str:
-        code, name, plain = found.groups()
-        if plain:
-            return re.sub(r"([*_|\\])", r"\\\1", plain)
-        is_name = name and re.fullmatch(r"[\w.]+", name) and name not in parameters
-        shown = f"`{name}`" if is_name else f"``{' '.join((code or name).split())}``"
-        after = text[found.end() : found.end() + 1]
-        return shown + ("\\ " if after.isalnum() else "")
-
-    def blocks() -> Iterator[str]:
-        for part in re.split(r"(?<=::\n)(\n(?:(?:[ ]+.*)?\n)+)", text + "\n"):
-            literal = part.startswith(("\n ", "\n\n "))
-            yield part if literal else re.sub(r"``(.+?)``|`([^`]+?)`|([^`]+)", mark, part, flags=re.DOTALL)
-
-    return "".join(blocks())
+        parameters = set()
+    lines[:] = restructured("\n".join(lines), parameters).splitlines()
 
 
 def link_names(app: Sphinx, tree: nodes.document) -> None:

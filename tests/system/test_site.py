@@ -1,4 +1,4 @@
-"""What checks the site that `make site` builds finds what would stop its reader; pictures are as they are drawn."""
+"""What `make site` needs beside Sphinx: the reading of docstrings, the check of what was built, the pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,44 @@ import pytest
 
 from docs.pictures.draw import FOLDER, PICTURES
 from docs.site.check import SOUGHT, faults
+from docs.site.docstrings import restructured
 
 INDEX = {
     "docnames": [*SOUGHT.values()],
     "terms": {stem: number for number, stem in enumerate(SOUGHT)},
     "titleterms": {},
 }
+
+
+@pytest.mark.parametrize(
+    ("docstring", "shown"),
+    [
+        ("Names, as `Server`.", "Names, as `Server`."),
+        ("The port of `url`, a parameter.", "The port of ``url``, a parameter."),
+        ("`repr()` hides it.", "``repr()`` hides it."),
+        ("Code: ``a * b_``.", "Code: ``a * b_``."),
+        ("Code ``over two\nlines``.", "Code ``over two lines``."),
+        ("Several `Call`s.", "Several `Call`\\ s."),
+        ("One of remote_* | two.", r"One of remote\_\* \| two."),
+    ],
+)
+def test_a_docstring_is_plain_text_but_for_its_backquotes(docstring: str, shown: str) -> None:
+    assert restructured(docstring, {"url"}).strip() == shown
+
+
+def test_a_program_in_a_docstring_stays_as_it_is() -> None:
+    program = "Like this::\n\n    a * b_ = `c`\n\n    d_\n"
+
+    assert restructured(f"{program}\nSee `Call`, not d_.\n") == f"{program}\nSee `Call`, not d\\_.\n\n"
+
+
+@pytest.mark.parametrize("heading", ["Args:", "Raises:", "Awaiting it raises:"])
+def test_a_section_of_a_docstring_becomes_a_list(heading: str) -> None:
+    docstring = f"Do it.\n\n{heading}\n    OSError: it can't be\n        done.\n    The error of another.\n"
+
+    assert restructured(docstring).strip() == (
+        f"Do it.\n\n\n:{heading}\n    - `OSError`: it can't be done.\n    - The error of another."
+    )
 
 
 @pytest.fixture
