@@ -56,7 +56,9 @@ def write_pages(app: Sphinx, config: Config) -> None:
     homes: dict[int, str] = {}
     for number, (heading, names) in enumerate(sections((Path(app.srcdir) / OVERVIEW).read_text(encoding="utf-8")), 1):
         slug = re.sub(r"\W+", "-", heading.lower())
-        pages[folder / f"{number}-{slug}.rst"] = page(heading, "pellucid", pellucid, names, homes)
+        pages[folder / f"{number}-{slug}.rst"] = page(
+            f"pellucid: {heading.lower()}", "pellucid", pellucid, names, homes
+        )
     for module in MODULES:
         found = getattr(pellucid, module.partition(".")[2], None) or importlib.import_module(module)
         pages[folder / f"{module}.rst"] = page(module, module, found, found.__all__, homes)
