@@ -377,6 +377,7 @@ class Connection(asyncio.Protocol):
     # Events.
 
     def settle(self, event: Any) -> None:
+        """Do what an event of the broker's asks for."""
         match event:
             case MethodCall():
                 self._runner.arrive(event)
