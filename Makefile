@@ -18,16 +18,17 @@ READY := $(VENV)/.ready-$(GROUP)
 BENCH := .cache/bench
 FUZZ := .cache/fuzzer
 SITE := .cache/sphinx
+DIST := .cache/dist
 BELOW_THE_DOORS := */pellucid/errors.py,*/limits.py,*/urls.py,*/flavors/*,*/wire/*,*/core/*,*/auth/*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test soak soak-seeds soak-processes interop lint format types layers docs site pages coverage \
-	valgrind instructions bench fuzz constraints clean
+	valgrind instructions bench fuzz dist dist-check constraints clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 venv: $(READY) ## set up the tools (every other target does so by itself)
 
@@ -140,12 +141,27 @@ $(FUZZ)/.ready: constraints.txt pyproject.toml
 		--editable . --group fuzz
 	@touch $@
 
+dist: $(DIST)/.ready ## build the sdist and the wheel into dist/, and check what they say of themselves
+	rm -rf dist
+	PIP_CONSTRAINT=$(abspath constraints.txt) $(DIST)/bin/python -m build
+	$(DIST)/bin/twine check --strict dist/*
+
+dist-check: dist ## install both as users do, with no extra and with each alone, and see that they work
+	$(DIST)/bin/python -u tests/packaging/distributions.py dist $(PYTHON)
+
+$(DIST)/.ready: constraints.txt pyproject.toml
+	@echo 'setting up $(DIST)'
+	@$(PYTHON) -m venv --clear $(DIST)
+	@$(DIST)/bin/python -m pip install -qq --constraint constraints.txt pip
+	@$(DIST)/bin/python -m pip install -qq --constraint constraints.txt --group dist
+	@touch $@
+
 constraints: ## resolve every tool anew and rewrite constraints.txt
 	rm -rf .cache/resolve
 	$(PYTHON) -m venv .cache/resolve
 	.cache/resolve/bin/python -m pip install -qq --upgrade pip
 	@# hatchling asks for editables by itself when it makes an editable install
-	.cache/resolve/bin/python -m pip install -qq --group dev --group docs --group fuzz hatchling editables
+	.cache/resolve/bin/python -m pip install -qq --group dev --group dist --group docs --group fuzz hatchling editables
 	echo '# The exact version of every development tool, the build backend included. Rewritten by `make constraints`.' \
 		> constraints.txt
 	.cache/resolve/bin/python -m pip freeze --all --exclude setuptools >> constraints.txt

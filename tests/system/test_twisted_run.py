@@ -242,8 +242,11 @@ def test_it_is_too_late_where_something_has_imported_twisted_spread_before(tmp_p
     assert ended.err.endswith("imported already: call pellucid.twisted.install() before that\n")
 
 
-def test_a_python_without_twisted_is_told_what_to_install() -> None:
-    code = f"import sys; sys.path.append({str(SRC)!r}); import pellucid.twisted; pellucid.twisted.install()"
+@pytest.mark.parametrize(
+    "statement", ["import pellucid.twisted; pellucid.twisted.install()", "from pellucid.twisted import pb"]
+)
+def test_a_python_without_twisted_is_told_what_to_install(statement: str) -> None:
+    code = f"import sys; sys.path.append({str(SRC)!r}); {statement}"
 
     ended = python("-I", "-S", "-c", code)
 

@@ -178,7 +178,7 @@ def scramp() -> Any:
     try:
         return import_module("scramp")
     except ImportError as error:
-        raise ImportError("SCRAM needs the library scramp: install pellucid[scram]") from error
+        raise ImportError("SCRAM needs scramp: pip install 'pellucid[scram]'") from error
 
 
 def check_username(username: str) -> None:

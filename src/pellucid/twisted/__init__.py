@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
 
 __all__ = ["install"]
 
@@ -26,8 +27,7 @@ def install() -> None:
         ModuleNotFoundError: Twisted is not installed.
         RuntimeError: a module of twisted.spread has been imported before, so that its classes may be in use already.
     """
-    if find_spec("twisted") is None:
-        raise ModuleNotFoundError("pellucid.twisted needs Twisted: pip install 'pellucid[twisted]'", name="twisted")
+    _check_twisted()
     ours = {f"{_PACKAGE}.{name}": import_module(f"{__name__}.{name}") for name in _MODULES}
     taken = [name for name, module in ours.items() if sys.modules.get(name, module) is not module]
     if taken:
@@ -36,3 +36,16 @@ def install() -> None:
     sys.modules.update(ours)
     for name in _MODULES:
         setattr(package, name, ours[f"{_PACKAGE}.{name}"])
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of this package
+
+    def __getattr__(name: str) -> NoReturn:
+        # `from pellucid.twisted import pb` asks here for a module that is not loaded yet, and then loads it.
+        _check_twisted()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _check_twisted() -> None:
+    if find_spec("twisted") is None:
+        raise ModuleNotFoundError("pellucid.twisted needs Twisted: pip install 'pellucid[twisted]'", name="twisted")
