@@ -133,13 +133,18 @@ def check_core(environment: Environment) -> None:
     tops = {name.partition(".")[0] for name in loaded}
     same("modules that the front page should not load", tops & NOT_BY_THE_FRONT_PAGE, set())
     print("does", environment.execute(HERE / "programs" / "core.py").strip())
-    for command in ([environment.python, "-m", "pellucid"], [environment.python.with_name("pellucid")]):
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        lines = ended.stderr.splitlines()
-        assert ended.returncode == 6, f"{command} ended with {ended.returncode}: {ended.stderr}"
-        assert len(lines) == 1, f"{command} should say what to install, in one line: {ended.stderr}"
-        assert "pip install 'pellucid[cli]'" in lines[0], lines[0]
-    print("says", lines[0].removeprefix("pellucid: "))
+    check_advice(environment.python, "-m", "pellucid")
+    check_advice(environment.python.with_name("pellucid"))
+
+
+def check_advice(*command: str | Path) -> None:
+    """Check that the command, whose libraries are an extra, says in one line how to get them."""
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ended.returncode == 6, f"{command} ended with {ended.returncode}: {ended.stderr}"
+    said = ended.stderr
+    assert said.count("\n") == 1, f"{command} should say what to install in one line, and said {said}"
+    assert "pip install 'pellucid[cli]'" in said, f"{command} should say what to install, and said {said}"
+    print("says", said.strip())
 
 
 def tell_times(environment: Environment) -> None:
@@ -187,8 +192,8 @@ def check_sdist(sdist: Path, interpreter: str) -> None:
         archive.extractall(unpacked, filter="data")
     (tree,) = unpacked.iterdir()
     environment.install("--group", f"{tree / 'pyproject.toml'}:tests")
-    command = [environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS]
-    print(run(*command, cwd=tree).strip().splitlines()[-1])
+    tested = run(environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, cwd=tree)
+    print("tests:", tested.strip().splitlines()[-1])
 
 
 def same(title: str, got: set[str], wanted: set[str]) -> None:
