@@ -24,7 +24,7 @@ def test_people_are_told_how_many_calls_and_how_long_they_took(shop: str) -> Non
     ended = pellucid("bench", shop, "add", 1, 2, "--seconds", 0.2, "--workers", 4)
     assert (ended.code, ended.err) == (0, "")
     assert " calls in 0.2" in ended.out
-    assert "with workers 4: " in ended.out
+    assert " s, by 4 at a time: " in ended.out
     for name in "min", "mean", "p50", "p99.9", "max", "█":
         assert name in ended.out
 

@@ -119,6 +119,13 @@ def test_a_wrong_command_line_is_told_and_nothing_is_sent(arguments: list[str], 
     assert said in " ".join(ended.err.split())
 
 
+@pytest.mark.parametrize("command", ["call", "bench"])
+def test_an_option_in_front_of_the_url_that_is_none_is_not_taken_for_it(command: str) -> None:
+    ended = pellucid(command, "--tiemout", "3", "pb://127.0.0.1:1", "echo")
+    assert ended.code == 2
+    assert "No such option '--tiemout'" in " ".join(ended.err.split())
+
+
 def test_a_url_that_is_none_is_told_with_right_ones() -> None:
     ended = pellucid("call", "http://localhost", "echo")
     assert ended.code == 2

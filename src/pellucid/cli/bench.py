@@ -109,8 +109,8 @@ def _tell(measured: Measured, access: Access, method: str, load: dict[str, Any])
         )
         return
     out = console()
-    ((kind, amount),) = load.items()
-    out.print(f"{calls} calls in {measured.seconds:.2f} s with {kind} {amount:g}: {per_second:.0f} calls/s")
+    loaded = f"at {load['rate']:g} calls/s" if "rate" in load else f"by {load['workers']} at a time"
+    out.print(f"{calls} calls in {measured.seconds:.2f} s, {loaded}: {per_second:.0f} calls/s")
     for name, count in measured.errors.most_common():
         out.print(f"{count} calls failed: {printable(name)}")
     if latencies:

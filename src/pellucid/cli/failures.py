@@ -85,7 +85,7 @@ def _in_words() -> Generator[None]:
         if code is Exit.FAILED and text:
             said = f"{kind}: {text}"
         if isinstance(error, NoSuchMethod):
-            said += " (`pellucid describe` lists what there is, where the server tells)"
+            said += " (`pellucid describe` lists what there is, where the server tells; some ask for --login)"
         detail: dict[str, str | None] = {"text": text}
         if isinstance(error, RemoteError):
             detail["traceback"] = error.remote_traceback

@@ -31,6 +31,8 @@ class _URL(click.ParamType[str]):
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if str(value).startswith("-"):
+            raise click.NoSuchOption(str(value), ctx=ctx)  # one that a command which takes negative numbers let pass
         try:
             parse_url(value)
         except ValueError as error:

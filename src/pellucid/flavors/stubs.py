@@ -76,7 +76,9 @@ def interface_source(*sources: Description | type) -> str:
     writer = _Writer(taken)
     classes = [writer.write_class(name, each) for name, each in zip(names, described, strict=True)]
     head = f'"""Interfaces, as they were described: {", ".join(names)}."""\n\nfrom __future__ import annotations\n'
-    return "\n".join([head, *sorted(writer.imports)]) + "\n" + "".join(f"\n\n{text}" for text in classes)
+    ours = {line for line in writer.imports if line.startswith("import pellucid")}
+    imports = ("".join(f"{line}\n" for line in sorted(group)) for group in (writer.imports - ours, ours) if group)
+    return "\n".join([head, *imports]) + "".join(f"\n\n{text}" for text in classes)
 
 
 class _Writer:

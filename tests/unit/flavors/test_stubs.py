@@ -39,6 +39,7 @@ def test_an_interface_is_written_as_one_would_write_it() -> None:
         "from collections.abc import Mapping\n"
         "from collections.abc import Sequence\n"
         "from typing import Literal\n"
+        "\n"
         "import pellucid as pb\n"
         "\n"
         "\n"
