@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         return _run(asked)
+    except EOFError:
+        print("no password was typed; --stdin reads one from a pipe or a file", file=sys.stderr)
+        return 1
     except (OSError, ValueError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1

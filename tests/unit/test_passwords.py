@@ -53,6 +53,17 @@ def test_a_user_is_added_with_a_password_that_is_typed_twice(terminal: Terminal)
     assert keys.iterations == ITERATIONS == 600_000
 
 
+def test_without_a_terminal_and_a_password_it_says_what_to_do(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pellucid.passwords", str(tmp_path / "users"), "add", "alice"]
+    # A session of its own has no terminal, even where the suite has one.
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert ended.stderr.endswith("no password was typed; --stdin reads one from a pipe or a file\n")
+
+
 def test_a_password_that_is_typed_in_two_ways_changes_nothing(terminal: Terminal) -> None:
     status, _, error = terminal.run("add", "alice", types=["secret", "Secret"])
     assert (status, error) == (1, "the two are not the same; nothing was changed\n")
