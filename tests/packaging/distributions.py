@@ -3,8 +3,8 @@
     python tests/packaging/distributions.py FOLDER [INTERPRETER]
 
 The wheel is installed by itself, and with each of its extras alone, for which programs/ has a program that does what
-the extra is for. The sdist is installed too, and runs tests out of itself. INTERPRETER is what the environments are
-made with, else the one that runs this.
+the extra is for; then with all of them, and the oldest of each dependency that it says will do. The sdist is installed
+too, and runs tests out of itself. INTERPRETER is what the environments are made with, else the one that runs this.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Environment:
         shutil.rmtree(self.place, ignore_errors=True)
         run(interpreter, "-m", "venv", "--without-pip", self.place)
 
-    def install(self, *wanted: str) -> None:
-        pins = ("--constraint", CONSTRAINTS, "--build-constraint", CONSTRAINTS)
+    def install(self, *wanted: str, constraints: Path = CONSTRAINTS) -> None:
+        pins = ("--constraint", constraints, "--build-constraint", CONSTRAINTS)
         run(sys.executable, "-m", "pip", "--python", self.place, "install", "-qq", *pins, *wanted)
 
     def packages(self) -> dict[str, str]:
@@ -70,21 +70,23 @@ def main(arguments: list[str]) -> None:
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     began = time.monotonic()
     print(f"==== {wheel.name}")
-    extras = look_into_wheel(wheel)
+    fields = look_into_wheel(wheel)
+    extras = sorted(fields.get_all("Provides-Extra", []))
     bare = Environment("bare", interpreter)
     bare.install(str(wheel))
     check_core(bare)
     tell_times(bare)
     for extra in extras:
         check_extra(extra, wheel, interpreter)
+    check_oldest(wheel, extras, fields.get_all("Requires-Dist", []), interpreter)
     print(f"==== {sdist.name}")
     look_into_sdist(sdist)
     check_sdist(sdist, interpreter)
     print(f"==== all of it holds, in {time.monotonic() - began:.0f} seconds")
 
 
-def look_into_wheel(wheel: Path) -> list[str]:
-    """Check that it holds the package and nothing else. Returns its extras."""
+def look_into_wheel(wheel: Path) -> Message:
+    """Check that it holds the package and nothing else. Returns what it says of itself."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
@@ -99,10 +101,9 @@ def look_into_wheel(wheel: Path) -> list[str]:
     same("files in the wheel", names, package | {about + name for name in licence_and_others})
     assert "pellucid/py.typed" in names, "without py.typed no type checker looks at the package"
     check_metadata(fields)
-    extras = fields.get_all("Provides-Extra", [])
     programs = {file.stem.removeprefix("with_") for file in (HERE / "programs").glob("with_*.py")}
-    same("extras, of which each has a program that uses it", set(extras), programs)
-    return sorted(extras)
+    same("extras, of which each has a program", set(fields.get_all("Provides-Extra", [])), programs)
+    return fields
 
 
 def check_metadata(fields: Message) -> None:
@@ -179,6 +180,27 @@ def check_extra(name: str, wheel: Path, interpreter: str) -> None:
     assert brought, f"the extra {name} brings nothing"
     print(f"[{name}] brings {told(brought)}")
     print(f"[{name}] does", environment.execute(HERE / "programs" / f"with_{name}.py").strip())
+
+
+def check_oldest(wheel: Path, extras: list[str], requirements: list[str], interpreter: str) -> None:
+    """Install the oldest version of each dependency that the wheel takes, and do what the extras are for."""
+    found = [re.match(r"([\w.-]+)>=([\d.]+)", requirement) for requirement in requirements]
+    oldest = {normal(each[1]): each[2] for each in found if each is not None}
+    assert len(oldest) == len(requirements), f"not each says which version will do: {requirements}"
+    newest = CONSTRAINTS.read_text().splitlines()
+    pins = [pin for pin in newest if normal(pin.partition("==")[0]) not in oldest]
+    environment = Environment("oldest", interpreter)
+    constraints = environment.place / "constraints.txt"
+    constraints.write_text("\n".join([*pins, *(f"{name}=={version}" for name, version in oldest.items())]))
+    environment.install(f"{wheel}[{','.join(extras)}]", constraints=constraints)
+    print("[oldest] brings", told(oldest))
+    for name in extras:
+        print("[oldest] does", environment.execute(HERE / "programs" / f"with_{name}.py").strip())
+
+
+def normal(name: str) -> str:
+    """The name of a package in the spelling that stands for all others."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def check_sdist(sdist: Path, interpreter: str) -> None:
