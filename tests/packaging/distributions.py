@@ -71,6 +71,7 @@ def main(arguments: list[str]) -> None:
     began = time.monotonic()
     print(f"==== {wheel.name}")
     fields = look_into_wheel(wheel)
+    look_into_sdist(sdist)
     extras = sorted(fields.get_all("Provides-Extra", []))
     bare = Environment("bare", interpreter)
     bare.install(str(wheel))
@@ -80,7 +81,6 @@ def main(arguments: list[str]) -> None:
         check_extra(extra, wheel, interpreter)
     check_oldest(wheel, extras, fields.get_all("Requires-Dist", []), interpreter)
     print(f"==== {sdist.name}")
-    look_into_sdist(sdist)
     check_sdist(sdist, interpreter)
     print(f"==== all of it holds, in {time.monotonic() - began:.0f} seconds")
 
