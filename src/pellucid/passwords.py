@@ -22,13 +22,19 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what `arguments` say, or those of the process. Returns the exit status: 1 where that failed."""
+    """Do what `arguments` say, or those of the process.
+
+    Returns the exit status: 1 where that failed, 130 where Ctrl-C ended it, and nothing was changed.
+    """
     asked = _parser().parse_args(arguments)
     try:
         return _run(asked)
     except EOFError:
         print("no password was typed; --stdin reads one from a pipe or a file", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)  # the line of the prompt ends
+        return 130
     except (OSError, ValueError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1

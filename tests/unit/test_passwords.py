@@ -64,6 +64,18 @@ def test_without_a_terminal_and_a_password_it_says_what_to_do(tmp_path: Path) ->
     assert ended.stderr.endswith("no password was typed; --stdin reads one from a pipe or a file\n")
 
 
+def test_who_types_no_password_but_ctrl_c_changes_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(getpass, "getpass", interrupted)
+    assert main([str(terminal.file), "add", "alice"]) == 130
+    assert capsys.readouterr() == ("", "\n")
+    assert not terminal.file.exists()
+
+
 def test_a_password_that_is_typed_in_two_ways_changes_nothing(terminal: Terminal) -> None:
     status, _, error = terminal.run("add", "alice", types=["secret", "Secret"])
     assert (status, error) == (1, "the two are not the same; nothing was changed\n")

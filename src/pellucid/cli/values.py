@@ -52,7 +52,7 @@ def parse_arguments(texts: Iterable[str]) -> tuple[list[Any], dict[str, Any]]:
 def _parse(text: str) -> Any:
     if text.startswith(("@", "b@")):
         kind, _, path = text.partition("@")
-        content = _read(path)
+        content = _read(text, path)
         return content if kind else _decoded(content, path)
     for parse in _json, _literal:
         try:
@@ -81,13 +81,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)  # a text such as NaN is no JSON, whatever Python thinks of it
 
 
-def _read(path: str) -> bytes:
+def _read(text: str, path: str) -> bytes:
     if path == "-":
         return sys.stdin.buffer.read()
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise click.UsageError(f"@{path}: {error.strerror} (text that begins with @ is written in quotes)") from None
+        begins = text.removesuffix(path)
+        why = f"{error.strerror} (text that begins with {begins} is written in quotes)"
+        raise click.UsageError(f"{text}: {why}") from None
 
 
 def _decoded(content: bytes, path: str) -> str:

@@ -76,6 +76,12 @@ def test_what_stands_for_nothing_is_refused(texts: list[str]) -> None:
         parse_arguments(texts)
 
 
+@pytest.mark.parametrize("begins", ["@", "b@"])
+def test_a_file_that_is_not_there_is_named_as_it_was_written(begins: str) -> None:
+    with pytest.raises(click.UsageError, match=f"^{begins}/nowhere: .* begins with {begins} is written in quotes"):
+        parse_arguments([f"{begins}/nowhere"])
+
+
 @given(st.text())
 def test_any_text_can_be_written_in_quotes(text: str) -> None:
     assert parse_arguments([repr(text)]) == ([text], {})
