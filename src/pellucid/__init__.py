@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.asyncio.client import connect
     from pellucid.asyncio.connection import Connection
+    from pellucid.asyncio.current import CurrentCall, current_call
     from pellucid.asyncio.facets import facet
-    from pellucid.asyncio.methods import CurrentCall, current_call, in_thread
+    from pellucid.asyncio.methods import in_thread
     from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
     from pellucid.asyncio.reconnecting import Reconnecting, reconnecting
     from pellucid.asyncio.run import run
@@ -77,8 +78,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "pellucid.asyncio.client": "connect",
     "pellucid.asyncio.connection": "Connection",
+    "pellucid.asyncio.current": "CurrentCall current_call",
     "pellucid.asyncio.facets": "facet",
-    "pellucid.asyncio.methods": "CurrentCall current_call in_thread",
+    "pellucid.asyncio.methods": "in_thread",
     "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
     "pellucid.asyncio.reconnecting": "Reconnecting reconnecting",
     "pellucid.asyncio.run": "run",

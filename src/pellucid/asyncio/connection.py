@@ -13,11 +13,12 @@ from typing import Any, Literal, cast
 
 from pellucid.asyncio.callbacks import Callbacks
 from pellucid.asyncio.calls import Call
+from pellucid.asyncio.current import running_call
 from pellucid.asyncio.events import Event, name_of
 from pellucid.asyncio.inbox import Inbox
 from pellucid.asyncio.keep_alive import LOOKS, Idleness, Round, probe, watch
 from pellucid.asyncio.login import Link
-from pellucid.asyncio.methods import Runner, running_call
+from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox, WasMade
 from pellucid.asyncio.places import peer_of
 from pellucid.asyncio.tls import server_certificate

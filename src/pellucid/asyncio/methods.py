@@ -4,57 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
 from inspect import CO_COROUTINE
 from types import CoroutineType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from pellucid.asyncio.events import Event, Pace, name_of
-from pellucid.asyncio.login import clip
+from pellucid.asyncio.call_log import CallLog
+from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.core.arrivals import BatchRun
-from pellucid.core.broker import Broker, is_expected
 from pellucid.core.calls import Admission
-from pellucid.core.correlation import id_of_theirs
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
     DeadlineExceeded,
     LimitExceeded,
-    LoginFailed,
     RemoteProtocolError,
     TooManyCalls,
-    is_refusal,
 )
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["CurrentCall", "Runner", "current_call", "in_thread", "is_coroutine_function", "running_call"]
+__all__ = ["Runner", "in_thread", "is_coroutine_function"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Host(Protocol):
+class Host(Caller, Protocol):
     """What a runner needs of its connection."""
 
-    loop: asyncio.AbstractEventLoop
-    broker: Broker
-    peer: str
     unsafe_tracebacks: bool
-
-    @property
-    def log_number(self) -> str:
-        """Stands for the connection in the log."""
-        ...
-
-    @property
-    def fields(self) -> dict[str, str | None]:
-        """What the log says of the connection in every record."""
-        ...
 
     @property
     def outbox(self) -> Outbox:
@@ -70,49 +50,11 @@ class Host(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentCall:
-    """The call that a remote method was run for."""
-
-    method: str
-    """The name that was called, without prefix."""
-    peer: str
-    """The address of the caller, as text."""
-    avatar: Any
-    """What the caller acts through, or None outside a login."""
-    correlation_id: str
-    """Stands for this call in the log; for its caller it is `Call.correlation_id`, in the native dialect."""
-    size: int
-    """Bytes that it took on the wire, and those of results that it was given by promise."""
-    remaining: float | None = None
-    """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
-
-
-_REFUSED = "call of %s was refused: %s"
-
 _NONE: dict[str, Any] = {}
 """What is left of keyword arguments that were handed over."""
 
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
-
-running_call: ContextVar[tuple[Host, MethodCall | BatchRun, int]] = ContextVar("pellucid_call")
-"""The call that runs the method we are in, if we are in one; or the batch that it came in, and its place there."""
-
-
-def current_call() -> CurrentCall:
-    """The call that runs the method we are in.
-
-    Raises:
-        LookupError: we are in none.
-    """
-    try:
-        host, running, place = running_call.get()
-    except LookupError:
-        raise LookupError("current_call() has an answer only inside a method that a peer called") from None
-    call = running.calls[place] if isinstance(running, BatchRun) else running
-    remaining = None if call.deadline is None else max(0.0, call.deadline - host.loop.time())
-    return CurrentCall(call.name, host.peer, call.perspective, _correlation_id(host, call), call.size, remaining)
 
 
 def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
@@ -139,9 +81,9 @@ class Runner:
         "_due",
         "_gone",
         "_host",
+        "_made_log",
         "_outbox",
         "_overdue",
-        "_pace",
         "_serving",
         "_starting",
         "_tasks",
@@ -160,7 +102,7 @@ class Runner:
         self._tasks: dict[asyncio.Task[None], MethodCall] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
         self._overdue: set[int] | None = None
-        self._pace: Pace | None = None
+        self._made_log: CallLog | None = None
         # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
         self._due = 0
         self._starting = False
@@ -299,7 +241,8 @@ class Runner:
         for timer in (self._timers or {}).values():
             timer.cancel()
         self._timers = self._overdue = None
-        self._note_suppressed()
+        if self._made_log is not None:
+            self._made_log.close()
         if cancel:
             for call in list((self._tasks or {}).values()):
                 self._stop(call)
@@ -490,6 +433,12 @@ class Runner:
             return DeadlineExceeded(f"{call.shown_name!r} did not end in the time that its caller gave it")
         return CallCancelled(f"{call.shown_name!r} was cancelled where it ran")
 
+    @property
+    def _log(self) -> CallLog:
+        if self._made_log is None:
+            self._made_log = CallLog(self._host)
+        return self._made_log
+
     def _answer(self, call: MethodCall, value: Any) -> None:
         try:
             failed = self._serving.answer(call, value)
@@ -497,22 +446,10 @@ class Runner:
             self._host.abort(f"not even an error can be sent: {hindrance}")
             return
         if failed is not None:
-            text = "the result of %s can't be sent: %s"
-            self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), str(failed), error=failed)
+            self._log.unsendable(call, failed)
 
     def _fail(self, call: MethodCall, error: Exception) -> None:
-        if isinstance(error, LoginFailed):
-            who = clip(error.username)
-            claim = "" if who is None else f" as {who!r}"
-            text, peer = "login from %s%s refused: %s", self._host.peer
-            self._note(Event.LOGIN_REFUSED, call, text, peer, claim, str(error), error=error, username=who)
-        elif is_refusal(error):
-            # That is no news, but of a one-way call nobody else is told.
-            level = logging.DEBUG if call.wants_answer else logging.WARNING
-            self._note(Event.CALL_REFUSED, call, _REFUSED, repr(call.shown_name), error, error=error, level=level)
-        elif not is_expected(error):
-            text = "Peer will receive following PB traceback: %s raised %s"
-            self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), error, error=error, exc_info=error)
+        self._log.failed(call, error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
 
     def _refuse(self, call: MethodCall, error: Exception) -> None:
@@ -521,7 +458,7 @@ class Runner:
             most = self._broker.limits.queued_bytes
             self._host.abort(f"the peer calls and does not read: over twice Limits.queued_bytes={most} wait for it")
             return
-        self._note(Event.CALL_REFUSED, call, _REFUSED, repr(call.shown_name), error, error=error)
+        self._log.refused(call, error)
         self._tell(call, error)
 
     def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
@@ -529,37 +466,6 @@ class Runner:
             self._serving.fail(call, error, with_traceback=with_traceback, raised=raised)
         except LimitExceeded as hindrance:
             self._host.abort(f"not even an error can be sent: {hindrance}")
-
-    def _note(
-        self,
-        event: Event,
-        call: MethodCall,
-        text: str,
-        *args: object,
-        error: Exception,
-        level: int | None = None,
-        exc_info: Exception | None = None,
-        username: str | None = None,
-    ) -> None:
-        """Log `event`, which `error` of `call` is; but not more often than one peer may fill a log."""
-        if not event.is_heard(level):
-            return
-        now = self._host.loop.time()
-        if self._pace is None:
-            self._pace = Pace(now)
-        if not self._pace.allows(now):
-            return
-        self._note_suppressed()
-        fields = self._host.fields | {"method": call.shown_name, "call": _correlation_id(self._host, call)}
-        fields |= {"error": name_of(error), "limit": getattr(error, "limit", None) or None, "username": username}
-        event.log(text, *args, level=level, exc_info=exc_info, fields=fields)
-
-    def _note_suppressed(self) -> None:
-        """Say how much nobody was told of."""
-        if self._pace is not None and self._pace.suppressed:
-            count, self._pace.suppressed = self._pace.suppressed, 0
-            text = "%s records about calls of %s were suppressed: there are too many of them"
-            Event.CALL_SUPPRESSED.log(text, count, self._host.peer, fields=self._host.fields, count=count)
 
 
 def is_coroutine_function(method: Any) -> bool:
@@ -579,7 +485,3 @@ def _discard(result: Awaitable[Any]) -> None:
         result.close()
     elif cancel is not None:
         cancel()
-
-
-def _correlation_id(host: Host, call: MethodCall) -> str:
-    return id_of_theirs(host.log_number, host.broker.peer_log_number, call)

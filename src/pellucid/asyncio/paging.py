@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import IO, Any
 
-from pellucid.asyncio.methods import current_call
+from pellucid.asyncio.current import current_call
 from pellucid.core.references import RemoteReference
 from pellucid.errors import LimitExceeded, PBConnectionLost
 from pellucid.flavors.referenceable import Referenceable
