@@ -1,8 +1,13 @@
-"""What every test has: Hypothesis without a stopwatch, a dialect for those that ask, and garbage collected fast."""
+"""What every test has: Hypothesis without a stopwatch, a dialect for those that ask, and garbage collected fast.
+
+And what none may leave behind: a handler of signals, by which another test would hang.
+"""
 
 from __future__ import annotations
 
 import gc
+import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -24,3 +29,12 @@ def spare_the_collector() -> None:
     """Let no collection look at what was there before: many tests collect, to see that nothing is left."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def leave_signals_alone() -> Iterator[None]:
+    """See that a test has let go of the signals that end a program."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    assert [signal.getsignal(number) for number in numbers] == before
