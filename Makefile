@@ -6,6 +6,7 @@ VENV ?= .venv
 GROUP ?= dev
 PYTEST_ARGS ?=
 RELEASES ?=
+PART ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 SOAK_SEEDS ?= 100000
@@ -49,7 +50,7 @@ test: $(READY) ## run the whole suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 interop: $(READY) ## run the tests against stock Twisted of every age and Buildbot, or RELEASES='24.3.0 buildbot'
-	$(BIN)/python tests/interop/environments.py $(RELEASES) -- $(PYTEST_ARGS)
+	$(BIN)/python tests/interop/environments.py $(if $(PART),--part $(PART)) $(RELEASES) -- $(PYTEST_ARGS)
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .

@@ -1,9 +1,9 @@
 """Runs the tests of this directory against stock Twisted of every age, each release in an environment of its own.
 
-    python tests/interop/environments.py [RELEASE ... | buildbot] [-- PYTEST_ARGUMENT ...]
+    python tests/interop/environments.py [--part 1/2] [RELEASE ... | buildbot] [-- PYTEST_ARGUMENT ...]
 
 With the newest release Twisted's own tests run too, on pellucid's Twisted door; "buildbot" stands for Buildbot's master
-and worker, which then run on it.
+and worker, which then run on it. Where it is to be done in parts at the same time, each says which of how many it is.
 
 Environments are kept under .cache/peers and made anew when what they are made of changes. Twisted 20.3.0 runs on
 Python 2.7; it is left out, loudly, where there is none.
@@ -39,7 +39,13 @@ SECONDS = 900
 
 def main(arguments: list[str]) -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    outcomes = {name: check(name, arguments[end + 1 :]) for name in arguments[:end] or (*RELEASES, BUILDBOT)}
+    asked, pytest_arguments = arguments[:end], arguments[end + 1 :]
+    part, parts = 1, 1
+    if asked[:1] == ["--part"]:
+        part, parts = map(int, asked[1].split("/"))
+        del asked[:2]
+    names = (asked or [*RELEASES, BUILDBOT])[part - 1 :: parts]
+    outcomes = {name: check(name, pytest_arguments) for name in names}
     print()
     for name, outcome in outcomes.items():
         print(f"==== {title(name)}: {outcome}")
