@@ -51,8 +51,9 @@ PIECE_BYTES = 256 * 1024
 
 _MANY = 1_000_000
 
-LIMITS = Limits(running_calls=_MANY, running_bytes=_MANY * _MANY, waiting_calls=_MANY)
-"""The bounds of connections in this door. Deferreds that wait for ever are usual in PB's programs: they run, all."""
+LIMITS = Limits(running_calls=_MANY, running_bytes=_MANY * _MANY, waiting_calls=_MANY, queued_bytes=256 * 1024 * 1024)
+"""The bounds of connections in this door. Deferreds that wait for ever are usual in PB's programs: they run, all. So is
+sending without a look at what the peer has read; the transport keeps the rest."""
 
 
 class Local:
@@ -545,10 +546,7 @@ class Broker(banana.Banana):
             self._core.ping()
             self.flush()
         else:
-            self._broken = True
-            seconds = self.limits.silence_seconds
-            log.msg(f"Disconnecting a peer: no sign of life within Limits.silence_seconds={seconds}")
-            self.transport.abortConnection()
+            self._cut_off(f"no sign of life within Limits.silence_seconds={self.limits.silence_seconds}")
             return
         self._watch_in_time()
 
@@ -566,6 +564,10 @@ class Broker(banana.Banana):
         data = self._core.data_to_send()
         if data:
             self.transport.write(data)
+            most = self._core.limits.queued_bytes
+            if _waiting(self.transport) > most:
+                self._cut_off(f"it does not read, and over Limits.queued_bytes={most} wait for it")
+                return
         if self._core.outgoing.lane and not self._produces:
             self._send_large_buffers()
 
@@ -588,6 +590,13 @@ class Broker(banana.Banana):
             self.transport.write(b"".join(pieces))
             self._flush_now()
 
+    def _cut_off(self, why: str) -> None:
+        """End the connection with a peer that does not read any more."""
+        if not self._broken:
+            self._broken = True
+            log.msg(f"Disconnecting a peer: {why}")
+            self.transport.abortConnection()
+
     def give_up(self, why: str) -> None:
         """Hang up on a peer that can't be talked to."""
         if not self._broken:
@@ -599,6 +608,12 @@ class Broker(banana.Banana):
 def _backlog(transport: Any) -> tuple[int, int]:
     """How much a reactor's transport has of what is to be sent: where that changes, the peer reads."""
     return len(getattr(transport, "dataBuffer", b"")), getattr(transport, "offset", 0)
+
+
+def _waiting(transport: Any) -> int:
+    """How many bytes a reactor's transport, or what is below TLS, holds until the peer reads; 0 for any other."""
+    held: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+    return held + int(getattr(transport, "_tempDataLen", 0))  # what comes after dataBuffer
 
 
 def _as_bytes(name: str | bytes) -> bytes:

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 from twisted.internet import defer
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 
 from pellucid.errors import LimitExceeded, TooManyCalls
 from pellucid.limits import Limits
@@ -242,3 +247,56 @@ def test_a_larger_size_limit_lets_a_connection_carry_larger_messages_in_the_nati
     assert refused(link.call(link.root, "hear", huge))
     banana.SIZE_LIMIT = len(huge)
     assert link.call(link.root, "echo", huge) == huge
+
+
+# Peers that do not read.
+
+
+class Sink:
+    """A reactor that never finds that anything can be written."""
+
+    def addWriter(self, writer: Any) -> None: ...
+
+    def removeWriter(self, writer: Any) -> None: ...
+
+
+class Deaf(FileDescriptor):
+    """A reactor's transport, of a peer that does not read."""
+
+    def __init__(self) -> None:
+        super().__init__(Sink())  # type: ignore[arg-type]
+        self.connected = 1
+        self.aborted = 0
+
+    def abortConnection(self) -> None:
+        self.aborted += 1
+
+
+@pytest.mark.parametrize("has_tls", [False, True])
+@pytest.mark.parametrize("before", [0, 5_000])
+def test_a_peer_that_does_not_read_is_cut_off_where_more_waits_for_it_than_the_limit_says(
+    dialect: str, has_tls: bool, before: int, logged: list[Any]
+) -> None:
+    echoer = Echoer()
+    link = Link(echoer)
+    link.call(link.root, "hear", pb.Referenceable())
+    (peer,) = echoer.heard
+    deaf = Deaf()
+    deaf.dataBuffer, deaf.offset = b"x" * (before + 100), 100  # some of it the system has taken already
+    server: Any = link.server
+    tls: Any = ProtocolWrapper(WrappingFactory(Factory()), server)
+    tls.transport = deaf
+    server.transport = tls if has_tls else deaf
+    calls: list[Any] = []
+    calls.append(peer.callRemote("take", b"x" * 1_000))
+    size = deaf._tempDataLen
+    link.server.limits = replace(link.server.limits, queued_bytes=before + 3 * size)
+    for _ in range(2):
+        calls.append(peer.callRemote("take", b"x" * 1_000))
+        assert not deaf.aborted
+    for _ in range(2):
+        calls.append(peer.callRemote("take", b"x" * 1_000))
+    assert deaf.aborted == 1
+    link.server.connectionLost(Failure(ConnectionDone()))
+    assert [bool(outcome(call).check(pb.PBConnectionLost)) for call in calls] == [True] * 5
+    assert logged == []
