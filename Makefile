@@ -105,7 +105,8 @@ soak-seeds: $(READY) # simulated worlds, of which the suite runs a thousand
 
 soak-processes: $(READY) # a million calls and a thousand connections in each dialect on each loop, and many deaths
 	$(BIN)/python -m tests.soak $(SOAK_ARGS)
-	DEATHS=300 $(BIN)/python -m pytest tests/system/test_killed.py --timeout 600 $(PYTEST_ARGS)
+	DEATHS=300 $(BIN)/python -m pytest tests/system/test_killed.py --timeout 600 -o faulthandler_timeout=700 \
+		$(PYTEST_ARGS)
 
 valgrind: ## install valgrind where it's missing, for make instructions (Debian, as root)
 	@if command -v valgrind > /dev/null; then valgrind --version; \
