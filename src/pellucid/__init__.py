@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pellucid.asyncio.connection import Connection
     from pellucid.asyncio.current import CurrentCall, current_call
     from pellucid.asyncio.facets import facet
-    from pellucid.asyncio.methods import in_thread
     from pellucid.asyncio.paging import PageCollector, get_all_pages, send_pages
     from pellucid.asyncio.reconnecting import Reconnecting, reconnecting
     from pellucid.asyncio.run import run
     from pellucid.asyncio.server import Server, serve
+    from pellucid.asyncio.threads import in_thread
     from pellucid.asyncio.tls import TLS
     from pellucid.auth import credentials
     from pellucid.auth.checkers import ANONYMOUS, AllowAnonymous, Checker, InMemoryPasswords
@@ -80,11 +80,11 @@ _HOMES = {
     "pellucid.asyncio.connection": "Connection",
     "pellucid.asyncio.current": "CurrentCall current_call",
     "pellucid.asyncio.facets": "facet",
-    "pellucid.asyncio.methods": "in_thread",
     "pellucid.asyncio.paging": "PageCollector get_all_pages send_pages",
     "pellucid.asyncio.reconnecting": "Reconnecting reconnecting",
     "pellucid.asyncio.run": "run",
     "pellucid.asyncio.server": "Server serve",
+    "pellucid.asyncio.threads": "in_thread",
     "pellucid.asyncio.tls": "TLS",
     "pellucid.auth.checkers": "ANONYMOUS AllowAnonymous Checker InMemoryPasswords",
     "pellucid.auth.files": "PasswordFile",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pellucid.asyncio.events import Event
 from pellucid.asyncio.places import is_unix
+from pellucid.asyncio.threads import in_thread
 from pellucid.auth import Login, PeerCertificate
 from pellucid.auth.addresses import is_loopback
 from pellucid.flavors.referenceable import AvatarReference
@@ -67,7 +68,7 @@ class Link:
 
     def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """The result of a function that computes for a while, from a thread."""
-        return asyncio.to_thread(function, *args, **kwargs)
+        return in_thread(function)(*args, **kwargs)
 
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""

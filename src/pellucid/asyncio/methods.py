@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from inspect import CO_COROUTINE
 from types import CoroutineType
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pellucid.asyncio.call_log import CallLog
 from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
+from pellucid.asyncio.threads import thread_behind
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.calls import Admission
 from pellucid.errors import (
@@ -25,10 +25,7 @@ from pellucid.errors import (
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["Runner", "in_thread", "is_coroutine_function"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
+__all__ = ["Runner", "is_coroutine_function"]
 
 
 class Host(Caller, Protocol):
@@ -55,19 +52,6 @@ _NONE: dict[str, Any] = {}
 
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
-
-
-def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
-    """Decorate a blocking ``def remote_`` method: it runs in a thread and holds up nobody.
-
-    Threads are those of the loop's default executor; arguments and `current_call` are there as usual.
-    """
-
-    @functools.wraps(method)
-    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.to_thread(method, *args, **kwargs)
-
-    return run
 
 
 class Runner:
@@ -338,10 +322,12 @@ class Runner:
             self._ended(call, asyncio.current_task())
             return
         call.begun = True
+        thread: asyncio.Future[Any] | None = None
         try:
             value = await result
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             self._tell(call, self._why_cancelled(call))
+            thread = thread_behind(error)
             raise
         except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
@@ -349,7 +335,11 @@ class Runner:
             self._answer(call, value)
             del value
         finally:
-            self._ended(call, call.handle)
+            if thread is None:
+                self._ended(call, call.handle)
+            else:  # what it was called with is still there, and a caller that cancels is to have no more of that
+                thread.add_done_callback(lambda _: self._ended(call, call.handle))
+                self._outbox.schedule()
 
     def _ended(self, call: MethodCall, task: asyncio.Task[None] | None) -> None:
         if task is not None and self._tasks is not None:
