@@ -61,4 +61,4 @@ class RemoteCache(RemoteCopy, Held, Validating):
 
     def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(method_by(self, message, broker), broker, message, args, kw)
+        return receive(method_by(self, message, broker, "remoteMessageReceived"), broker, message, args, kw)

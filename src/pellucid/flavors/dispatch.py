@@ -92,11 +92,12 @@ def dispatched(obj: Any, name: str, translator: Translator, received: str) -> Ca
     Raises:
         NoSuchMethod: it says that a peer may call nothing of that name.
     """
-    match nearest(type(obj), "method_for", received):
+    cls: Any = type(obj)
+    match _decider(cls, received):
         case None:
             return None
-        case "method_for":
-            return method_by(obj, name, translator)
+        case ancestor, "method_for":
+            return _found_by(ancestor, obj, name, translator)
         case _:
             return partial(_whole, getattr(obj, received), translator, name)
 
@@ -134,6 +135,37 @@ def built_in(finder: Finder) -> Callable[[MethodFor], MethodFor]:
 
 _prefixes: dict[object, str] = {}
 
+_MEANT = {
+    "remoteMessageReceived": ("remote_", "perspective_"),
+    "perspectiveMessageReceived": ("perspective_", "remote_"),
+}
+"""What begins the methods that are meant where PB has a call taken so, and those of the other way to be called."""
+
+
+def _finders(cls: Any, received: str) -> list[Any]:
+    """The ancestors of `cls` that have a ``method_for`` of their own, but for flavors that are not meant.
+
+    An avatar may be a referenceable, too: who holds a reference to it is not who acts through it.
+    """
+    finders = [each for each in cls.__mro__ if "method_for" in vars(each)]
+    prefixes = [_prefixes.get(vars(each)["method_for"]) for each in finders]
+    meant, other = _MEANT.get(received, (None, None))
+    if meant is None or meant not in prefixes:
+        return finders
+    return [each for each, prefix in zip(finders, prefixes, strict=True) if prefix != other]
+
+
+@lru_cache(maxsize=4096)
+def _decider(cls: Any, received: str) -> tuple[Any, str] | None:
+    """The nearest ancestor of `cls` that says what a call runs, and how: by ``method_for`` or by `received`."""
+    finders = _finders(cls, received)
+    for ancestor in cls.__mro__:
+        if ancestor in finders:
+            return ancestor, "method_for"
+        if received in vars(ancestor):
+            return ancestor, received
+    return None
+
 
 def by_prefix(prefix: str) -> Callable[[MethodFor], MethodFor]:
     """Mark a flavor's own ``method_for`` that finds methods by `prefix` and their name, and in no other way."""
@@ -154,8 +186,11 @@ def prefix_of(cls: type) -> str:
 @lru_cache(maxsize=4096)
 def prefix_alone(cls: Any, received: str) -> str | None:
     """The same where a `cls` has a flavor's own ``method_for``, and nothing else decides; `received` as above."""
-    is_decided = nearest(cls, "method_for", received) == "method_for"
-    return _prefixes.get(cls.method_for) if is_decided else None
+    match _decider(cls, received):
+        case said, "method_for":
+            return _prefixes.get(said.method_for)
+        case _:
+            return None
 
 
 def finds_by_name(cls: Any) -> bool:
@@ -175,12 +210,19 @@ def found(obj: Any, prefix: str, name: str, translator: Translator) -> Callable[
     return guarded(method, type(obj), is_validating(translator))
 
 
-def method_by(obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
-    """What `obj` says that a call of `name` runs. Raises NoSuchMethod."""
-    finder = _built_in.get(type(obj).method_for)
+def method_by(obj: Any, name: str, translator: Translator, received: str) -> Callable[..., Any]:
+    """What `obj` says that a call of `name` runs; `received` as above. Raises NoSuchMethod."""
+    return _found_by(_finders(type(obj), received)[0], obj, name, translator)
+
+
+def _found_by(cls: Any, obj: Any, name: str, translator: Translator) -> Callable[..., Any]:
+    """What the ``method_for`` of `cls`, an ancestor of the class of `obj`, finds."""
+    finder = _built_in.get(cls.method_for)
     if finder is not None:
         return finder(obj, name, translator)
-    return guarded(obj.method_for(name), type(obj), is_validating(translator))
+    is_overridden = type(obj).method_for is not cls.method_for
+    method_for: Any = partial(cls.method_for, obj) if is_overridden else obj.method_for
+    return guarded(method_for(name), type(obj), is_validating(translator))
 
 
 def receive(

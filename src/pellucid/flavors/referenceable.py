@@ -68,7 +68,9 @@ class Referenceable(Serializable, Validating, Implementing):
 
     def remoteMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(method_by(self, message, broker), broker, message, args, kw, self.perspective)
+        return receive(
+            method_by(self, message, broker, "remoteMessageReceived"), broker, message, args, kw, self.perspective
+        )
 
 
 class Root(Referenceable):
@@ -125,7 +127,7 @@ class Avatar(Validating, Implementing):
 
     def perspectiveMessageReceived(self, broker: Translator, message: str, args: Any, kw: Any) -> Any:
         """PB's way to dispatch: run what `message` names, its arguments and its result translated by `broker`."""
-        return receive(method_by(self, message, broker), broker, message, args, kw, self)
+        return receive(method_by(self, message, broker, "perspectiveMessageReceived"), broker, message, args, kw, self)
 
 
 class AsReferenceable(Referenceable):

@@ -154,6 +154,76 @@ def test_an_avatar_of_any_class_can_take_its_calls_itself() -> None:
     assert pair.call(pair.root, "whatever", 1) == ["whatever", (1,)]
 
 
+class AvatarFirst(Avatar, Referenceable):
+    def remote_where(self) -> str:
+        return "by reference"
+
+    def perspective_where(self) -> str:
+        return "as avatar"
+
+    def perspective_secret(self) -> str:
+        return "for whom it is the avatar of"
+
+
+class ReferenceableFirst(Referenceable, Avatar):
+    remote_where = AvatarFirst.remote_where
+    perspective_where = AvatarFirst.perspective_where
+    perspective_secret = AvatarFirst.perspective_secret
+
+
+class Picky(Referenceable):
+    """Lets a peer call what it says, and nothing else."""
+
+    def method_for(self, name: str) -> Callable[..., Any]:
+        if name != "allowed":
+            raise NoSuchMethod(f"not {name}")
+        return super().method_for(name)
+
+    def remote_allowed(self) -> str:
+        return "allowed"
+
+    def remote_where(self) -> str:
+        return "not allowed"
+
+
+class PickyAvatar(Avatar, Picky):
+    def perspective_where(self) -> str:
+        return "as avatar"
+
+
+class LoggedAvatar(Avatar, Logged):
+    pass
+
+
+@pytest.mark.parametrize("cls", [AvatarFirst, ReferenceableFirst])
+def test_an_avatar_that_is_a_referenceable_too_has_for_each_the_methods_of_that(cls: type[Referenceable]) -> None:
+    pair = Pair(cls())
+    assert pair.call(pair.root, "where") == "by reference"
+    with pytest.raises(NoSuchMethod, match="remote_secret"):
+        pair.call(pair.root, "secret")
+    pair = Pair(AvatarReference(cls()))
+    assert pair.call(pair.root, "where") == "as avatar"
+    assert pair.call(pair.root, "secret") == "for whom it is the avatar of"
+
+
+def test_a_referenceable_that_is_no_avatar_acts_as_one_by_its_own_methods() -> None:
+    pair = Pair(AvatarReference(Picky()))
+    assert pair.call(pair.root, "allowed") == "allowed"
+
+
+def test_what_a_referenceable_says_of_its_calls_counts_though_it_is_an_avatar_first() -> None:
+    pair = Pair(PickyAvatar())
+    assert pair.call(pair.root, "allowed") == "allowed"
+    with pytest.raises(NoSuchMethod, match="not where"):
+        pair.call(pair.root, "where")
+    pair = Pair(AvatarReference(PickyAvatar()))
+    assert pair.call(pair.root, "where") == "as avatar"
+    root = LoggedAvatar()
+    pair = Pair(root)
+    assert pair.call(pair.root, "echo", 1) == [1]
+    assert [message for message, *_ in root.log] == ["echo"]
+
+
 def test_a_cache_can_override_what_takes_its_updates() -> None:
     class Pond(Cacheable):
         def get_state_to_cache_and_observe_for(self, perspective: Any, observer: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import pellucid as pb
 from pellucid.flavors.dispatch import DECODED
 from pellucid.flavors.interfaces import interfaces_of
-from pellucid.flavors.referenceable import method_of
+from pellucid.flavors.referenceable import AvatarReference, method_of
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -177,12 +177,12 @@ def test_an_avatar_implements_with_its_own_prefix() -> None:
         made(pb.Avatar, remote_order=lambda self, item, count=1, *, fast=False: ...)
 
 
-def test_of_two_flavors_the_nearest_tells_how_methods_are_found() -> None:
+def test_of_two_flavors_the_nearest_tells_which_methods_implement() -> None:
     class Both(pb.Avatar, pb.Referenceable, implements=Shop):
         def perspective_order(self, item: str, count: int = 1, *, fast: bool = False) -> float:
             return 0.5
 
-    assert method_of(Both(), "order", DECODED)("pen") == 0.5
+    assert method_of(AvatarReference(Both()), "order", DECODED)("pen") == 0.5
 
 
 def test_a_class_of_no_flavor_is_checked_as_an_avatar() -> None:
