@@ -309,7 +309,7 @@ class Runner:
     def _begin(self, call: MethodCall, result: Awaitable[Any]) -> None:
         """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
         self._due += 1
-        self._admission.running_bytes += call.size
+        self._admission.keep_running(call)
         call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
         if self._tasks is None:
             self._tasks = {}
@@ -345,7 +345,7 @@ class Runner:
         if task is not None and self._tasks is not None:
             self._tasks.pop(task, None)
         call.handle = None
-        self._admission.running_bytes -= call.size
+        self._admission.let_go_of(call)
         self._outbox.schedule()
         self._end(call)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol, cast
 
-from pellucid.core.calls import Call, Maker
+from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
 from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
@@ -28,7 +28,7 @@ __all__ = ["Arrivals", "BatchRun"]
 class BatchRun:
     """A batch of the peer's that is under way: what its calls have ended in so far."""
 
-    __slots__ = ("_batch", "call_id", "given_up", "items", "left", "made", "outcomes")
+    __slots__ = ("_batch", "call_id", "given_up", "items", "kept", "left", "made", "outcomes", "share", "size")
 
     deadline = None
     """A batch has none that comes as one of these to be run: each of its calls has its own then."""
@@ -45,6 +45,12 @@ class BatchRun:
         """Whether its caller has given it up."""
         self.made: list[MethodCall] | None = None
         """Its calls, by place, where anybody asked for them."""
+        self.size: int = batch.size
+        """Bytes that it took on the wire."""
+        self.share: int = batch.size // (len(batch) or 1)
+        """The size that each of its calls came with."""
+        self.kept: dict[str, int] = {}
+        """How many of its calls are kept, by where; see `pellucid.core.calls.keep`."""
         self._batch = batch
 
     @property
@@ -231,8 +237,8 @@ class Arrivals:
         if len(self._waiting) >= limits.waiting_calls:
             self._host.refuse(call, TooManyCalls("waiting_calls", limits.waiting_calls, len(self._waiting) + 1))
             return
-        if self._waiting_bytes + call.size > limits.waiting_bytes:
-            asked = self._waiting_bytes + call.size
+        asked = self._waiting_bytes + bytes_added(call, "held")
+        if asked > limits.waiting_bytes:
             self._host.refuse(call, TooManyCalls("waiting_bytes", limits.waiting_bytes, asked))
             return
         if self._promises is None:
@@ -253,7 +259,7 @@ class Arrivals:
             return
         call.args, call.kwargs = (), {}
         self._waiting[id(call)] = incoming
-        self._waiting_bytes += call.size
+        self._waiting_bytes += keep(call, "held")
         if call.wants_answer and call.batch is None:
             self._promised[call.call_id] = incoming
         self._promises.wait(incoming, aim, args, kwargs)
@@ -440,7 +446,7 @@ class Arrivals:
         """`call` waits no more; whether it did."""
         if self._waiting.pop(id(call), None) is None:
             return False
-        self._waiting_bytes -= call.size
+        self._waiting_bytes -= let_go(call, "held")
         return True
 
     def _shed(self) -> None:

@@ -11,7 +11,7 @@ from pellucid.errors import CallCancelled, DeadlineExceeded, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.messages import MethodCall
 
-__all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls"]
+__all__ = ["Admission", "Call", "Dependant", "Maker", "PendingCalls", "bytes_added", "keep", "let_go"]
 
 
 class Call:
@@ -288,6 +288,34 @@ class PendingCalls:
         return calls
 
 
+# What is kept with the peer's calls. Those of a batch came in one message, of which one may have nearly all, and whose
+# values are there until the last has ended: wherever one of them is kept, the whole message counts, once.
+
+
+def bytes_added(call: MethodCall, where: str) -> int:
+    """Bytes that would be kept `where` with `call`, and are not yet."""
+    run = call.batch
+    return call.size if run is None else call.size - run.share + (0 if where in run.kept else run.size)
+
+
+def keep(call: MethodCall, where: str) -> int:
+    """`call` is kept `where`: the bytes that are kept more."""
+    added, run = bytes_added(call, where), call.batch
+    if run is not None:
+        run.kept[where] = run.kept.get(where, 0) + 1
+    return added
+
+
+def let_go(call: MethodCall, where: str) -> int:
+    """`call` is not kept `where` any more: the bytes that are kept less."""
+    run = call.batch
+    if run is not None:
+        run.kept[where] -= 1
+        if not run.kept[where]:
+            del run.kept[where]
+    return bytes_added(call, where)
+
+
 class Admission:
     """How many of the peer's methods run at a time: the others wait in order, and beyond that are refused."""
 
@@ -301,7 +329,7 @@ class Admission:
         self.running: int = 0
         """Methods that run now."""
         self.running_bytes: int = 0
-        """Bytes of the calls of those that did not end at once. Whoever runs methods counts them."""
+        """Bytes of the calls of those that did not end at once: see `keep_running`."""
         self.held: bool = False
         """Whether no further call may start: the peer does not read what it is sent."""
 
@@ -351,11 +379,20 @@ class Admission:
             self.queue = deque()
         if len(self.queue) >= limits.waiting_calls:
             raise TooManyCalls("waiting_calls", limits.waiting_calls, len(self.queue) + 1)
-        if self._waiting_bytes + call.size > limits.waiting_bytes:
-            raise TooManyCalls("waiting_bytes", limits.waiting_bytes, self._waiting_bytes + call.size)
+        asked = self._waiting_bytes + bytes_added(call, "waiting")
+        if asked > limits.waiting_bytes:
+            raise TooManyCalls("waiting_bytes", limits.waiting_bytes, asked)
         self.queue.append(call)
-        self._waiting_bytes += call.size
+        self._waiting_bytes += keep(call, "waiting")
         return False
+
+    def keep_running(self, call: MethodCall) -> None:
+        """The method of `call` has not ended at once."""
+        self.running_bytes += keep(call, "running")
+
+    def let_go_of(self, call: MethodCall) -> None:
+        """And now it has."""
+        self.running_bytes -= let_go(call, "running")
 
     def end(self) -> None:
         """A method that ran has ended; ask `next` for another."""
@@ -371,7 +408,7 @@ class Admission:
             and not self.held
         ):
             call = self.queue.popleft()
-            self._waiting_bytes -= call.size
+            self._waiting_bytes -= let_go(call, "waiting")
             if not call.ended:  # given up while it waited
                 self.running += 1
                 return call

@@ -170,7 +170,7 @@ class Runner:
             running_call.reset(token)
         if isinstance(result, defer.Deferred):
             call.handle = result
-            self._admission.running_bytes += call.size
+            self._admission.keep_running(call)
             result.addCallbacks(self._answer, self._fail, callbackArgs=(call,), errbackArgs=(call,))
             result.addBoth(self._ended, call)
         else:
@@ -194,7 +194,7 @@ class Runner:
     def _ended(self, result: Any, call: MethodCall) -> Any:
         if call.handle is not None:
             call.handle = None
-            self._admission.running_bytes -= call.size
+            self._admission.let_go_of(call)
         if self._timers or self._reasons:
             self._reasons.pop(id(call), None)
             self.unwatch(call)

@@ -1,0 +1,81 @@
+"""A batch of calls of which one has nearly all the bytes: they count wherever that one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pellucid as pb
+from pellucid.wire.native.codes import Kind
+from tests.pair import Extension
+from tests.unit.asyncio.door import Gate, on_each_loop, turns
+from tests.unit.asyncio.pipe import piped
+from tests.unit.asyncio.raw import call_of
+
+LARGE = bytes(4000)
+PROMISE_OF_1 = Extension(21, b"\x01")
+
+
+class Desk(Gate):
+    def remote_get(self) -> pb.Referenceable:
+        self.drawer = Gate()
+        return self.drawer
+
+    def remote_nothing(self) -> None:
+        pass
+
+
+def batch(number: int, *last: Any) -> list[Any]:
+    return [Kind.BATCH.value, number, [["root", "nothing", []]] * 99 + [list(last)]]
+
+
+def used(connection: pb.Connection, *limits: str) -> list[float]:
+    return [connection.usage[name].used for name in limits]
+
+
+@on_each_loop
+async def test_a_large_call_among_many_that_have_ended_counts_while_it_runs() -> None:
+    desk = Desk()
+    connection, pipe = piped(desk, limits=pb.Limits(running_bytes=9_000))
+    pipe.say(*(batch(number, "root", "wait", [LARGE]) for number in range(1, 5)))
+    await turns()
+    running, running_bytes, waiting = used(connection, "running_calls", "running_bytes", "waiting_calls")
+    assert (running, waiting) == (2, 100 + 100)
+    assert 9_000 < running_bytes < 13_000
+    desk.opened.set()
+    await turns()
+    await turns()
+    assert used(connection, "running_calls", "running_bytes", "waiting_calls", "waiting_bytes") == [0, 0, 0, 0]
+    pipe.end()
+
+
+@on_each_loop
+async def test_a_large_call_among_many_that_have_ended_counts_while_it_waits_for_another() -> None:
+    desk = Desk()
+    connection, pipe = piped(desk, limits=pb.Limits(waiting_bytes=15_000))
+    pipe.say(call_of(1, "get"))
+    drawer = int.from_bytes(pipe.messages()[-1][2].body, "big")
+    pipe.say([Kind.SEEN.value, [1]], call_of(1, "wait"))
+    await turns()
+    pipe.say(*(batch(number, drawer, "echo", [PROMISE_OF_1, LARGE]) for number in range(2, 8)))
+    waiting, waiting_bytes = used(connection, "waiting_calls", "waiting_bytes")
+    assert waiting == 2
+    assert 10_000 < waiting_bytes < 15_000
+    refused = [message for message in pipe.messages() if message[0] == Kind.BATCH_ANSWER]
+    assert [message[1] for message in refused] == [4, 5, 6, 7]
+    desk.opened.set()
+    await turns()
+    assert used(connection, "waiting_calls", "waiting_bytes", "running_bytes") == [0, 0, 0]
+    pipe.end()
+
+
+@on_each_loop
+async def test_a_batch_whose_calls_all_wait_counts_once() -> None:
+    desk = Desk()
+    connection, pipe = piped(desk, limits=pb.Limits(running_calls=1, waiting_bytes=9_000))
+    pipe.say(call_of(1, "wait"))
+    await turns()
+    pipe.say(batch(2, "root", "wait", [LARGE]))
+    waiting, waiting_bytes = used(connection, "waiting_calls", "waiting_bytes")
+    assert waiting == 100
+    assert 4_000 < waiting_bytes < 6_500
+    pipe.end()
