@@ -138,7 +138,9 @@ class Limits:
     running_bytes: int = 256 * 1024 * 1024
     """Bytes of the calls whose methods are under way: coroutines, threads, Deferreds that have not ended.
 
-    Once there are as many, further calls wait, in the order made.
+    Once there are as many, further calls wait, in the order made. A batch counts whole while one of its calls is under
+    way. In the asyncio door the results that wait for others of their batch have as many bytes again: beyond that, the
+    calls of batches that have not started are answered `TooManyCalls`.
     """
 
     waiting_calls: int = 10_000
@@ -148,7 +150,7 @@ class Limits:
     """
 
     waiting_bytes: int = 16 * 1024 * 1024
-    """Bytes of the calls that wait for their turn.
+    """Bytes of the calls that wait for their turn; a batch counts whole while one of its calls does.
 
     Further calls are answered `TooManyCalls`.
     """

@@ -27,6 +27,7 @@ from tests.unit.asyncio import (
     test_methods,
     test_paging,
     test_signs_of_life,
+    test_uneven_batches,
 )
 from tests.unit.core import test_calls
 from tests.unit.wire import test_limits_on_the_wire
@@ -497,6 +498,7 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
     "running_bytes": [
         test_calls.test_calls_wait_once_those_whose_methods_are_under_way_have_as_many_bytes_as_the_limit_says,
         test_methods.test_calls_wait_while_those_under_way_have_too_many_bytes,
+        test_uneven_batches.test_results_that_wait_for_others_of_their_batch_are_bounded,
     ],
     "waiting_calls": [
         test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order,

@@ -50,6 +50,9 @@ class Host(Caller, Protocol):
 _NONE: dict[str, Any] = {}
 """What is left of keyword arguments that were handed over."""
 
+_SMALL = frozenset({type(None), bool, int, float})
+"""Types of results that take next to nothing while they wait for others of their batch."""
+
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
 
@@ -132,7 +135,7 @@ class Runner:
     def _run_items(self, run: BatchRun, items: Sequence[tuple[int | str, str, list[Any]]]) -> None:
         """Run calls of which most end at once, so that there need not be a `MethodCall` for each."""
         admission, serving, host, exports = self._admission, self._serving, self._host, self._broker.books.exports
-        outcomes, ended = run.outcomes, 0
+        arrivals, outcomes, ended = self._arrivals, run.outcomes, 0
         # Of the call before: what it called, where that was found, and of what state of the table that is true.
         known_by: int | str | None = None
         called = attribute = ""
@@ -147,7 +150,7 @@ class Runner:
                     known_by, called, state = target, name, exports.changes
                     obj, attribute = serving.find_plain(target, name)
                 method: Any = getattr(obj, attribute, None) if attribute else None
-                if not callable(method) or self._due or not admission.has_room:
+                if not callable(method) or self._due or arrivals.is_full or not admission.has_room:
                     self._run_in_batch(run.calls[place])
                     continue
                 running_call.set((host, run, place))
@@ -156,6 +159,8 @@ class Runner:
                     if type(result) in _ANSWERS:
                         outcomes[place] = result
                         ended += 1
+                        if type(result) not in _SMALL:
+                            arrivals.keep_result(run, result)
                         if run.made is not None:
                             run.made[place].ended = True
                     elif _is_awaitable(result):
@@ -178,7 +183,7 @@ class Runner:
         if call.error is None:
             self._serving.find_method(call, None)  # those before it may have changed what there is
         method = call.method
-        if method is None or self._due or not self._admission.has_room:
+        if method is None or self._due or self._arrivals.is_full or not self._admission.has_room:
             self.arrive(call)
             return
         args, call.args = call.args, ()
@@ -187,6 +192,7 @@ class Runner:
             result = method(*args, **call.kwargs)
             if type(result) in _ANSWERS:
                 call.batch.end(call.call_id, result)
+                self._arrivals.keep_result(call.batch, result)
             elif _is_awaitable(result):
                 self._admission.running += 1
                 self._begin(call, result)
@@ -270,6 +276,8 @@ class Runner:
 
     def _run(self, call: MethodCall) -> None:
         method = call.method
+        if self._arrivals.is_full and call.batch is not None:
+            method, call.error = None, self._arrivals.no_room()
         if call.deadline is not None and call.deadline <= self._host.loop.time():
             self._expire(call)
             self._end(call)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
+from pellucid.core.weights import weight_of
 from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
 from pellucid.flavors.failures import rebuild, report
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
@@ -28,7 +29,19 @@ __all__ = ["Arrivals", "BatchRun"]
 class BatchRun:
     """A batch of the peer's that is under way: what its calls have ended in so far."""
 
-    __slots__ = ("_batch", "call_id", "given_up", "items", "kept", "left", "made", "outcomes", "share", "size")
+    __slots__ = (
+        "_batch",
+        "call_id",
+        "given_up",
+        "items",
+        "kept",
+        "left",
+        "made",
+        "outcomes",
+        "results",
+        "share",
+        "size",
+    )
 
     deadline = None
     """A batch has none that comes as one of these to be run: each of its calls has its own then."""
@@ -51,6 +64,8 @@ class BatchRun:
         """The size that each of its calls came with."""
         self.kept: dict[str, int] = {}
         """How many of its calls are kept, by where; see `pellucid.core.calls.keep`."""
+        self.results: int = 0
+        """Bytes of the results among the outcomes, roughly."""
         self._batch = batch
 
     @property
@@ -176,9 +191,11 @@ class Arrivals:
         "_kept_bytes",
         "_promised",
         "_promises",
+        "_results",
         "_waiting",
         "_waiting_bytes",
         "has_held",
+        "is_full",
         "limits",
         "ready",
         "running",
@@ -195,6 +212,9 @@ class Arrivals:
         self.has_held: bool = False
         """Whether a call ever waited."""
         self.limits: Limits = limits
+        self.is_full: bool = False
+        """Whether batches that are under way have so many results that none of their calls may start any more."""
+        self._results = 0  # bytes of these
         self._host = host
         # These are there once a call has waited.
         self._promises: Promises | None = None
@@ -211,6 +231,26 @@ class Arrivals:
         if call_id in self.running:
             raise RemoteProtocolError("the peer used the number of a call that is under way")
         self.running[call_id] = call
+
+    def keep_result(self, run: BatchRun, result: Any) -> None:
+        """A call of `run` has ended in `result`, which waits until the others have ended: nothing else bounds that."""
+        weight = weight_of(result)
+        run.results += weight
+        self._results += weight
+        self.is_full = self._results > self.limits.running_bytes
+
+    def take_batch(self, run: BatchRun) -> bool:
+        """`run` is to be answered now; False where it was before."""
+        if self.running.get(run.call_id) is not run:
+            return False
+        del self.running[run.call_id]
+        self._results -= run.results
+        self.is_full = self._results > self.limits.running_bytes
+        return True
+
+    def no_room(self) -> TooManyCalls:
+        """Why a call of a batch can't start any more."""
+        return TooManyCalls("running_bytes", self.limits.running_bytes, self._results)
 
     def is_behind(self, call: MethodCall) -> bool:
         """Whether calls of the target of `call`, which is no promise, wait: it must not overtake them."""

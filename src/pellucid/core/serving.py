@@ -182,13 +182,14 @@ class Serving:
         """A call of a batch has ended so; the last of them has the batch answered."""
         run: BatchRun = call.batch
         run.end(call.call_id, outcome)
+        if type(outcome) is not CallFailed:
+            self.arrivals.keep_result(run, outcome)
         self.answer_batch(run)
 
     def answer_batch(self, run: BatchRun) -> None:
         """Answer `run`, if all its calls have ended and it was not answered before."""
-        if run.left or self.arrivals.running.get(run.call_id) is not run:
+        if run.left or not self.arrivals.take_batch(run):
             return
-        self.arrivals.running.pop(run.call_id, None)
         try:
             self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import pellucid as pb
 from pellucid.wire.native.codes import Kind
 from tests.pair import Extension
@@ -16,12 +18,21 @@ PROMISE_OF_1 = Extension(21, b"\x01")
 
 
 class Desk(Gate):
+    pages = 0
+
     def remote_get(self) -> pb.Referenceable:
         self.drawer = Gate()
         return self.drawer
 
     def remote_nothing(self) -> None:
         pass
+
+    def remote_page(self) -> bytes:
+        self.pages += 1
+        return bytes(1000)
+
+    async def remote_later_page(self) -> bytes:
+        return self.remote_page()
 
 
 def batch(number: int, *last: Any) -> list[Any]:
@@ -78,4 +89,48 @@ async def test_a_batch_whose_calls_all_wait_counts_once() -> None:
     waiting, waiting_bytes = used(connection, "waiting_calls", "waiting_bytes")
     assert waiting == 100
     assert 4_000 < waiting_bytes < 6_500
+    pipe.end()
+
+
+def pages_of(batch: list[Any]) -> int:
+    """How many pages an answer has; all else in it is refusals."""
+    _, _, results, errors = batch
+    assert all("running_bytes=5000" in error[2] for _, error in errors)
+    assert len(errors) + results.count(bytes(1000)) == len(results)
+    return int(results.count(bytes(1000)))
+
+
+@pytest.mark.parametrize("method", ["page", "later_page"])
+@on_each_loop
+async def test_results_that_wait_for_others_of_their_batch_are_bounded(method: str) -> None:
+    desk = Desk()
+    _, pipe = piped(desk, limits=pb.Limits(running_bytes=5_000, running_calls=2))
+    pipe.say([Kind.BATCH.value, 1, [["root", method, []]] * 100])
+    for _ in range(30):
+        await turns()
+    (answer,) = pipe.messages()
+    assert 6 <= pages_of(answer) == desk.pages <= 8
+    pipe.say([Kind.BATCH.value, 2, [["root", method, []]] * 4])  # which may have as many again
+    for _ in range(10):
+        await turns()
+    (answer,) = pipe.messages()
+    assert pages_of(answer) == 4
+    pipe.end()
+
+
+@on_each_loop
+async def test_results_of_several_batches_that_wait_are_bounded_together() -> None:
+    desk = Desk()
+    _, pipe = piped(desk, limits=pb.Limits(running_bytes=5_000))
+    for number in 1, 2, 3:
+        pipe.say([Kind.BATCH.value, number, [["root", "wait", [b""]], *[["root", "page", []]] * 4]])
+        await turns()
+    assert desk.pages == 6
+    pipe.say(call_of(4, "page"))  # a call that is not in a batch waits for nobody
+    assert desk.pages == 7
+    desk.opened.set()
+    for _ in range(5):
+        await turns()
+    answers = [message for message in pipe.messages() if message[0] == Kind.BATCH_ANSWER]
+    assert {number: len(errors) for _, number, _, errors in answers} == {1: 0, 2: 2, 3: 5}
     pipe.end()
