@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["in_thread", "thread_behind"]
+__all__ = ["in_thread", "leave_behind", "thread_behind"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,10 +32,15 @@ def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
             work.give_up()
             if not future.done():
                 future.add_done_callback(_forget)
-                error.thread = future  # type: ignore[attr-defined]  # for `thread_behind`
+                leave_behind(error, future)
             raise
 
     return run
+
+
+def leave_behind(error: asyncio.CancelledError, thread: asyncio.Future[Any]) -> None:
+    """A method ends in `error`, and its thread is free only once that future is done."""
+    error.thread = thread  # type: ignore[attr-defined]  # who runs the method asks for it
 
 
 def thread_behind(error: asyncio.CancelledError) -> asyncio.Future[Any] | None:

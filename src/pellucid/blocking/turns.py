@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from pellucid.asyncio.methods import is_coroutine_function
+from pellucid.asyncio.threads import leave_behind
 
 __all__ = ["ProgramEnds", "Turns", "Workers", "is_in_turn", "let_others_begin"]
 
@@ -82,6 +83,13 @@ class Turns:
             self._current = None
             self._go_on()
 
+    def drop(self, turn: _Turn) -> bool:
+        """The caller of `turn` gave it up; whether it had not begun, and never will."""
+        if self._waiting is None or turn not in self._waiting:
+            return False
+        self._waiting.remove(turn)  # what its method would have been called with is not to wait for those before it
+        return True
+
     def _take(self, function: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
         turn = _Turn(self, function)
         if self._waiting is None:
@@ -92,10 +100,7 @@ class Turns:
 
     def _go_on(self) -> None:
         while self._current is None and self._waiting:
-            turn = self._waiting.popleft()
-            if turn.ended.done():
-                continue  # its caller gave it up
-            self._current = turn
+            turn = self._current = self._waiting.popleft()
             try:
                 self._workers.run(turn.work)
             except RuntimeError as error:
@@ -111,12 +116,19 @@ class _Turn:
         self._function: Callable[[], Any] | None = function
         self._context = copy_context()
         self._has_passed_on = False
+        self._left: asyncio.Future[None] | None = None
         self._value: Any = None
         self._error: BaseException | None = None
 
     async def outcome(self) -> Any:
         """What the method returned; raises what it raised."""
-        await self.ended
+        try:
+            await self.ended
+        except asyncio.CancelledError as cancelled:
+            if self.ended.cancelled() and not self._turns.drop(self):
+                self._left = self._turns.loop.create_future()
+                leave_behind(cancelled, self._left)
+            raise
         error, self._error = self._error, None
         try:
             if error is not None:
@@ -153,6 +165,8 @@ class _Turn:
     def settle(self, value: Any, error: BaseException | None) -> None:
         """The method has ended so. In the loop's thread, as all else that has to do with turns."""
         self._turns.pass_on(self)
+        if self._left is not None:
+            self._left.set_result(None)
         if not self.ended.done():
             self._value, self._error = value, error
             self.ended.set_result(None)

@@ -12,6 +12,7 @@ from pellucid import blocking
 from pellucid.blocking.loop import the_loop
 from pellucid.blocking.turns import MOST_IDLE
 from tests.dialects import each_dialect, over
+from tests.unit.asyncio.door import HERE
 from tests.unit.blocking.front import SECONDS, Calling, connected, in_thread, serving
 
 pytestmark = each_dialect
@@ -312,3 +313,48 @@ def test_pages_are_collected_in_the_loop_also_where_a_class_of_one_s_own_takes_t
 def test_pages_are_collected_in_the_loop_though_their_types_are_checked() -> None:
     with serving(Pages()) as server, blocking.connect(*server.urls, validate=True) as connection:
         assert collect(connection) == ALL_IN_LOOP
+
+
+# Methods that are given up.
+
+
+class Slow(pb.Root):
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.begun = 0
+        self.opened = threading.Event()
+
+    def remote_block(self, data: Any) -> None:
+        self.begun += 1
+        self.entered.release()
+        assert self.opened.wait(SECONDS)
+
+    async def remote_echo(self, value: Any) -> Any:
+        return value
+
+
+@over("pellucid")
+def test_a_method_that_was_cancelled_counts_until_its_thread_has_ended_and_one_that_waits_never_runs() -> None:
+    slow = Slow()
+    with blocking.serve(slow, HERE) as server, blocking.connect(*server.urls) as connection:
+
+        def used(limit: str) -> float:
+            return server.usage[limit].used
+
+        first = connection.root.start("block", bytes(4000))
+        assert slow.entered.acquire(timeout=SECONDS)
+        waiting = [connection.root.start("block", pb.Referenceable()) for _ in range(5)]
+        assert connection.root.call("echo", 1) == 1
+        assert (used("running_calls"), used("references_imported")) == (6, 5)
+        for call in (first, *waiting):
+            assert call.cancel()
+        assert connection.root.call("echo", 2) == 2
+        assert used("running_calls") == 1
+        assert used("running_bytes") > 4_000
+        while used("references_imported"):
+            assert connection.root.call("echo", 3) == 3
+        slow.opened.set()
+        while used("running_calls"):
+            assert connection.root.call("echo", 4) == 4
+        assert used("running_bytes") == 0
+    assert slow.begun == 1
