@@ -126,6 +126,8 @@ class Runner:
                 self._run_in_batch(call)
         if self._gone:
             return
+        if run.left:
+            run.forget_ended()
         try:
             self._serving.answer_batch(run)
         except LimitExceeded as hindrance:
@@ -178,7 +180,7 @@ class Runner:
 
     def _run_in_batch(self, call: MethodCall) -> None:
         """Run a call of a batch, if it is its turn; what a plain method returns is the outcome at once."""
-        if self._gone:
+        if self._gone or call.ended:
             return
         if call.error is None:
             self._serving.find_method(call, None)  # those before it may have changed what there is

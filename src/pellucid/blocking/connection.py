@@ -46,6 +46,8 @@ class Runner(methods.Runner):
         for call in run.calls:
             if line.is_closed:
                 return
+            if call.ended:
+                continue
             if call.error is None:
                 line.broker.serving.find_method(call, None)
             self.arrive(call)

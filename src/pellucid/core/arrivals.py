@@ -73,6 +73,7 @@ class BatchRun:
         """Its calls, by place."""
         if self.made is None:
             self.made = self._batch.calls
+            self.items = self._batch.items = None
             for call, outcome in zip(self.made, self.outcomes, strict=True):
                 call.batch = self
                 call.ended = outcome is not _UNDER_WAY
@@ -84,6 +85,19 @@ class BatchRun:
         self.left -= 1
         if self.made is not None:
             self.made[place].ended = True
+            self._forget(self.made, place)
+
+    def forget_ended(self) -> None:
+        """Some are under way still: nothing but the outcome is to be kept of each that is not."""
+        made = self.calls
+        for place, call in enumerate(made):
+            if call.ended:
+                self._forget(made, place)
+
+    @staticmethod
+    def _forget(made: list[MethodCall], place: int) -> None:
+        if made[place].perspective is None:
+            made[place] = _ENDED
 
     @property
     def perspectives(self) -> list[Any]:
@@ -92,6 +106,10 @@ class BatchRun:
             return [None] * len(self.outcomes)
         return [call.perspective for call in self.made]
 
+
+_ENDED = MethodCall(0, b"", "", (), {})
+"""Stands among the calls of a batch for those that have ended."""
+_ENDED.ended = True
 
 _UNDER_WAY = object()
 """Stands among the outcomes of a batch for those that are still to come."""

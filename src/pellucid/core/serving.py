@@ -166,6 +166,8 @@ class Serving:
             raised = False
         failed = CallFailed(call.call_id, error, with_traceback, raised)
         if call.batch is not None:
+            if not with_traceback:  # it waits for the others, and is not to keep what the method had in hand
+                error.__traceback__ = None
             self._end_in_batch(call, failed)
             return
         try:

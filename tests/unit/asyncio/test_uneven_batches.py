@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 
 import pellucid as pb
+from pellucid.wire.messages import MethodCall
 from pellucid.wire.native.codes import Kind
 from tests.pair import Extension
 from tests.unit.asyncio.door import Gate, on_each_loop, turns
@@ -26,6 +28,12 @@ class Desk(Gate):
 
     def remote_nothing(self) -> None:
         pass
+
+    def remote_take(self, value: str) -> None:
+        pass
+
+    def remote_fail(self, value: str) -> None:
+        raise pb.Error(value)  # of which nothing is logged: a record would keep the traceback
 
     def remote_page(self) -> bytes:
         self.pages += 1
@@ -133,4 +141,25 @@ async def test_results_of_several_batches_that_wait_are_bounded_together() -> No
         await turns()
     answers = [message for message in pipe.messages() if message[0] == Kind.BATCH_ANSWER]
     assert {number: len(errors) for _, number, _, errors in answers} == {1: 0, 2: 2, 3: 5}
+    pipe.end()
+
+
+@pytest.mark.parametrize("method", ["take", "fail"])
+@pytest.mark.parametrize("options", [[], [None, {"timeout": 20}]])
+@on_each_loop
+async def test_of_the_calls_of_a_batch_that_have_ended_nothing_is_kept_while_another_runs(
+    method: str, options: list[Any]
+) -> None:
+    desk = Desk()
+    connection, pipe = piped(desk)
+    pipe.say([Kind.BATCH.value, 1, [*[["root", method, ["kept?"], *options]] * 500, ["root", "wait", [1]]]])
+    await turns()
+    assert used(connection, "running_calls") == [1]
+    assert sum(type(each) is MethodCall for each in gc.get_objects()) < 50
+    assert sum(type(each) is list and each == ["kept?"] for each in gc.get_objects()) == 0
+    desk.opened.set()
+    await turns()
+    ((_, _, results, errors),) = pipe.messages()
+    assert results == [None] * 500 + [1]
+    assert len(errors) == (500 if method == "fail" else 0)
     pipe.end()
