@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import shlex
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.system.command import pellucid, serving
+from tests.system.programs import PEERS, SRC
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -26,8 +32,7 @@ def test_a_shell_that_is_not_known_is_told() -> None:
 def completed(*words: str) -> set[str]:
     environment = {
         "_PELLUCID_COMPLETE": "bash_complete",
-        "COMP_WORDS": " ".join(["pellucid", *words]),
-        "COMP_CWORD": str(len(words)),
+        "COMP_LINE": " ".join(["pellucid", *words]),
     }
     ended = pellucid(environment=environment)
     assert ended.err == ""
@@ -37,6 +42,7 @@ def completed(*words: str) -> set[str]:
 def test_commands_and_options_are_completed() -> None:
     assert completed("s") == {"serve", "shell", "stubs"}
     assert completed("call", "--tim") == {"--timeout"}
+    assert completed("") == {"serve", "call", "describe", "shell", "stubs", "bench", "completion"}
 
 
 def test_methods_that_a_server_tells_are_completed(dead_port: int) -> None:
@@ -45,3 +51,48 @@ def test_methods_that_a_server_tells_are_completed(dead_port: int) -> None:
     with serving("shop:Plain") as url:
         assert completed("bench", url, "a") == set()
     assert completed("call", f"pb://127.0.0.1:{dead_port}", "a") == set()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_completes_methods_behind_a_url_which_it_splits_at_its_colons(tmp_path: Path) -> None:
+    command = tmp_path / "pellucid"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pellucid "$@"\n')
+    command.chmod(0o755)
+    (tmp_path / "completion").write_text(pellucid("completion", "bash").out)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": f"{PEERS}{os.pathsep}{SRC}",
+        "PS1": "ready: ",
+        "TERM": "dumb",
+    }
+    number, other_end = pty.openpty()
+
+    def until(wanted: bytes) -> None:
+        shown = b""
+        while wanted not in shown:
+            shown += os.read(number, 1000)
+
+    start = ["bash", "--norc", "--noprofile", "-i"]
+    with (
+        serving("shop:Shop") as url,
+        subprocess.Popen(
+            start,
+            cwd=tmp_path,
+            env=environment,
+            stdin=other_end,
+            stdout=other_end,
+            stderr=other_end,
+            start_new_session=True,
+        ) as bash,
+    ):
+        try:
+            os.write(number, b"source completion\r")
+            os.write(number, f"pellucid call {url} ech\t".encode())
+            until(b"echo")
+            os.write(number, b'"to""gether"\r')
+            until(b"together")
+        finally:
+            bash.kill()
+    os.close(other_end)
+    os.close(number)

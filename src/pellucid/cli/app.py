@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.shell_completion import add_completion_class
 
+from pellucid.cli.bash import WholeWords
 from pellucid.cli.exits import Exit
 from pellucid.cli.failures import Failed
 
@@ -14,6 +16,8 @@ __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = ("serve", "call", "describe", "shell", "stubs", "bench", "completion")
 """The subcommands, in the order in which one meets them: each a module here, and a function of the same name in it."""
+
+add_completion_class(WholeWords)  # in the place of click's own for bash
 
 
 class Commands(click.Group):
