@@ -76,6 +76,18 @@ def test_the_first_error_ends_a_script(shop: str) -> None:
     assert (told.code, json.loads(told.err)["error"]["code"]) == (1, 1)
 
 
+def test_programs_are_told_whose_error_it_was(shop: str) -> None:
+    told = pellucid("shell", shop, "--json", given=script('await root.call("buy")'))
+    error = json.loads(told.err)["error"]
+    assert (error["type"], error["traceback"]) == ("shop.SoldOut", None)
+    assert json.loads(pellucid("shell", shop, "--json", given="1 / 0").err)["error"]["type"] == "ZeroDivisionError"
+
+
+def test_a_statement_that_lacks_its_end_is_not_passed_over(shop: str) -> None:
+    said = "pellucid: the last statement is not complete, and was not run\n"
+    assert pellucid("shell", shop, given=script("1", "print(")) == Ended(1, "1\n", said)
+
+
 def test_an_exit_code_may_be_chosen(shop: str) -> None:
     assert pellucid("shell", shop, given=script("raise SystemExit(7)", "1")) == Ended(7)
 

@@ -12,7 +12,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from pellucid.asyncio.connection import Connection
 from pellucid.cli.access import Access
 from pellucid.cli.exits import Exit
-from pellucid.cli.failures import Failed
+from pellucid.cli.failures import Failed, type_and_text
 from pellucid.cli.options import access_options
 from pellucid.cli.prompting import MethodCompleter, piped_lines, prompt_for
 from pellucid.cli.showing import show_json, show_python
@@ -20,6 +20,7 @@ from pellucid.cli.statements import Statements, error_text
 from pellucid.cli.texts import printable
 from pellucid.cli.values import to_json
 from pellucid.core.references import RemoteReference
+from pellucid.errors import RemoteError
 
 __all__ = ["shell"]
 
@@ -88,7 +89,11 @@ class _Shell:
         except Exception as error:  # noqa: BLE001 - whatever a statement raises is shown
             if not self._access.as_json:
                 click.echo(printable(error_text(error)), err=True)
-            raise Failed(Exit.FAILED, f"a statement failed: {error}") from None
+            detail = {"traceback": error.remote_traceback} if isinstance(error, RemoteError) else {}
+            kind = type_and_text(error)[0]
+            raise Failed(Exit.FAILED, f"a statement failed: {error}", kind=kind, detail=detail) from None
+        if self._statements.goes_on:
+            raise Failed(Exit.FAILED, "the last statement is not complete, and was not run")
 
     async def _enter(self, line: str) -> None:
         if (code := self._statements.add(line)) is not None:
