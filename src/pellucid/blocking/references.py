@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pellucid.asyncio import calls
 from pellucid.asyncio.events import Event, name_of
@@ -19,6 +19,8 @@ from pellucid.core.references import NO_OPTIONS, CallOptions, Prepared
 from pellucid.errors import DeadReferenceError
 
 __all__ = ["Call", "Configured", "Promise", "RemoteReference", "gather"]
+
+T = TypeVar("T")
 
 
 class Promise(calls.Call):
@@ -182,6 +184,16 @@ class RemoteReference(references.RemoteReference):
         """
         return Configured(self, CallOptions(timeout, one_way))
 
+    def as_(self, interface: Callable[..., T], /) -> T:
+        """As `pellucid.RemoteReference.as_`, for ``async`` methods of objects of yours: those of an interface are such.
+
+        Raises:
+            RuntimeError: this is another thread than the event loop's, and nothing can be awaited here.
+            TypeError: `interface` is none.
+        """
+        _check_awaits(self)
+        return super().as_(interface)
+
     def release(self) -> None:
         _thread_of(self).do(super().release)
 
@@ -219,6 +231,11 @@ class Configured(references.Configured):
         """As `RemoteReference.start`, with the options."""
         return _start(self._reference, name, args, kwargs, self._options)
 
+    def as_(self, interface: Callable[..., T], /) -> T:
+        """As `RemoteReference.as_`; every call through the view has the options."""
+        _check_awaits(self._reference)
+        return super().as_(interface)
+
 
 def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float | None = None) -> list[Any]:
     """Make calls together, and return their results: ``gather(*(root.prepare("echo", n) for n in range(1000)))``.
@@ -237,6 +254,11 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
 def _thread_of(reference: references.RemoteReference) -> LoopThread:
     thread: LoopThread = reference.keeper.door.thread
     return thread
+
+
+def _check_awaits(reference: RemoteReference) -> None:
+    if not _thread_of(reference).is_here:
+        raise RuntimeError("the methods of an interface are async, and can't be awaited here: use call()")
 
 
 def _ask(reference: RemoteReference, name: str, args: Any, kwargs: Any, options: CallOptions) -> Any:

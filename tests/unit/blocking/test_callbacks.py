@@ -358,3 +358,29 @@ def test_a_method_that_was_cancelled_counts_until_its_thread_has_ended_and_one_t
             assert connection.root.call("echo", 4) == 4
         assert used("running_bytes") == 0
     assert slow.begun == 1
+
+
+class Applying(pb.Interface):
+    async def apply(self, target: pb.Referenceable, name: str, *args: Any) -> Any: ...
+
+
+class Typed(pb.Referenceable):
+    """Calls the server through an interface, in an async method."""
+
+    async def remote_ask(self, root: pb.RemoteReference, seconds: float | None) -> Any:
+        seen = root.as_(Applying) if seconds is None else root.call_with(timeout=seconds).as_(Applying)
+        return await seen.apply(self, "answer")
+
+    async def remote_answer(self) -> str:
+        return "here"
+
+
+@pytest.mark.parametrize("timeout", [None, SECONDS])
+def test_interfaces_are_for_async_methods(timeout: float | None) -> None:
+    with connected(Calling()) as connection:
+        root = connection.root
+        with pytest.raises(RuntimeError, match="async, and can't be awaited here"):
+            root.as_(Applying)
+        with pytest.raises(RuntimeError, match="async, and can't be awaited here"):
+            root.call_with(timeout=SECONDS).as_(Applying)
+        assert root.call("apply", Typed(), "ask", root, timeout) == "here"
