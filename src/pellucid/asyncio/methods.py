@@ -14,6 +14,7 @@ from pellucid.asyncio.outbox import Outbox
 from pellucid.asyncio.threads import thread_behind
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.calls import Admission
+from pellucid.core.weights import weight_of
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
@@ -138,6 +139,7 @@ class Runner:
         """Run calls of which most end at once, so that there need not be a `MethodCall` for each."""
         admission, serving, host, exports = self._admission, self._serving, self._host, self._broker.books.exports
         arrivals, outcomes, ended = self._arrivals, run.outcomes, 0
+        weight, room = 0, arrivals.room  # of results that are not counted yet, and how much there may be of these
         # Of the call before: what it called, where that was found, and of what state of the table that is true.
         known_by: int | str | None = None
         called = attribute = ""
@@ -154,15 +156,20 @@ class Runner:
                 method: Any = getattr(obj, attribute, None) if attribute else None
                 if not callable(method) or self._due or arrivals.is_full or not admission.has_room:
                     self._run_in_batch(run.calls[place])
+                    room = arrivals.room
                     continue
                 running_call.set((host, run, place))
                 try:
                     result: Any = method(*args)
-                    if type(result) in _ANSWERS:
+                    kind = type(result)
+                    if kind in _ANSWERS:
                         outcomes[place] = result
                         ended += 1
-                        if type(result) not in _SMALL:
-                            arrivals.keep_result(run, result)
+                        if kind not in _SMALL:
+                            weight += len(result) if kind is str or kind is bytes else weight_of(result)
+                            if weight > room:
+                                arrivals.keep_results(run, weight)
+                                weight = 0
                         if run.made is not None:
                             run.made[place].ended = True
                     elif _is_awaitable(result):
@@ -177,6 +184,7 @@ class Runner:
         finally:
             running_call.reset(token)
             run.left -= ended
+            arrivals.keep_results(run, weight)
 
     def _run_in_batch(self, call: MethodCall) -> None:
         """Run a call of a batch, if it is its turn; what a plain method returns is the outcome at once."""
@@ -194,7 +202,7 @@ class Runner:
             result = method(*args, **call.kwargs)
             if type(result) in _ANSWERS:
                 call.batch.end(call.call_id, result)
-                self._arrivals.keep_result(call.batch, result)
+                self._arrivals.keep_results(call.batch, weight_of(result))
             elif _is_awaitable(result):
                 self._admission.running += 1
                 self._begin(call, result)

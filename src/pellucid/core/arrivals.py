@@ -14,7 +14,6 @@ from typing import Any, Protocol, cast
 from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
-from pellucid.core.weights import weight_of
 from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
 from pellucid.flavors.failures import rebuild, report
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
@@ -250,12 +249,16 @@ class Arrivals:
             raise RemoteProtocolError("the peer used the number of a call that is under way")
         self.running[call_id] = call
 
-    def keep_result(self, run: BatchRun, result: Any) -> None:
-        """A call of `run` has ended in `result`, which waits until the others have ended: nothing else bounds that."""
-        weight = weight_of(result)
+    def keep_results(self, run: BatchRun, weight: int) -> None:
+        """Calls of `run` ended in results of so many bytes, which wait for the others: nothing else bounds that."""
         run.results += weight
         self._results += weight
         self.is_full = self._results > self.limits.running_bytes
+
+    @property
+    def room(self) -> int:
+        """Bytes of results that may still wait for others of their batch."""
+        return self.limits.running_bytes - self._results
 
     def take_batch(self, run: BatchRun) -> bool:
         """`run` is to be answered now; False where it was before."""

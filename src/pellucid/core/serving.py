@@ -12,6 +12,7 @@ from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
+from pellucid.core.weights import weight_of
 from pellucid.errors import Error, NoSuchMethod, is_refusal, told_without_traceback
 from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
@@ -185,7 +186,7 @@ class Serving:
         run: BatchRun = call.batch
         run.end(call.call_id, outcome)
         if type(outcome) is not CallFailed:
-            self.arrivals.keep_result(run, outcome)
+            self.arrivals.keep_results(run, weight_of(outcome))
         self.answer_batch(run)
 
     def answer_batch(self, run: BatchRun) -> None:
