@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
@@ -28,19 +29,27 @@ class ProgramEnds(RuntimeError):
 
 
 class Workers:
-    """Threads that run what they are given, as many as it takes. None of them keeps the program from ending."""
+    """Threads that run what they are given, as many as it takes. None of them keeps the program from ending.
+
+    There is always one more than is needed: when a program has begun to end, Python 3.12 starts no thread any more, and
+    until it has ended there are methods to be run.
+    """
 
     def __init__(self) -> None:
-        self._idle: list[SimpleQueue[Callable[[], None]]] = []
+        self._idle: list[SimpleQueue[Callable[[], None]]] = [self._start()]
 
     def run(self, work: Callable[[], None]) -> None:
         """Have `work` run in a thread. Raises RuntimeError where the system has none left."""
-        try:
-            queue = self._idle.pop()
-        except IndexError:
-            queue = SimpleQueue()
-            threading.Thread(target=self._work, args=(queue,), name="pellucid.blocking worker", daemon=True).start()
+        queue = self._idle.pop() if self._idle else self._start()
         queue.put(work)
+        if not self._idle:
+            with suppress(RuntimeError):
+                self._idle.append(self._start())
+
+    def _start(self) -> SimpleQueue[Callable[[], None]]:
+        queue: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=self._work, args=(queue,), name="pellucid.blocking worker", daemon=True).start()
+        return queue
 
     def _work(self, queue: SimpleQueue[Callable[[], None]]) -> None:
         while True:
