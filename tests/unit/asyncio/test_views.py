@@ -61,7 +61,7 @@ class ServedBank(pb.Root, implements=Bank):
     async def remote_wait(self) -> ServedAccount:
         self.entered.set()
         try:
-            await asyncio.sleep(3600)
+            await asyncio.get_running_loop().create_future()
         finally:
             self.cancelled.set()
         return ServedAccount()
