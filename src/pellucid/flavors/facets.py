@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
@@ -119,6 +120,8 @@ class Facet(Referenceable):
             self._audit(FacetUse(self, name, *given, refusal))
         if refusal is not None:
             raise refusal
+        if iscoroutinefunction(method):
+            return self._begin(method, args, kwargs)
         result = method(*args, **kwargs)
         if membrane is None:
             return result
@@ -127,10 +130,19 @@ class Facet(Referenceable):
             return result.addCallback(outwards)
         return _later(result, outwards) if hasattr(result, "__await__") else outwards(result)
 
+    async def _begin(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an ``async`` method, which begins a little later than it was called, unless the facet was revoked."""
+        if self.revoked:
+            refusal = _revoked()
+            refusal.while_dispatching = True
+            raise refusal
+        result = await method(*args, **kwargs)
+        return result if self._membrane is None else self._membrane.outwards(result, clock=self._clock)
+
     def _find(self, name: str, translator: Translator) -> Callable[..., Any]:
         """The method to run. Raises Revoked or NoSuchMethod."""
         if self.revoked:
-            raise Revoked("the facet was revoked, or its time is over: ask its owner for another")
+            raise _revoked()
         if self.methods is not None and name not in self.methods:
             raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
         return method_of(self.object, name, translator)
@@ -138,6 +150,10 @@ class Facet(Referenceable):
     def __repr__(self) -> str:
         names = "all methods" if self.methods is None else ", ".join(sorted(self.methods)) or "no methods"
         return f"<Facet of {type(self.object).__name__}: {names}{', revoked' if self.revoked else ''}>"
+
+
+def _revoked() -> Revoked:
+    return Revoked("the facet was revoked, or its time is over: ask its owner for another")
 
 
 class _Obtained(Facet):

@@ -101,6 +101,23 @@ async def test_who_calls_a_revoked_facet_is_told_so(caplog: pytest.LogCaptureFix
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.parametrize("deep", [False, True])
+@on_each_loop
+async def test_an_async_method_does_not_begin_once_its_facet_was_revoked(
+    deep: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def audit(use: pb.FacetUse) -> None:
+        asyncio.get_running_loop().call_soon(facet.revoke)  # before the task of the method, which is made now, begins
+
+    account = Account()
+    facet = pb.facet(account, audit=audit, deep=deep)
+    async with pair(facet) as both:
+        with pytest.raises(Revoked):
+            await both.client.root.call("wait")
+    assert not account.entered.is_set()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 @on_each_loop
 async def test_who_calls_too_often_is_told_so_and_others_are_served() -> None:
     async with pair(Bank(calls_per_second=2)) as both:
