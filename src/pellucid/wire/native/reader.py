@@ -453,6 +453,12 @@ class Reader(Unjellier):
         finally:
             self._reads_jelly = before
 
+    def _id_of(self, expression: list[Any]) -> int:
+        number = super()._id_of(expression)
+        if number < 0:
+            raise RemoteProtocolError(f"the number of an object is {number}, and they count from 0")
+        return number
+
     def _read_shared(self, value: list[Any]) -> Any:
         if len(value) < 2:
             raise RemoteProtocolError("an object that is met again has a number and no value")

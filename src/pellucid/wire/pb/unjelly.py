@@ -43,7 +43,11 @@ class Unjellier(Containers):
     # Flavors.
 
     def _remote(self, expression: list[Any]) -> Any:
-        return self.reference(id_operand(expression))
+        return self.reference(self._id_of(expression))
+
+    def _id_of(self, expression: list[Any]) -> int:
+        """The number of what the peer has exported."""
+        return id_operand(expression)
 
     def reference(self, export_id: int, cls: type[Held] | None = None) -> Any:
         """The reference to that object of the peer's, made as an instance of `cls` where it is new."""
@@ -98,7 +102,7 @@ class Unjellier(Containers):
         return instance
 
     def _remote_cache(self, make: Callable[[], RemoteCache], expression: list[Any], number: int | None) -> Any:
-        cache_id, state = id_operand(expression), operand(expression, 2)
+        cache_id, state = self._id_of(expression), operand(expression, 2)
         copy = self._ledger.import_cache(cache_id, make)
         self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
 
