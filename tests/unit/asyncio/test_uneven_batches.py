@@ -150,6 +150,7 @@ async def test_results_of_several_batches_that_wait_are_bounded_together() -> No
 async def test_of_the_calls_of_a_batch_that_have_ended_nothing_is_kept_while_another_runs(
     method: str, options: list[Any]
 ) -> None:
+    gc.collect()  # what other tests have left behind does not count
     desk = Desk()
     connection, pipe = piped(desk)
     pipe.say([Kind.BATCH.value, 1, [*[["root", method, ["kept?"], *options]] * 500, ["root", "wait", [1]]]])
