@@ -341,13 +341,7 @@ class Admission:
     @property
     def has_room(self) -> bool:
         """Whether a call that arrives now may run at once, and so need not `arrive` if it ends at once."""
-        limits = self.limits
-        return (
-            not self.queue
-            and self.running < limits.running_calls
-            and self.running_bytes < limits.running_bytes
-            and not self.held
-        )
+        return not self.queue and self._may_start
 
     @property
     def usage(self) -> dict[str, int]:
@@ -365,16 +359,10 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        limits = self.limits
-        # As `has_room` says, once more: this is asked for every call.
-        if (
-            not self.queue
-            and self.running < limits.running_calls
-            and self.running_bytes < limits.running_bytes
-            and not self.held
-        ):
+        if not self.queue and self._may_start:
             self.running += 1
             return True
+        limits = self.limits
         if self.queue is None:
             self.queue = deque()
         if len(self.queue) >= limits.waiting_calls:
@@ -400,13 +388,7 @@ class Admission:
 
     def next(self) -> MethodCall | None:
         """The call whose turn it is, which counts as running now; None where none may start."""
-        limits = self.limits
-        while (
-            self.queue
-            and self.running < limits.running_calls
-            and self.running_bytes < limits.running_bytes
-            and not self.held
-        ):
+        while self.queue and self._may_start:
             call = self.queue.popleft()
             self._waiting_bytes -= let_go(call, "waiting")
             if not call.ended:  # given up while it waited
@@ -418,3 +400,9 @@ class Admission:
         """Forget the calls that wait: their caller is gone."""
         self.queue = None
         self._waiting_bytes = 0
+
+    @property
+    def _may_start(self) -> bool:
+        """Whether one more method may run."""
+        limits = self.limits
+        return self.running < limits.running_calls and self.running_bytes < limits.running_bytes and not self.held
