@@ -14,7 +14,14 @@ from typing import Any, Protocol, cast
 from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
-from pellucid.errors import CallCancelled, Error, NotAReference, RemoteProtocolError, TooManyCalls
+from pellucid.errors import (
+    CallCancelled,
+    Error,
+    NotAReference,
+    RemoteProtocolError,
+    TooManyCalls,
+    told_without_traceback,
+)
 from pellucid.flavors.failures import rebuild, report
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint
 from pellucid.flavors.serializable import Serializable, identity
@@ -128,6 +135,8 @@ class Incoming(Call):
         """Through whose eyes the peer sees the result."""
         self.size = 0
         """Bytes that the answer took."""
+        self.flaw: Exception | None = None
+        """Why the result can't be the argument of another call, once that was tried."""
         self._noticed = True
 
     @property
@@ -211,6 +220,7 @@ class Arrivals:
         "_results",
         "_waiting",
         "_waiting_bytes",
+        "copied",
         "has_held",
         "is_full",
         "limits",
@@ -228,6 +238,8 @@ class Arrivals:
         """A door that keeps deadlines puts here what it does about a call that waits and has one; see `give_up`."""
         self.has_held: bool = False
         """Whether a call ever waited."""
+        self.copied: int = 0
+        """Bytes of results that calls were given, for a door that minds how long this takes: it sets that to 0."""
         self.limits: Limits = limits
         self.is_full: bool = False
         """Whether batches that are under way have so many results that none of their calls may start any more."""
@@ -239,8 +251,9 @@ class Arrivals:
         self._promised: dict[int, Incoming] = _NONE
         self._waiting: dict[int, Incoming] = _NONE  # by id() of the call
         self._waiting_bytes = 0
-        # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes it took, and of which method.
-        self._kept: dict[int, tuple[Any, Any, int, str]] = {}
+        # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes it took, of which method, and the
+        # bytes that calls were given of it since.
+        self._kept: dict[int, tuple[Any, Any, int, str, int]] = {}
         self._kept_bytes = 0
 
     def enter(self, call_id: int, call: MethodCall | BatchRun) -> None:
@@ -323,6 +336,7 @@ class Arrivals:
         self._waiting_bytes += keep(call, "held")
         if call.wants_answer and call.batch is None:
             self._promised[call.call_id] = incoming
+            incoming.call_id = call.call_id
         self._promises.wait(incoming, aim, args, kwargs)
         if call.deadline is not None and self.watcher is not None and id(call) in self._waiting:
             self.watcher.watch(call)
@@ -335,7 +349,7 @@ class Arrivals:
         self.running.pop(call_id, None)
         if call_id in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
-        self._kept[call_id] = outcome, call.perspective, size, call.shown_name
+        self._kept[call_id] = outcome, call.perspective, size, call.shown_name, 0
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._shed()
@@ -427,11 +441,16 @@ class Arrivals:
         running = self.running.get(call_id)
         if isinstance(running, MethodCall) and running is not call:
             promise = self._promised[call_id] = Incoming(self._maker, self, running.shown_name, running)
+            promise.call_id = call_id
             return promise
         if call_id not in self._kept:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
-        outcome, perspective, size, name = self._kept[call_id]
+        outcome, perspective, size, name, given = self._kept[call_id]
+        # A few bytes ask for another copy: as much as calls that wait may hold at a time is enough of that.
+        if given >= self.limits.waiting_bytes:
+            raise TooManyCalls("waiting_bytes", self.limits.waiting_bytes, given + size)
         promise = met[call_id] = Incoming(self._maker, self, name)
+        promise.call_id = call_id
         _settle(promise, outcome, perspective, size)
         return promise
 
@@ -459,13 +478,30 @@ class Arrivals:
         assert isinstance(promise, Incoming)
         assert isinstance(waiting, Incoming)  # there are no others here
         assert waiting.message is not None  # it waits
+        if promise.flaw is not None:
+            raise promise.flaw
         asked = self._waiting_bytes + promise.size
         if asked > self.limits.waiting_bytes:
             raise TooManyCalls("waiting_bytes", self.limits.waiting_bytes, asked)
-        value = self._host.brought_back(promise.result, promise.perspective)
+        self.copied += promise.size
+        try:
+            value = self._host.brought_back(promise.result, promise.perspective)
+        except Exception as error:
+            self._note_flaw(promise, told_without_traceback(error))
+            raise
         self._waiting_bytes = asked
         waiting.message.size += promise.size
+        if promise.call_id in self._kept:
+            outcome, perspective, size, name, given = self._kept[promise.call_id]
+            self._kept[promise.call_id] = outcome, perspective, size, name, given + size
         return value
+
+    def _note_flaw(self, promise: Incoming, error: Exception) -> None:
+        """The result of `promise` can't be an argument: finding that out costs as much as a copy, and is done once."""
+        promise.flaw = error
+        if promise.call_id in self._kept:
+            _, perspective, size, name, given = self._kept[promise.call_id]
+            self._kept[promise.call_id] = CallFailed(promise.call_id, error), perspective, size, name, given
 
     def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""

@@ -11,6 +11,7 @@ import pytest
 import pellucid as pb
 from pellucid.asyncio.slices import AT_ONCE, LARGE, SLICE_SECONDS, Slices
 from pellucid.wire.native.codes import Kind
+from tests.pair import Extension
 from tests.unit.asyncio.door import on_each_loop, turns
 from tests.unit.asyncio.pipe import Pipe, piped
 from tests.unit.asyncio.raw import call_of, packed, until
@@ -69,6 +70,23 @@ async def test_of_a_short_read_a_few_messages_are_dealt_with_and_the_rest_in_tur
     assert not pipe.is_read
     await until(lambda: pipe.is_read)
     assert noting.noted == [*range(1, 2 * AT_ONCE), 99]
+    for connection, each in (first, pipe), (second, other):
+        each.end()
+        await connection.wait_closed()
+
+
+@on_each_loop
+async def test_calls_that_are_given_results_of_others_are_dealt_with_one_at_a_time() -> None:
+    noting = Noting()
+    (first, pipe), (second, other) = piped(noting), piped(Noting())
+    pipe.say(call_of(1, "note", "x" * LARGE))
+    await until(lambda: pipe.is_read)
+    pipe.say(*[call_of(number, "note", Extension(21, b"\1")) for number in range(2, 6)])
+    assert len(noting.noted) == 2
+    first.inbox._deal_with_some()
+    assert len(noting.noted) == 3
+    await until(lambda: pipe.is_read)
+    assert len(noting.noted) == 5
     for connection, each in (first, pipe), (second, other):
         each.end()
         await connection.wait_closed()

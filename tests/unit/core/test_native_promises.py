@@ -28,7 +28,19 @@ from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.native.codes import Kind
 from tests.pair import Pair
-from tests.unit.core.native import ERROR, Broken, Hall, Notes, Scene, call_of, is_clean, promise, reply, stranger
+from tests.unit.core.native import (
+    ERROR,
+    Broken,
+    Hall,
+    Later,
+    Notes,
+    Scene,
+    call_of,
+    is_clean,
+    promise,
+    reply,
+    stranger,
+)
 from tests.work import SLACK, ratio
 
 # One round trip.
@@ -644,7 +656,7 @@ def test_a_number_that_was_answered_can_be_used_again_and_costs_no_more_than_onc
         replies = reply(peer.hear())
         assert replies[2] == str(value) * 100
     arrivals = peer.side.broker.arrivals
-    assert arrivals._kept_bytes == sum(size for _, _, size, _ in arrivals._kept.values())
+    assert arrivals._kept_bytes == sum(size for _, _, size, *_ in arrivals._kept.values())
 
 
 @pytest.mark.parametrize("number", [2, 99, 2**32 - 1])
@@ -753,6 +765,58 @@ def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
     assert peer.side.broker.arrivals.usage["waiting_bytes"] == 0
 
 
+def test_a_result_that_is_kept_is_copied_for_no_more_bytes_than_may_wait() -> None:
+    peer = stranger(limits=Limits(waiting_bytes=10_000))
+    peer.say(call_of(1, "echo", ["x" * 3_000]), call_of(2, "echo", 5))
+    peer.say(*[call_of(number, "all", promise(1), promise(2)) for number in range(3, 9)])
+    replies = reply(peer.hear())
+    told = f"pellucid.errors.{TooManyCalls.__name__}"
+    assert [number for number in range(3, 9) if replies[number][0] == told] == [7, 8]
+    assert "waiting_bytes" in replies[7][1]
+    peer.say(call_of(9, "all", promise(2)), call_of(1, "echo", ["x" * 3_000]), call_of(10, "all", promise(1)))
+    assert reply(peer.hear())[10] == [["x" * 3_000], {}]
+
+
+class Unwelcome(Copyable):
+    """May not cross to where it comes from, and counts how often that was tried."""
+
+    tries = 0
+
+    def get_state_to_copy(self) -> dict[str, Any]:
+        Unwelcome.tries += 1
+        return {}
+
+
+class Maker(Root):
+    """Makes something at once, or a little later."""
+
+    def __init__(self) -> None:
+        self.later = Later()
+
+    def remote_make(self) -> Unwelcome:
+        return Unwelcome()
+
+    async def remote_make_later(self) -> Unwelcome:
+        await self.later
+        return Unwelcome()
+
+    def remote_take(self, *values: Any) -> None: ...
+
+
+@pytest.mark.parametrize("method", ["make", "make_later"])
+def test_a_result_that_can_not_be_an_argument_is_found_out_once_for_all_calls(method: str) -> None:
+    Unwelcome.tries = 0
+    maker = Maker()
+    peer = stranger(maker)
+    peer.say(call_of(1, method), *[call_of(number, "take", promise(1)) for number in range(2, 12)])
+    maker.later.is_there = True
+    replies = reply(peer.hear())
+    peer.say(call_of(12, "take", promise(1)))
+    replies |= reply(peer.hear())
+    assert {replies[number][0] for number in range(2, 13)} == {"twisted.spread.jelly.InsecureJelly"}
+    assert Unwelcome.tries == 2  # for the answer, and as an argument
+
+
 LONG = "x" * 500_000
 
 
@@ -764,7 +828,7 @@ def test_of_a_long_name_little_is_kept_and_little_is_said() -> None:
     replies = reply(peer.hear())
     assert sorted(replies) == [2, 3, 4, 5, 6, 7]
     assert max(len(text) for _, text in (replies[number] for number in (2, 3, 4, 5, 7))) < 400
-    assert max(len(name) for *_, name in peer.side.broker.arrivals._kept.values()) == 100
+    assert max(len(name) for _, _, _, name, _ in peer.side.broker.arrivals._kept.values()) == 100
 
 
 class Greeter(Root):
