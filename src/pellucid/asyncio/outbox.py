@@ -38,6 +38,10 @@ class Host(Protocol):
         """There is room again."""
         ...
 
+    def abort(self, reason: str, *, limit: str) -> None:
+        """End the connection now, as its peer broke that limit."""
+        ...
+
 
 class WasMade(Protocol):
     """What is told that there is a call to send: see `pellucid.core.door.Door`."""
@@ -127,6 +131,8 @@ class Outbox:
         if self._paused:
             if not self._crowded and self._is_over():
                 self._become_crowded()
+            if books.owes_releases:
+                self._check_owed()
             return
         outgoing = self._outgoing
         if outgoing.messages or books.owes_releases:
@@ -250,6 +256,13 @@ class Outbox:
                 _write(transport, part)
         finally:
             self._in_piece = False
+
+    def _check_owed(self) -> None:
+        """A peer that does not read can't be given back what comes with its messages, and is to send no end of it."""
+        owed, most = self._books.owed(), self._broker.limits.references_imported
+        if owed > most:
+            what = f"the peer does not read, and is to be told of {owed} objects of its own that it may forget"
+            self._host.abort(f"{what}: over Limits.references_imported={most}", limit="references_imported")
 
     def _become_crowded(self) -> None:
         self._crowded = self._broker.is_crowded = True

@@ -27,6 +27,9 @@ __all__ = ["Books"]
 
 T = TypeVar("T")
 
+_NO_RECEIPTS: dict[int, int] = {}
+"""Stands for those of a peer that is owed none."""
+
 
 class Books(Ledger):
     """What this side exported, what it imported, and the receipts still to be given back.
@@ -89,9 +92,9 @@ class Books(Ledger):
         """Whether there may be receipts to give back."""
         self._knocked = False
         self._last_id = 0
-        # Receipts to be given back: of references, by id, and of caches.
-        self._receipts: list[tuple[int, int]] = []
-        self._cache_receipts: Sequence[tuple[int, int]] = ()
+        # Receipts to be given back: of references and of caches, by id.
+        self._receipts: dict[int, int] = _NO_RECEIPTS
+        self._cache_receipts: dict[int, int] = _NO_RECEIPTS
 
     @property
     def cache_exports(self) -> CacheExports:
@@ -185,10 +188,9 @@ class Books(Ledger):
         return self.cache_imports.receive(cache_id)
 
     def disown(self, references: Mapping[int, int], caches: Mapping[int, int]) -> None:
-        self._receipts.extend((export_id, count) for export_id, count in references.items() if count > 0)
+        self._receipts = _more(self._receipts, references.items())
         if caches:
-            mine = [(cache_id, count) for cache_id, count in caches.items() if count > 0]
-            self._cache_receipts = _with(self._cache_receipts, mine)
+            self._cache_receipts = _more(self._cache_receipts, caches.items())
         self.owes_releases = self.owes_releases or bool(self._receipts or self._cache_receipts)
 
     # What references do.
@@ -198,7 +200,7 @@ class Books(Ledger):
         export_id = reference.export_id
         if isinstance(export_id, bytes):
             return True  # published under a name: not counted
-        self._receipts.append((export_id, 1))
+        self._receipts = _more(self._receipts, [(export_id, 1)])
         left = self.imports.release(export_id)
         self.knock()
         return left
@@ -226,12 +228,19 @@ class Books(Ledger):
             self._collect_dropped()
         releases: list[Release | ReleaseCache] = []
         if self._receipts:
-            releases.append(Release(self._receipts))
-            self._receipts = []
+            releases.append(Release([*self._receipts.items()]))
+            self._receipts = _NO_RECEIPTS
         if self._cache_receipts:
-            releases += [ReleaseCache(cache_id, count) for cache_id, count in self._cache_receipts]
-            self._cache_receipts = ()
+            releases += [ReleaseCache(cache_id, count) for cache_id, count in self._cache_receipts.items()]
+            self._cache_receipts = _NO_RECEIPTS
         return releases
+
+    def owed(self) -> int:
+        """How many objects of the peer's there are of which receipts are to be given back."""
+        if self._knocked:
+            self._knocked = False
+            self._collect_dropped()
+        return len(self._receipts) + len(self._cache_receipts)
 
     @property
     def usage(self) -> dict[str, int]:
@@ -250,8 +259,7 @@ class Books(Ledger):
         self.exports.clear()
         self.imports.clear()
         self._cache_exports = self._cache_imports = None
-        self._receipts.clear()
-        self._cache_receipts = ()
+        self._receipts = self._cache_receipts = _NO_RECEIPTS
 
     def _observer(self, cache_id: int, perspective: Any) -> CacheObserver:
         return self.door.observer_class(self, cache_id, perspective)
@@ -264,9 +272,9 @@ class Books(Ledger):
         return self._last_id
 
     def _collect_dropped(self) -> None:
-        self._receipts.extend(self.imports.take_dropped())
+        self._receipts = _more(self._receipts, self.imports.take_dropped())
         if self._cache_imports is not None:
-            self._cache_receipts = _with(self._cache_receipts, self._cache_imports.take_dropped())
+            self._cache_receipts = _more(self._cache_receipts, self._cache_imports.take_dropped())
 
     def _check_imports(self) -> None:
         if self._imports_are_full():
@@ -292,3 +300,13 @@ def _with(kept: Sequence[T], more: Iterable[T]) -> list[T]:
     grown = kept if isinstance(kept, list) else [*kept]
     grown.extend(more)
     return grown
+
+
+def _more(owed: dict[int, int], receipts: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """`owed` with `receipts`, by id, added to it."""
+    if owed is _NO_RECEIPTS:
+        owed = {}
+    for number, count in receipts:
+        if count > 0:
+            owed[number] = owed.get(number, 0) + count
+    return owed

@@ -108,7 +108,8 @@ def test_what_was_not_sent_grows_one_list_and_is_not_copied_for_each_thing() -> 
 def test_a_ledger_of_which_nothing_was_unsent_holds_no_lists() -> None:
     ledger = books()
     ledger.not_sent(Referenceable())
-    assert ledger.unsent_cleanups == ledger.unsent_caches == ledger._cache_receipts == ()
+    assert ledger.unsent_cleanups == ledger.unsent_caches == ()
+    assert ledger._receipts is ledger._cache_receipts is books()._receipts
 
 
 def test_the_end_empties_every_table() -> None:
