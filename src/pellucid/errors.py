@@ -326,6 +326,9 @@ class TooManyCalls(LimitExceeded):
 class TooManyReferences(LimitExceeded):
     """One side would hold more of the other's objects than the limits allow; release some."""
 
+    while_dispatching = False
+    """As of `NoSuchMethod`; of a login, too."""
+
 
 class Overloaded(LimitExceeded):
     """More bytes wait to be sent to this peer than the limits allow: it reads too slowly."""
@@ -336,8 +339,12 @@ SELF_EXPLANATORY = (Error, InsecureJelly, NoSuchMethod, ProtocolError)
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether `error` was found while a method was looked for, rather than raised by one that was run."""
-    return isinstance(error, NoSuchMethod | InvalidArgument | RateExceeded | Revoked) and error.while_dispatching
+    """Whether `error` was found while a method was looked for, rather than raised by one that was run.
+
+    So is what a login ends in that is one too many: its method is the broker's own.
+    """
+    kinds = NoSuchMethod | InvalidArgument | RateExceeded | Revoked | TooManyReferences
+    return isinstance(error, kinds) and error.while_dispatching
 
 
 def told_without_traceback(error: Exception) -> Exception:

@@ -311,9 +311,9 @@ def made_out_by(holder: Side) -> tuple[Counter[int], Counter[int]]:
     """The receipts of references and of caches that it will give back next, by number."""
     references, caches = Counter[int](), Counter[int]()
     books = holder.broker.books
-    for number, count in books._receipts:
+    for number, count in books._receipts.items():
         references[number] += count
-    for number, count in books._cache_receipts:
+    for number, count in books._cache_receipts.items():
         caches[number] += count
     return references, caches
 

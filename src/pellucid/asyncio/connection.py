@@ -29,7 +29,7 @@ from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving
 from pellucid.core.references import CallOptions, RemoteReference
-from pellucid.errors import ConnectFailed, LimitBroken, ProtocolError
+from pellucid.errors import ConnectFailed, LimitBroken, ProtocolError, TooManyReferences
 from pellucid.flavors.dispatch import DECODED, VALIDATED, Translator
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
@@ -255,11 +255,18 @@ class Connection(asyncio.Protocol):
         """Run `callback` once when the peer, given `obj`, lets go of it, or when the connection has ended.
 
         Where it has ended already that is now: a login may be granted when its client is gone.
+
+        Raises:
+            TooManyReferences: so many wait for that already that it is now, too: `obj` is not to be sent.
         """
         if self.is_closed:
             self._callbacks.run(callback)
-        else:
+            return
+        try:
             self.broker.until_gone(obj, callback)
+        except TooManyReferences:
+            self._callbacks.run(callback)
+            raise
 
     async def close(self) -> None:
         """Send what waits to be sent, end the connection, and return when every disconnect notice has been given.

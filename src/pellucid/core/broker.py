@@ -37,6 +37,7 @@ from pellucid.errors import (
     NoSuchMethod,
     Overloaded,
     PBConnectionLost,
+    TooManyReferences,
 )
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.referenceable import Referenceable
@@ -86,6 +87,7 @@ class Broker:
         "_dialects",
         "_door",
         "_dropped",
+        "_farewells",
         "_handed_over",
         "_is_crowded",
         "_negotiation",
@@ -127,6 +129,7 @@ class Broker:
         self._dropped: CacheExport | None = None
         self._unknown = 0
         self._pings = 0
+        self._farewells = 0  # what `until_gone` was given and has not run
 
     def __repr__(self) -> str:
         books = self.books
@@ -330,12 +333,23 @@ class Broker:
         return {**usage, "buffer_bytes": self.outgoing.bulk_bytes, "unknown_messages": self._unknown}
 
     def until_gone(self, obj: Referenceable, callback: Callable[[], object]) -> None:
-        """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends."""
+        """Have `callback` run exactly once: when the peer, given `obj`, lets go of it, or when the connection ends.
+
+        Raises:
+            TooManyReferences: as many are to run already as objects may be held; of one there can be any number.
+        """
+        most = self.limits.references_exported
+        if self._farewells >= most:
+            refusal = TooManyReferences("references_exported", most, self._farewells + 1)
+            refusal.while_dispatching = True
+            raise refusal
+        self._farewells += 1
 
         def once() -> object:
             if not waiting:
                 return None
             waiting.clear()
+            self._farewells -= 1
             take_back()
             return callback()
 
@@ -392,7 +406,7 @@ class Broker:
     def take_notice(self) -> Callable[[], object] | None:
         """The next of those who asked to be told of the end and did not take that back, in the order of asking."""
         notices = self.books.notices
-        return notices.pop(next(iter(notices))) if notices else None
+        return notices.popitem(last=False)[1] if notices else None
 
     @property
     def pings(self) -> bool:

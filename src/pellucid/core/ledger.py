@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -81,7 +82,7 @@ class Books(Ledger):
         # Few connections have any.
         self._cache_exports: CacheExports | None = None
         self._cache_imports: CacheImports | None = None
-        self.notices: dict[object, Callable[[], object]] | None = None
+        self.notices: OrderedDict[object, Callable[[], object]] | None = None
         """What to run when the connection ends, in the order asked for."""
         # Sequences that rarely hold anything begin as tuples, which take no memory.
         self.unsent_caches: Sequence[CacheExport] = ()
@@ -209,7 +210,7 @@ class Books(Ledger):
         """Run `callback` when the connection ends; the result cancels that."""
         key = object()
         if self.notices is None:
-            self.notices = {}
+            self.notices = OrderedDict()  # of a dict, the first of many that are left takes long to find
         self.notices[key] = callback
 
         def take_back() -> None:

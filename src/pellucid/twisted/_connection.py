@@ -27,7 +27,7 @@ from pellucid.core.calls import Maker
 from pellucid.core.events import Event, Ready, Released, StoppedObserving
 from pellucid.core.ledger import Books
 from pellucid.core.references import CallOptions
-from pellucid.errors import ConnectFailed, InsecureJelly, LimitExceeded, ProtocolError
+from pellucid.errors import ConnectFailed, InsecureJelly, LimitExceeded, ProtocolError, TooManyReferences
 from pellucid.flavors.dispatch import DECODED, Translator
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.referenceable import AvatarReference
@@ -265,7 +265,7 @@ class Broker(banana.Banana):
 
     def dontNotifyOnDisconnect(self, notifier: Callable[[], object]) -> None:
         """Do not run it after all."""
-        notices = self.books.notices or {}
+        notices: dict[object, Callable[[], object]] = self.books.notices or {}
         for key, known in notices.items():
             if known == notifier:
                 del notices[key]
@@ -413,8 +413,12 @@ class Broker(banana.Banana):
         avatar: Any = given if crosses else AvatarReference(given)
         if self.disconnected:
             run(login.logout)
-        else:
+            return avatar
+        try:
             self._core.until_gone(avatar, login.logout)
+        except TooManyReferences:
+            run(login.logout)
+            raise
         return avatar
 
     # Pages.

@@ -9,7 +9,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.auth.challenge import respond
-from pellucid.errors import PBConnectionLost
+from pellucid.errors import PBConnectionLost, TooManyReferences
 from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, RawPeer, call_message, on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.hall import ALICE, BOB, Hall, SharingHall, SlowPasswords, User, portal, released
@@ -80,6 +80,21 @@ async def test_two_logins_with_one_avatar_on_one_connection_log_out_when_both_ar
         await released(both.served)
         assert hall.left_by == ["alice", "alice"]
     assert hall.left_by == ["alice", "alice"]
+
+
+@on_each_loop
+async def test_logins_with_one_avatar_on_one_connection_are_no_more_than_the_references_that_a_peer_may_hold() -> None:
+    hall = SharingHall()
+    guarded = portal(hall, pb.AllowAnonymous())
+    async with pair(guarded, limits=pb.Limits(references_exported=3)) as both:
+        nobody = pb.credentials.Anonymous()
+        avatar, *_ = [await both.client.login(nobody) for _ in range(3)]
+        for count in 1, 2:
+            with pytest.raises(TooManyReferences, match="references_exported"):
+                await both.client.login(nobody)
+            assert hall.left_by == [""] * count
+        assert await avatar.call("name") == ""
+    assert hall.left_by == [""] * len(hall.came) == [""] * 5
 
 
 @on_each_loop

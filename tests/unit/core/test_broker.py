@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from itertools import repeat
 from typing import Any
 
@@ -616,3 +617,18 @@ def test_calls_made_before_a_dialect_is_agreed_on_were_not_sent_where_none_is() 
     pair.cut()
     assert isinstance(call.error, PBConnectionLost)
     assert not call.error.sent
+
+
+def test_the_notices_of_an_end_take_a_time_that_grows_with_their_number_alone() -> None:
+    def seconds(count: int) -> float:
+        pair = Pair(Root())
+        for _ in range(count):
+            pair.server.broker.books.notify_on_disconnect(lambda: None)
+        pair.server.broker.close("for the test")
+        began = time.process_time()
+        while pair.server.broker.take_notice() is not None:
+            pass
+        return time.process_time() - began
+
+    few, many = (min(seconds(count) for _ in range(3)) for count in (10_000, 80_000))
+    assert many < 24 * few  # and not 64 times as long
