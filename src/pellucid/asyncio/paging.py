@@ -37,7 +37,8 @@ class PageCollector(Referenceable):
         if self._done.done():
             return
         self._gathered.append(page)
-        self._bytes += len(page) if isinstance(page, bytes | str) else current_call().size
+        # An empty one takes room as well: no transfer is to be without end.
+        self._bytes += (len(page) if isinstance(page, bytes | str) else 0) or current_call().size
         if self._bytes > self._limit:
             self._gathered.clear()
             self._end(LimitExceeded("paged_bytes", self._limit))

@@ -181,6 +181,14 @@ async def test_pages_count_by_their_bytes_whatever_they_are(wrap: Callable[[byte
         assert len(await pb.get_all_pages(both.client.root, "pages", limit=20_000)) == 10
 
 
+@pytest.mark.parametrize("page", [b"", ""], ids=["bytes", "text"])
+@on_each_loop
+async def test_empty_pages_come_to_an_end_too(page: bytes | str) -> None:
+    async with pair(Library([page] * 1000)) as both:
+        assert isinstance(await outcome(pb.get_all_pages(both.client.root, "pages", limit=5000)), LimitExceeded)
+        assert await pb.get_all_pages(both.client.root, "pages", limit=100_000) == [page] * 1000
+
+
 @on_each_loop
 async def test_what_comes_after_the_limit_was_broken_is_not_kept() -> None:
     collector = pb.PageCollector(limit=10)
