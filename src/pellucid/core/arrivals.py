@@ -135,6 +135,8 @@ class Incoming(Call):
         """Through whose eyes the peer sees the result."""
         self.size = 0
         """Bytes that the answer took."""
+        self.given = 0
+        """Bytes that calls were given of the result."""
         self.flaw: Exception | None = None
         """Why the result can't be the argument of another call, once that was tried."""
         self._noticed = True
@@ -446,11 +448,8 @@ class Arrivals:
         if call_id not in self._kept:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
         outcome, perspective, size, name, given = self._kept[call_id]
-        # A few bytes ask for another copy: as much as calls that wait may hold at a time is enough of that.
-        if given >= self.limits.waiting_bytes:
-            raise TooManyCalls("waiting_bytes", self.limits.waiting_bytes, given + size)
         promise = met[call_id] = Incoming(self._maker, self, name)
-        promise.call_id = call_id
+        promise.call_id, promise.given = call_id, given
         _settle(promise, outcome, perspective, size)
         return promise
 
@@ -480,9 +479,12 @@ class Arrivals:
         assert waiting.message is not None  # it waits
         if promise.flaw is not None:
             raise promise.flaw
-        asked = self._waiting_bytes + promise.size
-        if asked > self.limits.waiting_bytes:
-            raise TooManyCalls("waiting_bytes", self.limits.waiting_bytes, asked)
+        asked, most = self._waiting_bytes + promise.size, self.limits.waiting_bytes
+        if asked > most:
+            raise TooManyCalls("waiting_bytes", most, asked)
+        # A few bytes ask for another copy: as much as calls that wait may hold at a time is enough of that.
+        if promise.given >= most:
+            raise TooManyCalls("waiting_bytes", most, promise.given + promise.size)
         self.copied += promise.size
         try:
             value = self._host.brought_back(promise.result, promise.perspective)
@@ -491,9 +493,10 @@ class Arrivals:
             raise
         self._waiting_bytes = asked
         waiting.message.size += promise.size
+        promise.given += promise.size
         if promise.call_id in self._kept:
-            outcome, perspective, size, name, given = self._kept[promise.call_id]
-            self._kept[promise.call_id] = outcome, perspective, size, name, given + size
+            outcome, perspective, size, name, _ = self._kept[promise.call_id]
+            self._kept[promise.call_id] = outcome, perspective, size, name, promise.given
         return value
 
     def _note_flaw(self, promise: Incoming, error: Exception) -> None:

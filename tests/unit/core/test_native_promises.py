@@ -765,10 +765,13 @@ def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
     assert peer.side.broker.arrivals.usage["waiting_bytes"] == 0
 
 
-def test_a_result_that_is_kept_is_copied_for_no_more_bytes_than_may_wait() -> None:
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "under way"])
+def test_a_result_is_copied_for_no_more_bytes_than_may_wait(kept: bool) -> None:
     peer = stranger(limits=Limits(waiting_bytes=10_000))
-    peer.say(call_of(1, "echo", ["x" * 3_000]), call_of(2, "echo", 5))
+    peer.say(call_of(1, "echo" if kept else "later", *([["x" * 3_000]] if kept else [])), call_of(2, "echo", 5))
     peer.say(*[call_of(number, "all", promise(1), promise(2)) for number in range(3, 9)])
+    for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
+        later.result, later.is_there = ["x" * 3_000], True
     replies = reply(peer.hear())
     told = f"pellucid.errors.{TooManyCalls.__name__}"
     assert [number for number in range(3, 9) if replies[number][0] == told] == [7, 8]
