@@ -177,8 +177,8 @@ class Host(Protocol):
         """Say in `call`, which has waited, what to run, or why there is nothing."""
         ...
 
-    def fail(self, call: MethodCall, error: BaseException) -> None:
-        """Answer `call` with `error`."""
+    def fail(self, call: MethodCall, error: BaseException, *, raised: bool = False) -> None:
+        """Answer `call` with `error`; `raised` says that a method did so, rather than that none could be run."""
         ...
 
     def refuse(self, call: MethodCall, error: Exception) -> None:
@@ -397,7 +397,10 @@ class Arrivals:
         if self._let_go(call):
             if call.deadline is not None and self.watcher is not None:
                 self.watcher.unwatch(call)
-            self._host.fail(call, error)
+            if isinstance(error, _Raised):
+                self._host.fail(call, error.error, raised=True)
+            else:
+                self._host.fail(call, error)
 
     def __len__(self) -> int:
         return len(self.running) + len(self._kept)
@@ -565,11 +568,19 @@ def _without_frames(failed: CallFailed) -> CallFailed:
     return CallFailed(failed.call_id, rebuild(told, None), raised=True)
 
 
+class _Raised(Exception):
+    """Carries what a method raised to the calls that wait for its result: there, too, it is no word of the broker's."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def _settle(promise: Incoming, outcome: Any, perspective: Any, size: int) -> None:
     promise.message = None  # it was answered: nobody needs to be told of its end
     promise.perspective = perspective
     promise.size = size
     if isinstance(outcome, CallFailed):
-        promise.fail(cast(Exception, outcome.error))
+        promise.fail(_Raised(outcome.error) if outcome.raised else cast(Exception, outcome.error))
     else:
         promise.succeed(outcome)

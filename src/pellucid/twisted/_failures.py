@@ -99,6 +99,14 @@ class CopyableFailure(Failure, Copyable):
         """What the peer is told: in the order, and with the empty entries, that Twisted 26.10 sends."""
         return state_of(told_of(self), tells_tracebacks=bool(self.unsafeTracebacks))
 
+    def forget(self) -> None:
+        """Keep what is told of it alone, and no frames: they hold whatever the method had in hand."""
+        told, unsafe = told_of(self), self.unsafeTracebacks
+        vars(self).clear()
+        state: Any = {"type": _Name(told.name), "value": told.text, "parents": list(told.parents)}
+        vars(self).update(state, traceback=told.traceback, unsafeTracebacks=unsafe)
+        self.args: tuple[Any, ...] = ()  # whatever an exception was made with; here, the failure
+
 
 class CopiedFailure(RemoteCopy, Failure):
     """A failure of the peer's. `type` is the name of the exception's class, `value` its text."""

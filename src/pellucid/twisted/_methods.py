@@ -23,9 +23,11 @@ from pellucid.errors import (
     NoSuchMethod,
     RemoteProtocolError,
     TooManyCalls,
+    is_refusal,
 )
-from pellucid.twisted._failures import answer_for, is_expected
+from pellucid.twisted._failures import CopyableFailure, answer_for, is_expected
 from pellucid.wire.messages import MethodCall
+from pellucid.wire.native.codes import NAME as NATIVE
 
 __all__ = ["Runner", "remaining_time", "run"]
 
@@ -246,8 +248,15 @@ class Runner:
             number = self._host.log_number
             call_id = id_of_theirs(number, self._core.peer_log_number, call)
             log.err(failure, event="call.failed", connection=number, method=call.shown_name, call=call_id)
+        value: Any = failure.value
+        raised = call.method is not None and not is_refusal(value)
+        if not raised and isinstance(value, SELF_EXPLANATORY) and self._core.dialect == NATIVE:
+            self._tell(call, value)  # its own form has what no Failure tells: of a limit, or of an argument
+            return
         told = answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks)
-        self._tell(call, told, raised=call.method is not None)
+        self._tell(call, told, raised=raised)
+        if isinstance(told, CopyableFailure):
+            told.forget()  # it may be kept for calls of what this one came to, or for the rest of its batch
 
     def _tell(self, call: MethodCall, told: BaseException, *, raised: bool = False) -> None:
         try:

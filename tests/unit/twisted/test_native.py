@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import pytest
-from twisted.internet import task
+from twisted.internet import defer, task
 from twisted.internet.testing import StringTransport
 
 import pellucid
+from pellucid.core.gathering import gather
 from pellucid.errors import InsecureJelly, LimitExceeded, RemoteError, RemoteProtocolError
 from pellucid.twisted import banana, jelly, pb, util
-from pellucid.wire.native.codes import Kind, Mark
+from pellucid.wire.native.codes import Kind, Leaf, Mark
 from pellucid.wire.native.frames import frame
-from tests.pair import Settings, Side
+from tests.pair import Extension, Settings, Side, read, write
 from tests.unit.twisted.link import ROUNDS, Link, outcome
 
 HERE = __name__
@@ -545,6 +548,75 @@ def test_errors_of_methods_and_of_brokers_are_told_apart(listens: bool) -> None:
         bridge.there("nothing")
     with pytest.raises(pellucid.InsecureJelly):
         bridge.there("echo", Plain())
+
+
+def test_an_error_of_a_method_is_told_as_one_to_the_calls_that_wait_for_it_too() -> None:
+    class Late(Desk):
+        def remote_fail(self) -> None:
+            raise pellucid.DeadlineExceeded("of its own")
+
+    link = Link(Late())
+    link.to_client.clear()
+    promises = Extension(Leaf.PROMISE, b"\7"), Extension(Leaf.PROMISE, b"\10")
+    for call in (
+        [Kind.CALL.value, 7, "root", "fail", []],
+        [Kind.CALL.value, 8, "root", "echo", [promises[0]]],
+        [Kind.CALL.value, 9, promises[1], "echo", [1]],
+        [Kind.BATCH.value, 10, [["root", "echo", [promises[0]]]]],
+    ):
+        link.server.dataReceived(write(call, "pellucid"))
+    *failures, batch = read(link.to_client.value(), "pellucid")
+    failures = [failure for _, _, failure in failures] + [failure for _, failure in batch[3]]
+    told = {(failure[1], *failure[4:]) for failure in failures}
+    assert told == {("pellucid.errors.DeadlineExceeded", None, True, None)}  # no time of these calls is over
+
+
+@both_ways
+def test_what_refuses_a_call_is_no_method_and_says_all_that_it_knows(listens: bool) -> None:
+    class Careful(Desk, validate=True):
+        def remote_double(self, number: int) -> int:
+            return number * 2
+
+    revoked = pellucid.facet(Desk())
+    desk = Careful()
+    desk.kept = [revoked]
+    bridge = Bridge(desk, Desk(), listens=listens)
+    facet = bridge.there("give")
+    revoked.revoke()
+    waiting: Any = facet.call("method", 1)
+    bridge.pump()
+    with pytest.raises(pellucid.Revoked):
+        waiting.result()
+    with pytest.raises(pellucid.InvalidArgument) as raised:
+        bridge.there("double", "2")
+    assert (raised.value.method, raised.value.argument) == ("remote_double", "number")
+    assert (raised.value.expected, raised.value.got) == ("int", "str")
+
+
+@both_ways
+def test_nothing_that_a_method_had_in_hand_is_kept_once_it_has_failed(listens: bool) -> None:
+    alive: WeakSet[Any] = WeakSet()
+
+    class Clumsy(Desk):
+        def remote_fail(self) -> None:
+            alive.add(in_hand := Box(None))
+            raise pb.Error(f"drops {type(in_hand)}")
+
+        async def remote_fail_later(self) -> None:
+            self.remote_fail()
+
+        def remote_wait(self) -> defer.Deferred[None]:
+            return defer.Deferred()
+
+    bridge = Bridge(Clumsy(), Desk(), listens=listens)
+    for name in "fail", "fail_later":
+        with pytest.raises(pellucid.Error):
+            bridge.there(name)  # whose outcome is kept until the peer has seen it
+    batch = gather(*map(bridge.far.root.prepare, ["fail", "fail_later", "wait"]))
+    bridge.pump()
+    assert not batch.done
+    gc.collect()
+    assert not alive
 
 
 @both_ways
