@@ -354,8 +354,13 @@ def told_without_traceback(error: Exception) -> Exception:
     came with the message that it is about: references among it, whose owners wait to hear of their release.
     """
     if isinstance(error, SELF_EXPLANATORY):
-        error.__traceback__ = error.__cause__ = error.__context__ = None
+        drop_frames(error)
     return error
+
+
+def drop_frames(error: BaseException) -> None:
+    """Let go of the frames that `error`, and what led to it, were raised through: they hold what was in hand there."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None
 
 
 def _limit_text(limit: str, value: int, asked: int | None) -> str:

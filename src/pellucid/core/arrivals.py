@@ -20,6 +20,7 @@ from pellucid.errors import (
     NotAReference,
     RemoteProtocolError,
     TooManyCalls,
+    drop_frames,
     told_without_traceback,
 )
 from pellucid.flavors.failures import rebuild, report
@@ -562,7 +563,7 @@ def _without_frames(failed: CallFailed) -> CallFailed:
     """`failed`, without the frames that its error's traceback refers to: they hold what the method was called with."""
     error = failed.error
     if isinstance(error, Serializable) or not failed.raised:
-        error.__traceback__ = None  # it may have more to tell than its text
+        drop_frames(error)  # it may have more to tell than its text
         return failed
     told = report(error, names_of(type(error)), with_traceback=False)
     return CallFailed(failed.call_id, rebuild(told, None), raised=True)

@@ -13,7 +13,7 @@ from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
 from pellucid.core.weights import weight_of
-from pellucid.errors import Error, NoSuchMethod, is_refusal, told_without_traceback
+from pellucid.errors import Error, NoSuchMethod, drop_frames, is_refusal, told_without_traceback
 from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
 from pellucid.limits import Limits
@@ -168,7 +168,7 @@ class Serving:
         failed = CallFailed(call.call_id, error, with_traceback, raised)
         if call.batch is not None:
             if not with_traceback:  # it waits for the others, and is not to keep what the method had in hand
-                error.__traceback__ = None
+                drop_frames(error)
             self._end_in_batch(call, failed)
             return
         try:

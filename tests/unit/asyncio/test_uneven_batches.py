@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -19,8 +20,16 @@ LARGE = bytes(4000)
 PROMISE_OF_1 = Extension(21, b"\x01")
 
 
+class CopiedError(pb.Error, pb.Copyable):
+    """Crosses with its state."""
+
+
 class Desk(Gate):
     pages = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: WeakSet[Gate] = WeakSet()
 
     def remote_get(self) -> pb.Referenceable:
         self.drawer = Gate()
@@ -34,6 +43,19 @@ class Desk(Gate):
 
     def remote_fail(self, value: str) -> None:
         raise pb.Error(value)  # of which nothing is logged: a record would keep the traceback
+
+    def remote_fail_after(self, cls: type[Exception]) -> None:
+        self.alive.add(in_hand := Gate())
+        try:
+            in_hand.remote_nothing()  # type: ignore[attr-defined]
+        except AttributeError as error:
+            raise cls("no more") from error
+
+    def remote_fail_as_copy(self) -> None:
+        self.remote_fail_after(CopiedError)
+
+    def remote_fail_as_text(self) -> None:
+        self.remote_fail_after(pb.Error)
 
     def remote_page(self) -> bytes:
         self.pages += 1
@@ -163,4 +185,19 @@ async def test_of_the_calls_of_a_batch_that_have_ended_nothing_is_kept_while_ano
     ((_, _, results, errors),) = pipe.messages()
     assert results == [None] * 500 + [1]
     assert len(errors) == (500 if method == "fail" else 0)
+    pipe.end()
+
+
+@pytest.mark.parametrize("method", ["fail_as_copy", "fail_as_text"])
+@on_each_loop
+async def test_nothing_that_a_method_had_in_hand_is_kept_once_it_has_failed(method: str) -> None:
+    desk = Desk()
+    connection, pipe = piped(desk)
+    pipe.say(call_of(1, method), [Kind.BATCH.value, 2, [["root", method, []], ["root", "wait", [1]]]])
+    await turns()
+    assert used(connection, "running_calls", "kept_answers") == [1, 1]
+    gc.collect()
+    assert not desk.alive  # neither while its outcome is kept, nor while it waits for the others of its batch
+    desk.opened.set()
+    await turns()
     pipe.end()
