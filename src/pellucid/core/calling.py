@@ -88,6 +88,7 @@ class Calling:
         """A dialect is agreed on: send what was called before."""
         self._dialect = dialect
         self._chains = self.promises.chains = dialect.chains
+        self._line.books.parting.of_references = not dialect.answers_first
         early, self._early = self._early or (), None
         for call in early:
             if not call[0].done:

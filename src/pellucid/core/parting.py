@@ -22,9 +22,12 @@ class Parting(Generic[T]):
     object just released is still found as data, though it can't be called any more.
     """
 
-    __slots__ = ("_objects", "_pending", "kept")
+    __slots__ = ("_objects", "_pending", "kept", "of_references")
 
     def __init__(self, pending: PendingCalls) -> None:
+        self.of_references: bool = True
+        """Whether references that are released are kept. A copy may come home from an update that crossed its release,
+        in every dialect."""
         self._pending = pending
         self._objects: dict[int, T] | None = None
         self.kept: deque[tuple[int, int]] | None = None

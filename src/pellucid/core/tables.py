@@ -109,7 +109,8 @@ class Exports:
         if export.count:
             return ()
         self._forget(export_id, export)
-        self._parting.add(export_id, export.obj)
+        if self._parting.of_references:
+            self._parting.add(export_id, export.obj)
         return self._cleanups_of(export.key) if self._cleanups else ()
 
     def take_back(self, export_id: int) -> None:

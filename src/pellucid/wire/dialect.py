@@ -116,6 +116,8 @@ class Dialect(Protocol):
     """By which it is offered and chosen in the negotiation."""
     chains: ClassVar[bool]
     """Whether it has words for what a call results in before that is known, for batches, and for calls given up."""
+    answers_first: ClassVar[bool]
+    """Whether the answer that brings a referenced object home always comes before its release."""
 
     def bound(self, limits: Limits) -> None:
         """Let these limits count from now on."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from tests.dialects import each_dialect, over
-from tests.pair import Pair, Promise, Settings, Stranger
+from tests.pair import Desk, Pair, Promise, Settings, Stranger
 
 pytestmark = each_dialect
 
@@ -123,3 +124,20 @@ def test_what_was_released_long_ago_does_not_come_home() -> None:
     stranger.say([b"answer", 2, [b"local", 1]])
     with pytest.raises(Error, match="Invalid Object ID"):
         late.result()
+
+
+@over("pellucid")
+def test_where_no_release_overtakes_an_answer_nothing_is_kept_however_long_a_call_lasts() -> None:
+    class Patient(Desk):
+        async def remote_wait(self) -> None:
+            await Promise()
+
+    pair = Pair(Patient())
+    waiting: Any = pair.root.call("wait")
+    thing = Referenceable()
+    gone = weakref.ref(thing)
+    assert pair.call(pair.root, "echo", thing) is thing
+    del thing
+    pair.settle()
+    assert not waiting.done
+    assert gone() is None

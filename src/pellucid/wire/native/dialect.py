@@ -35,6 +35,7 @@ class NativeDialect(MessageReader, MessageWriter):
 
     name: ClassVar[str] = NAME
     chains: ClassVar[bool] = True
+    answers_first: ClassVar[bool] = True
 
     __slots__ = (
         "_deframer",
