@@ -94,6 +94,13 @@ class BatchRun:
             self.made[place].ended = True
             self._forget(self.made, place)
 
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more: what runs may run on, and needs neither results nor what waits."""
+        self.outcomes = [outcome if outcome is _UNDER_WAY else None for outcome in self.outcomes]
+        for call in self.made or ():
+            if call is not _ENDED:
+                call.args, call.kwargs = (), {}
+
     def forget_ended(self) -> None:
         """Some are under way still: nothing but the outcome is to be kept of each that is not."""
         made = self.calls
@@ -418,6 +425,9 @@ class Arrivals:
 
     def clear(self) -> None:
         """The connection has ended."""
+        for entry in self.running.values():
+            if isinstance(entry, BatchRun):
+                entry.abandon()
         self.running.clear()
         self._kept.clear()
         self._promised = self._waiting = _NONE

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 import pytest
-from twisted.internet import defer, task
+from twisted.internet import defer, main, task
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 import pellucid
 from pellucid.core.gathering import gather
@@ -617,6 +618,31 @@ def test_nothing_that_a_method_had_in_hand_is_kept_once_it_has_failed(listens: b
     assert not batch.done
     gc.collect()
     assert not alive
+
+
+@both_ways
+def test_a_method_that_runs_on_without_its_caller_keeps_no_results_of_its_batch(listens: bool) -> None:
+    alive: WeakSet[Any] = WeakSet()
+
+    class Busy(Desk):
+        running: ClassVar[list[defer.Deferred[None]]] = []
+
+        def remote_open(self) -> pb.Referenceable:
+            alive.add(opened := pb.Referenceable())
+            return opened
+
+        def remote_wait(self) -> defer.Deferred[None]:
+            self.running.append(defer.Deferred())
+            return self.running[-1]
+
+    bridge = Bridge(Busy(), Desk(), listens=listens)
+    gather(*map(bridge.far.root.prepare, ["open", "wait", "open"]))
+    bridge.pump()
+    assert len(alive) == 2
+    bridge.broker.connectionLost(Failure(main.CONNECTION_DONE))
+    gc.collect()
+    assert not alive
+    Busy.running.pop().callback(None)  # to nobody
 
 
 @both_ways
