@@ -38,7 +38,7 @@ def facet(
     Callers get `Revoked` once it is revoked or over, `RateExceeded`, or `NoSuchMethod`.
 
     Raises:
-        TypeError: `obj` is nothing that a peer may call, or `methods` is one text.
+        TypeError: `obj` is nothing that a peer may call, `methods` is one text, `until` no time, or `audit` async.
         ValueError: `until` has no time zone, or `calls_per_second` allows no call.
     """
     end: float | None = None
@@ -47,6 +47,8 @@ def facet(
             raise ValueError(f"{until} could mean any time zone: write datetime(..., tzinfo=...)")
         until = until - datetime.datetime.now(until.tzinfo)
     if until is not None:
+        if not isinstance(until, datetime.timedelta):
+            raise TypeError(f"until is a datetime or a timedelta, not a {type(until).__name__}")
         end = time.monotonic() + until.total_seconds()
     return Facet(
         obj,

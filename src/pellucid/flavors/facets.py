@@ -56,6 +56,8 @@ class Facet(Referenceable):
             raise TypeError(f"methods are several names, not the text {methods!r}: write methods=[{methods!r}]")
         if calls_per_second is not None and not calls_per_second > 0:
             raise ValueError(f"calls_per_second is {calls_per_second}: a facet that allows no call is of no use")
+        if iscoroutinefunction(audit):
+            raise TypeError(f"audit is a plain function, which has taken note when it returns, not {audit!r}")
         self.object = obj
         """What it is a facet of."""
         self.methods: frozenset[str] | None = None if methods is None else frozenset(methods)
@@ -65,7 +67,7 @@ class Facet(Referenceable):
         self._clock = clock
         self._rate = None if calls_per_second is None else _Rate(calls_per_second, clock())
         self._is_revoked = False
-        self._membrane = _Membrane() if deep else None
+        self._membrane = _Membrane(self) if deep else None
 
     @property
     def perspective(self) -> Any:
@@ -93,17 +95,18 @@ class Facet(Referenceable):
             self._membrane.is_revoked = True
         self._is_revoked = True
 
-    @built_in(lambda facet, name, translator: partial(facet._use, name, translator))
+    @built_in(lambda facet, name, translator: partial(facet._use, name, translator, ()))
     def method_for(self, name: str) -> Callable[..., Any]:
-        return partial(self._use, name, DECODED)
+        return partial(self._use, name, DECODED, ())
 
-    def _use(self, name: str, translator: Translator, /, *args: Any, **kwargs: Any) -> Any:
+    def _use(self, name: str, translator: Translator, outer: tuple[Facet, ...], /, *args: Any, **kwargs: Any) -> Any:
+        """What a call of `name` comes to that has passed `outer`, the facets of this one, the nearest first."""
         given = args, kwargs
         membrane = self._membrane
         method: Any = None
         refusal: Exception | None = None
         try:
-            method = self._find(name, translator)
+            method = self._find(name, translator, outer)
             if membrane is not None:
                 args = tuple(map(membrane.inwards, args))
                 kwargs = {key: membrane.inwards(value) for key, value in kwargs.items()}
@@ -120,31 +123,26 @@ class Facet(Referenceable):
             self._audit(FacetUse(self, name, *given, refusal))
         if refusal is not None:
             raise refusal
+        if isinstance(self.object, Facet):
+            return method(*args, **kwargs)  # it does the rest for this one, too
+        through = self, *outer
         if iscoroutinefunction(method):
-            return self._begin(method, args, kwargs)
+            return _begin(through, method, args, kwargs)
         result = method(*args, **kwargs)
-        if membrane is None:
+        if not any(facet._membrane for facet in through):
             return result
-        outwards = partial(membrane.outwards, clock=self._clock)
         if hasattr(result, "addCallback"):
-            return result.addCallback(outwards)
-        return _later(result, outwards) if hasattr(result, "__await__") else outwards(result)
+            return result.addCallback(partial(_outwards, through))
+        return _later(through, result) if hasattr(result, "__await__") else _outwards(through, result)
 
-    async def _begin(self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an ``async`` method, which begins a little later than it was called, unless the facet was revoked."""
-        if self.revoked:
-            refusal = _revoked()
-            refusal.while_dispatching = True
-            raise refusal
-        result = await method(*args, **kwargs)
-        return result if self._membrane is None else self._membrane.outwards(result, clock=self._clock)
-
-    def _find(self, name: str, translator: Translator) -> Callable[..., Any]:
+    def _find(self, name: str, translator: Translator, outer: tuple[Facet, ...]) -> Callable[..., Any]:
         """The method to run. Raises Revoked or NoSuchMethod."""
         if self.revoked:
             raise _revoked()
         if self.methods is not None and name not in self.methods:
             raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
+        if isinstance(self.object, Facet):
+            return partial(self.object._use, name, translator, (self, *outer))
         return method_of(self.object, name, translator)
 
     def __repr__(self) -> str:
@@ -156,35 +154,62 @@ def _revoked() -> Revoked:
     return Revoked("the facet was revoked, or its time is over: ask its owner for another")
 
 
+async def _begin(
+    through: tuple[Facet, ...], method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Run an ``async`` method, which begins a little later than it was called, unless a facet was revoked."""
+    if any(facet.revoked for facet in through):
+        refusal = _revoked()
+        refusal.while_dispatching = True
+        raise refusal
+    return _outwards(through, await method(*args, **kwargs))
+
+
+async def _later(through: tuple[Facet, ...], result: Awaitable[Any]) -> Any:
+    return _outwards(through, await result)
+
+
+def _outwards(through: tuple[Facet, ...], result: Any) -> Any:
+    """`result` as the peer is given it by facets of facets, the innermost first."""
+    for facet in through:
+        if facet._membrane is not None:
+            result = facet._membrane.outwards(result, facet)
+    return result
+
+
 class _Obtained(Facet):
     """What stands for an object that was obtained through a facet."""
 
-    def __init__(self, obj: Referenceable, membrane: _Membrane, clock: Callable[[], float]) -> None:
-        super().__init__(obj, clock=clock)
-        self._membrane = membrane
+    def __init__(self, obj: Referenceable, through: Facet) -> None:
+        super().__init__(obj, until=through._until, clock=through._clock)
+        self._membrane = through._membrane
 
 
 class _Membrane:
     """What all that is obtained through one facet passes: outwards as facets, and home again as itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, facet: Facet) -> None:
         self.is_revoked = False
-        self._obtained: WeakValueDictionary[int, _Obtained] = WeakValueDictionary()  # by id() of the object
+        self._obtained: WeakValueDictionary[int, Facet] = WeakValueDictionary()  # by id() of the object
+        behind: Referenceable = facet
+        while isinstance(behind, Facet):  # an object that returns itself does not give away more than it was meant to
+            behind = behind.object
+            self._obtained[id(behind)] = facet
 
-    def outwards(self, value: Any, *, clock: Callable[[], float]) -> Any:
+    def outwards(self, value: Any, through: Facet) -> Any:
         """`value`, a result, as the peer is given it."""
-        return _replaced(value, lambda obj: self._facet_of(obj, clock))
+        return _replaced(value, lambda obj: self._facet_of(obj, through))
 
     def inwards(self, value: Any) -> Any:
         """`value`, an argument, as the object is given it."""
         return _replaced(value, self._original)
 
-    def _facet_of(self, obj: Referenceable, clock: Callable[[], float]) -> Referenceable:
+    def _facet_of(self, obj: Referenceable, through: Facet) -> Referenceable:
         if isinstance(obj, Facet) and obj._membrane is self:
             return obj
         facet = self._obtained.get(id(obj))
         if facet is None:
-            facet = self._obtained[id(obj)] = _Obtained(obj, self, clock)
+            facet = self._obtained[id(obj)] = _Obtained(obj, through)
         return facet
 
     def _original(self, obj: Referenceable) -> Referenceable:
@@ -209,10 +234,6 @@ class _Rate:
             return False
         self._left -= 1
         return True
-
-
-async def _later(result: Awaitable[Any], then: Callable[[Any], Any]) -> Any:
-    return then(await result)
 
 
 def _replaced(value: Any, replace: Callable[[Referenceable], Referenceable]) -> Any:

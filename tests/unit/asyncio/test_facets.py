@@ -184,3 +184,5 @@ async def test_it_ends_at_a_time_or_after_a_while() -> None:
     assert pb.facet(account, until=(now + hour).astimezone(elsewhere)).revoked is False
     with pytest.raises(ValueError, match="could mean any time zone"):
         pb.facet(account, until=datetime.datetime(2030, 1, 1))
+    with pytest.raises(TypeError, match="until is a datetime or a timedelta, not a float"):
+        pb.facet(account, until=5.0)  # type: ignore[arg-type]

@@ -190,6 +190,20 @@ def test_a_facet_of_a_facet_lets_through_what_both_do() -> None:
         ask(outer, "sell")
 
 
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("revoked", range(3))
+def test_an_async_method_does_not_begin_once_any_facet_on_the_way_was_revoked(revoked: int, deep: bool) -> None:
+    inner = made()
+    middle = Facet(inner, deep=deep, clock=Clock())
+    outer = Facet(middle, clock=Clock())
+    (item,) = asyncio.run(ask(outer, "deliver"))
+    assert isinstance(item, Facet) is deep
+    delivery = ask(outer, "deliver")
+    (inner, middle, outer)[revoked].revoke()
+    with pytest.raises(Revoked):
+        asyncio.run(delivery)
+
+
 def test_a_facet_is_seen_through_by_whom_its_object_is() -> None:
     shop = Shop()
     shop.perspective = "Alice"
@@ -219,6 +233,25 @@ def test_what_is_obtained_is_revoked_with_it() -> None:
         assert obtained.revoked
         with pytest.raises(Revoked):
             ask(obtained, "shop")
+
+
+def test_what_is_obtained_ends_when_the_time_of_the_facet_is_over() -> None:
+    clock = Clock()
+    facet = made(clock, until=clock.now + 60, deep=True)
+    item = ask(facet, "look")
+    shop = ask(Facet(facet, clock=clock), "look", item)
+    clock.now += 60
+    for obtained in facet, item, shop:
+        with pytest.raises(Revoked):
+            ask(obtained, "shop")
+
+
+def test_an_object_that_returns_itself_is_the_facet_again() -> None:
+    inner = made(None, ["look", "sell"])
+    facet = Facet(inner, ["look"], deep=True, clock=Clock())
+    item = ask(facet, "look")
+    assert ask(item, "shop") is facet
+    assert ask(facet, "look", inner) is facet
 
 
 def test_what_is_obtained_can_outlive_it() -> None:
@@ -286,6 +319,14 @@ def test_one_text_is_no_list_of_methods() -> None:
 def test_a_rate_allows_something(rate: float) -> None:
     with pytest.raises(ValueError, match="of no use"):
         made(calls_per_second=rate)
+
+
+async def note(use: FacetUse) -> None: ...
+
+
+def test_nothing_is_run_before_it_is_noted_so_audit_is_a_plain_function() -> None:
+    with pytest.raises(TypeError, match="audit is a plain function"):
+        made(audit=note)
 
 
 def test_it_says_what_it_is() -> None:
