@@ -26,6 +26,10 @@ class Password:
     username: str
     password: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _check_text("username", self.username)
+        _check_text("password", self.password)
+
 
 @dataclass(frozen=True, slots=True)
 class PlainPassword:
@@ -38,6 +42,10 @@ class PlainPassword:
     username: str
     password: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        _check_text("username", self.username)
+        _check_text("password", self.password)
+
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
@@ -48,6 +56,9 @@ class Bearer:
     """
 
     token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _check_text("token", self.token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +111,9 @@ class PasswordChallenge:
         The time taken does not tell how much of the response was right.
         """
         return compare_digest(respond_with_digest(self.challenge, digest), self.response)
+
+
+def _check_text(what: str, value: object) -> None:
+    """Raise TypeError where `value` is none: Twisted's credentials are bytes, and so is much that is read from files."""
+    if not isinstance(value, str):
+        raise TypeError(f"a {what} is text, not {type(value).__name__}" + ": decode it" * isinstance(value, bytes))

@@ -75,6 +75,10 @@ class Portal:
         allow_md5: bool = False,
         throttle: LoginThrottle | None = None,
     ) -> None:
+        if not isinstance(checkers, Iterable):
+            raise TypeError(
+                f"checkers are several, and {type(checkers).__name__} is one: write Portal(realm, [checker])"
+            )
         self.allow_md5 = allow_md5
         self.throttle: LoginThrottle = throttle or LoginThrottle()
         self._realm = realm

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pellucid.auth.challenge import password_digest, respond
-from pellucid.auth.credentials import Password, PasswordChallenge
+from pellucid.auth.credentials import Bearer, Password, PasswordChallenge, PlainPassword
 
 CHALLENGE = bytes(range(16))
 
@@ -38,3 +40,18 @@ def test_a_response_of_any_length_is_merely_wrong(response: bytes) -> None:
 def test_the_repr_of_credentials_shows_whose_they_are_and_no_secret() -> None:
     assert repr(Password("alice", "secret")) == "Password(username='alice')"
     assert repr(answered("secret")) == "PasswordChallenge(username='alice')"
+
+
+@pytest.mark.parametrize("kind", [Password, PlainPassword])
+def test_names_and_passwords_are_text_and_who_has_bytes_is_told_so(kind: Any) -> None:
+    with pytest.raises(TypeError, match="a username is text, not bytes: decode it"):
+        kind(b"alice", "secret")
+    with pytest.raises(TypeError, match="a password is text, not bytes: decode it"):
+        kind("alice", b"secret")
+    with pytest.raises(TypeError, match="a password is text, not NoneType$"):
+        kind("alice", None)
+
+
+def test_a_token_is_text() -> None:
+    with pytest.raises(TypeError, match="a token is text, not bytes: decode it"):
+        Bearer(b"secret")  # type: ignore[arg-type]

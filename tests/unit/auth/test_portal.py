@@ -101,6 +101,11 @@ def test_credentials_that_no_checker_takes_are_refused_by_kind_and_without_their
     assert str(caught.value) == "no checker here takes Password, only Anonymous, PasswordChallenge"
 
 
+def test_checkers_are_several_and_who_hands_in_one_is_told_so() -> None:
+    with pytest.raises(TypeError, match="checkers are several, and AllowAnonymous is one"):
+        Portal(Granting("avatar"), AllowAnonymous())  # type: ignore[arg-type]
+
+
 def test_a_portal_without_checkers_lets_nobody_in() -> None:
     with pytest.raises(UnhandledCredentials, match="nothing at all"):
         run(Portal(Granting("avatar"), []).login(Anonymous(), None))
