@@ -114,6 +114,6 @@ class PasswordChallenge:
 
 
 def _check_text(what: str, value: object) -> None:
-    """Raise TypeError where `value` is none: Twisted's credentials are bytes, and so is much that is read from files."""
+    """Raise TypeError where `value` is none: Twisted's credentials are bytes, and so is what is read from files."""
     if not isinstance(value, str):
         raise TypeError(f"a {what} is text, not {type(value).__name__}" + ": decode it" * isinstance(value, bytes))

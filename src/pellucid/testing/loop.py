@@ -10,13 +10,15 @@ import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 
 from pellucid.testing.network import Host, Listener, Network
 from pellucid.testing.scheduler import Scheduler
 from pellucid.testing.transport import Endpoint
 
 __all__ = ["SimulatedLoop", "Task"]
+
+Ts = TypeVarTuple("Ts")
 
 THREAD_SECONDS = (0.0001, 0.01)
 """Between which of them a blocking function takes that is run in a thread."""
@@ -248,6 +250,18 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     async def create_datagram_endpoint(self, *args: Any, **options: Any) -> Any:
         """Not simulated."""
         raise NotImplementedError("datagrams are not simulated")
+
+    async def subprocess_exec(self, *args: Any, **options: Any) -> Any:
+        """Not simulated."""
+        raise NotImplementedError("subprocesses are not simulated: start processes of the world, by World.process")
+
+    async def subprocess_shell(self, *args: Any, **options: Any) -> Any:
+        """Not simulated."""
+        return await self.subprocess_exec()
+
+    def add_signal_handler(self, sig: int, callback: Callable[[*Ts], object], *args: *Ts) -> None:
+        """Not simulated."""
+        raise NotImplementedError("signals are not simulated: Process.terminate() cancels a main")
 
     # What a world does in their place.
 

@@ -164,11 +164,12 @@ class Process:
         assert loop is not None  # it is being run
         try:
             self.result = await self._main()
-        except (asyncio.CancelledError, SystemExit):
-            pass  # it was asked to end, or chose to
-        except Exception as error:  # noqa: BLE001 - a program that fails fails its world
-            error.add_note(f"it left the main of the process {self.name!r}")
-            self._world.fail(error)
+        except (GeneratorExit, KeyboardInterrupt):
+            raise  # it crashed and is freed, or somebody has lost patience
+        except BaseException as error:  # noqa: BLE001 - a program that fails fails its world; pytest.fail is no Exception
+            if not self._is_its_end(error):
+                error.add_note(f"it left the main of the process {self.name!r}")
+                self._world.fail(error)
         # As asyncio.run does.
         others = [task for task in self.waiting() if task is not asyncio.current_task()]
         for task in others:
@@ -184,6 +185,17 @@ class Process:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _is_its_end(self, error: BaseException) -> bool:
+        """Whether a main that raises `error` was asked to end, or chose to; a scenario may not choose to."""
+        match error:
+            case asyncio.CancelledError():
+                task = asyncio.current_task()
+                return task is not None and task.cancelling() > 0  # not where it awaited what was cancelled
+            case SystemExit():
+                return self.name != "main"
+            case _:
+                return False
 
     def _stop(self, *, lose_power: bool) -> None:
         """Nothing of it runs any more. What the system knows of it goes on as long as it has power."""

@@ -48,7 +48,7 @@ def test_names_and_passwords_are_text_and_who_has_bytes_is_told_so(kind: Any) ->
         kind(b"alice", "secret")
     with pytest.raises(TypeError, match="a password is text, not bytes: decode it"):
         kind("alice", b"secret")
-    with pytest.raises(TypeError, match="a password is text, not NoneType$"):
+    with pytest.raises(TypeError, match=r"a password is text, not NoneType$"):
         kind("alice", None)
 
 

@@ -134,9 +134,13 @@ async def test_what_is_not_simulated_says_so(world: World) -> None:
         loop.create_unix_server(Peer, "/run/x", ssl=True),
         loop.create_unix_server(Peer),
         loop.create_datagram_endpoint(asyncio.DatagramProtocol),
+        asyncio.create_subprocess_exec("true"),
+        asyncio.create_subprocess_shell("true"),
     ):
         with pytest.raises(NotImplementedError, match="not simulated"):
             await attempt
+    with pytest.raises(NotImplementedError, match="not simulated"):
+        loop.add_signal_handler(15, print)
 
 
 def test_a_host_that_is_unknown_to_a_world_is_named() -> None:

@@ -217,3 +217,39 @@ async def test_a_program_may_exit(world: World) -> None:
         raise SystemExit(3)
 
     await world.process("one", main).ended()
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError(), pytest.fail.Exception("no")])
+def test_a_scenario_that_does_not_return_has_not_been_passed(raised: BaseException) -> None:
+    async def scenario(world: World) -> None:
+        raise raised
+
+    with pytest.raises(type(raised)) as caught:
+        World(5).run(scenario)
+    assert "it happens again with World(5)" in caught.value.__notes__[-1]
+
+
+def test_what_pytest_raises_in_a_process_ends_the_world() -> None:
+    async def scenario(world: World) -> None:
+        async def main() -> None:
+            with pytest.raises(KeyError):
+                await asyncio.sleep(1)
+
+        world.process("one", main)
+        await asyncio.sleep(2)
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        World(0).run(scenario)
+
+
+def test_a_process_that_is_cancelled_by_what_it_awaits_was_not_asked_to_end() -> None:
+    async def scenario(world: World) -> None:
+        async def main() -> None:
+            task = asyncio.ensure_future(asyncio.sleep(1))
+            task.cancel()
+            await task
+
+        await world.process("one", main).ended()
+
+    with pytest.raises(asyncio.CancelledError):
+        World(0).run(scenario)
