@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from pellucid.core.calls import Call
 from pellucid.core.views import Seeable, view_of
@@ -240,6 +240,15 @@ class RemoteReference(Seeable):
         export_id = self.export_id
         name = export_id.decode(errors="backslashreplace") if isinstance(export_id, bytes) else export_id
         return f"<{type(self).__name__} {name} {'alive' if self.alive else 'dead'}>"
+
+    def __copy__(self) -> RemoteReference:
+        return self  # a copy would not be counted: it would be dead once the original is dropped
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RemoteReference:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is good for its connection alone, and can't be pickled")
 
     def live_target(self) -> RemoteReference:
         """What a call is aimed at. Raises DeadReferenceError where the reference was released."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 from typing import Any
 
@@ -314,6 +316,18 @@ def test_what_went_with_a_call_that_can_not_be_sent_is_let_go_at_once() -> None:
 
 
 # Dead references.
+
+
+def test_a_copy_of_a_reference_is_the_reference_as_nobody_would_count_another() -> None:
+    shelf = Shelf()
+    reference = shelf.give()
+    assert copy.copy(reference) is reference
+    assert copy.deepcopy({"things": [reference]})["things"][0] is reference
+
+
+def test_a_reference_is_good_for_its_connection_alone_and_not_pickled() -> None:
+    with pytest.raises(TypeError, match="good for its connection alone, and can't be pickled"):
+        pickle.dumps(Shelf().give())
 
 
 def test_a_call_on_a_released_reference_raises_at_once() -> None:
