@@ -73,6 +73,8 @@ class Compiler:
             return self.checker(meant) if isinstance(annotation, NewType) else self._named(annotation, lambda: meant)
         if isinstance(annotation, TypeVar):
             return self._variable(annotation)
+        if isinstance(annotation, typing.ParamSpecArgs | typing.ParamSpecKwargs):
+            raise TypeError(f"{annotation!r} are those of a method that is decorated: use functools.wraps to say which")
         origin = typing.get_origin(annotation)
         if origin is not None:
             return self._parametrized(annotation, origin, typing.get_args(annotation))

@@ -112,10 +112,18 @@ Place = tuple[str, frozenset[type], Checker | None]
 class Contract:
     """What the signature and the annotations of a function say about the arguments of a call."""
 
-    __slots__ = ("_by_name", "_fewest", "_name", "_named_rest", "_places", "_required", "_rest")
+    __slots__ = ("_by_name", "_fewest", "_given", "_name", "_named_rest", "_places", "_required", "_rest")
 
-    def __init__(self, name: str, parameters: Mapping[str, Parameter], checkers: Mapping[str, Checker | None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, Parameter],
+        checkers: Mapping[str, Checker | None],
+        given: frozenset[str] = frozenset(),
+    ) -> None:
+        """`given` are names of what was given already, such as ``self``: they can't be given again by name."""
         self._name = name
+        self._given = given
         self._rest: Place | None = None
         self._named_rest: Place | None = None
         # With the number of the place, which is behind all others where it has none; and of what has no default, that.
@@ -165,7 +173,7 @@ class Contract:
                 number, (name, exact, checker) = self._by_name[key]
                 if number < count:
                     raise self._refusal(key, "it once", "it by position and by name")
-            elif self._named_rest is not None:
+            elif self._named_rest is not None and key not in self._given:
                 name, exact, checker = self._named_rest
                 name = f"{name}[{value_text(key)}]"
             else:
@@ -215,11 +223,11 @@ def _contract_of(method: Callable[..., Any], cls: type) -> Contract:
         made = {}  # an object that can be called, and not be hashed or referred to weakly
     contract = made.get((given, given_by_name))
     if contract is None:
-        contract = made[given, given_by_name] = _made_for(method, function, cls)
+        contract = made[given, given_by_name] = _made_for(method, function, cls, given)
     return contract
 
 
-def _made_for(method: Callable[..., Any], function: Any, cls: type) -> Contract:
+def _made_for(method: Callable[..., Any], function: Any, cls: type, given: int) -> Contract:
     name = getattr(function, "__name__", type(function).__name__)
     described: Any = unwrap(function)
     if isinstance(described, type):
@@ -228,11 +236,14 @@ def _made_for(method: Callable[..., Any], function: Any, cls: type) -> Contract:
         described = type(described).__call__
     try:
         parameters = signature(method).parameters
+        before = list(signature(function).parameters.values())[:given]
         hints = {key: hint for key, hint in getattr(described, "__annotations__", {}).items() if key in parameters}
         owner = owner_of(described, cls, type(getattr(method, "__self__", None)))
         compiler = Compiler(described, owner)
         checkers = {key: compiler.checker(resolve(hint, described, owner)) for key, hint in hints.items()}
         compiler.finish()
     except Exception as error:
-        raise TypeError(f"the arguments of {name} can't be checked (validate=True): {error}") from error
-    return Contract(name, parameters, checkers)
+        method_name = f"{cls.__qualname__}.{name}"
+        raise TypeError(f"the arguments of {method_name} can't be checked (validate=True): {error}") from error
+    given_names = frozenset(each.name for each in before if each.kind is Parameter.POSITIONAL_OR_KEYWORD)
+    return Contract(name, parameters, checkers, given_names)

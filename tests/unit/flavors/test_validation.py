@@ -8,7 +8,7 @@ import sys
 import weakref
 from abc import ABC
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import pytest
 from hypothesis import given
@@ -129,6 +129,9 @@ class Watched(Viewable, validate=True):
     def view_see(self, perspective: str, number: int) -> tuple[Any, int]:
         return perspective, number * 2
 
+    def view_note(self, perspective: str, **notes: int) -> dict[str, int]:
+        return notes
+
 
 class Copy(RemoteCache, validate=True):
     def observe_double(self, number: int) -> int:
@@ -162,6 +165,9 @@ def test_the_perspective_of_a_view_is_no_argument_of_the_callers() -> None:
     assert ask(view, "see", 2) == (5, 4)
     assert refused(ask, view, "see", "a") == ["number", "int", "str"]
     assert refused(ask, view, "see") == ["number", "int", "nothing"]
+    assert ask(view, "note", number=2) == {"number": 2}
+    for taken in "self", "perspective":
+        assert refused(ask, view, "note", **{taken: 2}) == [repr(taken), "no argument of that name", "int"]
 
 
 class Choosing(Referenceable, validate=True):
@@ -414,7 +420,7 @@ def test_what_passes_the_check_is_the_very_object_that_came(value: Any) -> None:
 counts = st.integers(min_value=0, max_value=4)
 
 
-@given(counts, st.sets(st.sampled_from(["a", "b", "c", "d", "e"])))
+@given(counts, st.sets(st.sampled_from(["a", "b", "c", "d", "e", "self"])))
 def test_a_call_fits_where_and_only_where_python_says_so(count: int, names: set[str]) -> None:
     class Taking(Referenceable):
         def remote_some(self, a: int, /, b: int, c: int = 0, *, d: int, e: int = 0) -> str:
@@ -423,7 +429,10 @@ def test_a_call_fits_where_and_only_where_python_says_so(count: int, names: set[
         def remote_more(self, a: int = 0, /, b: int = 0, *c: int, d: int = 0, **e: int) -> str:
             return "taken"
 
-    for name in "some", "more":
+        def remote_rest(self, a: int, b: int = 0, **c: int) -> str:
+            return "taken"
+
+    for name in "some", "more", "rest":
         args, kwargs = [1] * count, dict.fromkeys(names, 1)
         try:
             fits = ask(Taking(), name, *args, **kwargs) == "taken"
@@ -461,6 +470,26 @@ def test_a_name_that_stands_for_nothing_is_the_owners_fault_and_not_the_callers(
     with pytest.raises(TypeError, match=r"remote_missing can't be checked .*name 'Missing' is not defined"):
         ask(Strict(), "missing", 5)
     assert ask(Strict(), "missing_result") == 5
+
+
+P = ParamSpec("P")
+
+
+def passing(function: Callable[P, int]) -> Callable[P, int]:
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        return function(*args, **kwargs)
+
+    return run
+
+
+def test_who_decorates_without_wraps_is_told_where_and_what_to_do() -> None:
+    class Passing(Referenceable, validate=True):
+        @passing
+        def remote_double(self, number: int) -> int:
+            return number * 2
+
+    with pytest.raises(TypeError, match=r"Passing\.run can't be checked .*P\.args are .*: use functools\.wraps"):
+        ask(Passing(), "double", 2)
 
 
 def test_all_methods_of_a_class_can_be_looked_at_before() -> None:
