@@ -25,13 +25,22 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
     Raises:
         DeadReferenceError, Overloaded: at once; no call was made.
         ForeignReference: at once, where the calls are not all of one connection.
+        TypeError: at once; one of them is not prepared, but a call that was made, or something else.
     """
     if not prepared:
         nothing = _Nothing()
         nothing.succeed([])
         return nothing
-    calling = prepared[0].reference.keeper.calling
-    return calling.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
+    try:
+        calling = prepared[0].reference.keeper.calling
+        return calling.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
+    except AttributeError:
+        for each in prepared:
+            if not isinstance(each, Prepared):
+                raise TypeError(
+                    f"gather makes calls itself, as from reference.prepare(...); {each!r} is none"
+                ) from None
+        raise
 
 
 class _Nothing(Call):

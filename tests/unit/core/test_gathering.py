@@ -160,6 +160,18 @@ def test_a_dead_reference_fails_at_once_and_nothing_is_called(both: Both) -> Non
     assert both.hall.notes.noted == []
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_call_that_was_made_already_can_not_be_gathered_and_nothing_is_called(both: Both, place: int) -> None:
+    gathered: list[Any] = [both.root.prepare("note", 1)]
+    gathered.insert(place, both.root.call("note", 2))
+    both.pair.pump()
+    noted = list(both.hall.notes.noted)
+    with pytest.raises(TypeError, match=r"gather makes calls itself, as from reference\.prepare"):
+        gather(*gathered)
+    both.pair.pump()
+    assert both.hall.notes.noted == noted
+
+
 def test_references_of_two_connections_can_not_be_gathered(both: Both) -> None:
     other = Both()
     with pytest.raises(ForeignReference):
