@@ -32,8 +32,9 @@ def facet(
         audit: is told of each call, and of those that are refused, just before it runs. Where it raises the call fails
             with that, and is not run.
         deep: whether objects that are obtained through it, as the result of a call or in plain lists, tuples, sets and
-            dictionaries of one, arrive as facets that are revoked with it. Such a facet that is sent back through this
-            one is the object again. Objects in the state of copies, in exceptions and in caches are not covered.
+            dictionaries of one, arrive as facets that are revoked with it, and end with it. Such a facet that is sent
+            back through this one is the object again. Objects in the state of copies, in exceptions and in caches are
+            not covered, nor are those with which methods call back an object of the peer's.
 
     Callers get `Revoked` once it is revoked or over, `RateExceeded`, or `NoSuchMethod`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction
@@ -11,10 +11,15 @@ from weakref import WeakValueDictionary
 
 from pellucid.errors import InvalidArgument, NoSuchMethod, RateExceeded, Revoked
 from pellucid.flavors.dispatch import DECODED, Translator, built_in
-from pellucid.flavors.referenceable import Referenceable, method_of
+from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint, method_of
+from pellucid.flavors.serializable import identity
 from pellucid.flavors.validation import Checked
 
 __all__ = ["Facet", "FacetUse"]
+
+Exported = Referenceable | Viewable
+_EXPORTED = (Referenceable, Viewable)
+"""What is sent as a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +195,11 @@ class _Membrane:
 
     def __init__(self, facet: Facet) -> None:
         self.is_revoked = False
-        self._obtained: WeakValueDictionary[int, Facet] = WeakValueDictionary()  # by id() of the object
+        self._obtained: WeakValueDictionary[Hashable, Facet] = WeakValueDictionary()  # by what tells objects apart
         behind: Referenceable = facet
         while isinstance(behind, Facet):  # an object that returns itself does not give away more than it was meant to
             behind = behind.object
-            self._obtained[id(behind)] = facet
+            self._obtained[identity(behind)] = facet
 
     def outwards(self, value: Any, through: Facet) -> Any:
         """`value`, a result, as the peer is given it."""
@@ -204,15 +209,18 @@ class _Membrane:
         """`value`, an argument, as the object is given it."""
         return _replaced(value, self._original)
 
-    def _facet_of(self, obj: Referenceable, through: Facet) -> Referenceable:
+    def _facet_of(self, obj: Exported, through: Facet) -> Referenceable:
         if isinstance(obj, Facet) and obj._membrane is self:
             return obj
-        facet = self._obtained.get(id(obj))
+        # Here and not when it is sent: it is the view that is a facet's to end.
+        seen = Viewpoint(through.perspective, obj) if isinstance(obj, Viewable) else obj
+        key = identity(seen)
+        facet = self._obtained.get(key)
         if facet is None:
-            facet = self._obtained[id(obj)] = _Obtained(obj, through)
+            facet = self._obtained[key] = _Obtained(seen, through)
         return facet
 
-    def _original(self, obj: Referenceable) -> Referenceable:
+    def _original(self, obj: Exported) -> Exported:
         return obj.object if isinstance(obj, _Obtained) and obj._membrane is self else obj
 
 
@@ -236,12 +244,12 @@ class _Rate:
         return True
 
 
-def _replaced(value: Any, replace: Callable[[Referenceable], Referenceable]) -> Any:
+def _replaced(value: Any, replace: Callable[[Exported], Exported]) -> Any:
     """`value` with what `replace` makes of each object in it; itself, where there are none.
 
     Plain lists, tuples, sets and dictionaries are looked into, and no other values.
     """
-    if isinstance(value, Referenceable):
+    if isinstance(value, _EXPORTED):
         return replace(value)
     return _rebuilt(value, replace, {}) if _has_objects(value) else value
 
@@ -250,7 +258,7 @@ def _has_objects(value: Any) -> bool:
     waiting, seen = [value], set[int]()
     while waiting:
         inner = waiting.pop()
-        if isinstance(inner, Referenceable):
+        if isinstance(inner, _EXPORTED):
             return True
         cls = type(inner)
         if cls in _CONTAINERS and id(inner) not in seen:
@@ -262,8 +270,8 @@ def _has_objects(value: Any) -> bool:
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
-def _rebuilt(value: Any, replace: Callable[[Referenceable], Referenceable], done: dict[int, Any]) -> Any:
-    if isinstance(value, Referenceable):
+def _rebuilt(value: Any, replace: Callable[[Exported], Exported], done: dict[int, Any]) -> Any:
+    if isinstance(value, _EXPORTED):
         return replace(value)
     cls = type(value)
     if cls not in _CONTAINERS:

@@ -282,6 +282,23 @@ def test_what_is_obtained_may_be_anywhere_in_plain_containers() -> None:
     assert inside["a"][0] is item
 
 
+class Picture(Viewable):
+    def view_seen_by(self, perspective: object) -> object:
+        return perspective
+
+
+def test_what_is_seen_by_a_perspective_is_obtained_as_well() -> None:
+    facet = made(deep=True)
+    facet.object.perspective = "Alice"
+    picture = Picture()
+    (seen,) = ask(facet, "look", [picture])
+    assert ask(seen, "seen_by") == "Alice"
+    assert ask(facet, "look", picture) is seen
+    facet.revoke()
+    with pytest.raises(Revoked):
+        ask(seen, "seen_by")
+
+
 def test_results_without_objects_are_not_touched() -> None:
     facet = made(deep=True)
     value = [{"a": (1, {2})}, Viewable]
