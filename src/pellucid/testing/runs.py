@@ -35,17 +35,27 @@ def simulated(
     """Decorate a test, ``async def test_...(world)``: it is run in a world of each seed.
 
     `seeds` are those, or how many, from 0 on. Other parameters of the test stay what they are, such as fixtures of
-    pytest. `options` are those of `World`.
+    pytest; where it is a method, `world` comes after `self`. `options` are those of `World`.
+
+    Raises:
+        TypeError: it has no parentheses, or the test has no parameter.
     """
+    if callable(seeds):
+        raise TypeError("simulated has parentheses: write @simulated(), or @simulated(seeds=50)")
     chosen = range(seeds) if isinstance(seeds, int) else list(seeds)
 
     def decorate(test: Callable[..., Awaitable[Any]]) -> Callable[..., None]:
+        of_test = inspect.signature(test)
+        others = list(of_test.parameters.values())
+        if not others:
+            raise TypeError(f"a simulated test is given its world: write async def {test.__name__}(world)")
+        place = 1 if others[0].name == "self" else 0
+        del others[place]
+
         @functools.wraps(test)
         def run(*args: Any, **kwargs: Any) -> None:
-            for_each_seed(chosen, lambda world: test(world, *args, **kwargs), **options)
+            for_each_seed(chosen, lambda world: test(*args[:place], world, *args[place:], **kwargs), **options)
 
-        of_test = inspect.signature(test)
-        _, *others = of_test.parameters.values()
         run.__signature__ = of_test.replace(parameters=others, return_annotation=None)  # type: ignore[attr-defined]
         return run
 

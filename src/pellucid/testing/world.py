@@ -283,6 +283,6 @@ def _place(task: Task) -> str:
     inner: Any = task.get_coro()
     while asyncio.iscoroutine(getattr(inner, "cr_await", None)):
         inner = inner.cr_await
-    frame = getattr(inner, "cr_frame", None)
+    frame = getattr(inner, "cr_frame", None) or getattr(inner, "gi_frame", None)
     where = f"{frame.f_code.co_filename}:{frame.f_lineno}, in {frame.f_code.co_qualname}" if frame else "ended"
     return f"{task.get_name()} at {where}"

@@ -104,7 +104,7 @@ def test_a_world_has_bounds() -> None:
         for _ in range(10_000):
             await asyncio.sleep(0)
 
-    with pytest.raises(Stuck, match="over 1,000 steps"):
+    with pytest.raises(Stuck, match=r"(?s)over 1,000 steps.*main of main at .*:\d+, in "):
         World(1, steps=1_000).run(turn)
     with pytest.raises(Stuck, match="within 9,999 seconds"):
         World(1, seconds=9_999).run(rest)
@@ -258,6 +258,28 @@ def test_seeds_are_run_until_one_fails() -> None:
         for_each_seed(range(10), scenario)
     assert ran == [0, 1, 2, 3, 4]
     assert any("World(4)" in note for note in caught.value.__notes__)
+
+
+class TestSimulated:
+    """Tests may be methods."""
+
+    @simulated(seeds=2)
+    async def test_a_simulated_test_can_be_a_method(self, world: World, tmp_path: Path) -> None:
+        assert isinstance(world, World)
+        assert isinstance(self, TestSimulated)
+        assert tmp_path.is_absolute()
+
+
+def test_who_leaves_out_the_parentheses_is_told_so() -> None:
+    with pytest.raises(TypeError, match=r"write @simulated\(\)"):
+        simulated(rest)  # type: ignore[arg-type]
+
+
+def test_a_simulated_test_is_given_its_world() -> None:
+    async def test() -> None: ...
+
+    with pytest.raises(TypeError, match=r"write async def test\(world\)"):
+        simulated()(test)
 
 
 @pytest.mark.parametrize("given", [1, 2])
