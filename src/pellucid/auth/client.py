@@ -118,7 +118,7 @@ async def _log_in_by_password(
     try:
         # Bytes: Twisted's own checkers hold usernames as bytes, and refuse the same name as text.
         answer = await root.call("login", credentials.username.encode())
-    except UnhandledCredentials:
+    except (UnhandledCredentials, UnprotectedLogin):  # it does not take md5, or not here
         offered = () if link.native else await _mechanisms(root)
         if UNBOUND in offered and has_scram():
             return await _log_in_by_scram(root, credentials, mind, link, offered)

@@ -224,6 +224,13 @@ def test_a_portal_whose_checkers_keep_no_keys_has_no_scram() -> None:
     assert [name for name, *_ in calls] == ["mechanisms", "login", "respond"]
 
 
+def test_a_client_that_may_use_md5_gets_in_by_scram_where_the_server_does_not_let_it() -> None:
+    calls: list[tuple[object, ...]] = []
+    root = Reference(PortalRoot(Portal(Naming(), [PASSWORDS]), OPEN), calls)
+    assert run(login(root, ALICE, link=OPEN, allow_md5=True)) is not None
+    assert [name for name, *_ in calls] == ["login", "mechanisms", "scram", "finish"]
+
+
 # Bound to the channel.
 
 
