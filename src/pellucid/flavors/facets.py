@@ -56,7 +56,7 @@ class Facet(Referenceable):
         clock: Callable[[], float],
     ) -> None:
         if not isinstance(obj, Referenceable):
-            raise TypeError(f"a facet is of something that a peer may call, not of a {type(obj).__name__}")
+            raise TypeError(f"a facet is of a Referenceable, not of {type(obj).__name__}")
         if isinstance(methods, str):
             raise TypeError(f"methods are several names, not the text {methods!r}: write methods=[{methods!r}]")
         if calls_per_second is not None and not calls_per_second > 0:

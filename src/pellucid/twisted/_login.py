@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from pellucid.auth import Login, PasswordChallenge, PBPortalRoot
 from pellucid.auth.addresses import is_loopback
+from pellucid.flavors.facets import Facet
 from pellucid.flavors.referenceable import Avatar, Referenceable, Root
 from pellucid.twisted.interfaces import Interface
 
@@ -132,6 +133,18 @@ class MD5Warning:
             )
 
 
+@implementer(IPBRoot)
+class _FacetRoots:
+    """Publishes a facet as it is: a root in PB's sense is more than something that can be called."""
+
+    def __init__(self, facet: Facet) -> None:
+        self._facet = facet
+
+    def rootObject(self, broker: Broker) -> Referenceable:
+        return self._facet
+
+
 registerAdapter(_PortalRoots, Portal, IPBRoot)
+registerAdapter(_FacetRoots, Facet, IPBRoot)
 implementer(IPBRoot)(Root)
 implementer(IPerspective)(Avatar)

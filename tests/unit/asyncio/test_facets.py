@@ -163,6 +163,22 @@ async def test_a_facet_can_be_what_a_server_publishes() -> None:
 
 
 @on_each_loop
+async def test_a_facet_can_be_an_avatar() -> None:
+    facet = pb.facet(Account(), ["balance"])
+
+    class Realm:
+        def request_avatar(self, avatar_id: str, mind: object) -> pb.Facet:
+            return facet
+
+    async with pair(pb.Portal(Realm(), [pb.AllowAnonymous()])) as both:
+        avatar = await both.client.login(pb.credentials.Anonymous())
+        assert await avatar.call("balance") == 5
+        assert type(await outcome(avatar.call("wait"))) is NoSuchMethod
+        facet.revoke()
+        assert type(await outcome(avatar.call("balance"))) is Revoked
+
+
+@on_each_loop
 async def test_a_facet_leaves_the_tables_as_anything_does() -> None:
     async with pair(Bank(deep=True)) as both:
         facet = await both.client.root.call("facet")

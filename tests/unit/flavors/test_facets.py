@@ -323,7 +323,7 @@ def test_what_was_obtained_is_the_object_again_where_it_is_sent_back_through_it(
 
 @pytest.mark.parametrize("wrong", [object(), None, Viewable(), Referenceable])
 def test_only_what_a_peer_may_call_has_facets(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="a facet is of something that a peer may call"):
+    with pytest.raises(TypeError, match="a facet is of a Referenceable, not of "):
         Facet(wrong, clock=Clock())
 
 

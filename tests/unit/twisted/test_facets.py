@@ -49,6 +49,14 @@ def test_a_facet_exposes_what_it_says(dialect: str) -> None:
     assert failed_as(link.call(account, "later"), NoSuchMethod)
 
 
+def test_a_facet_can_be_what_a_factory_publishes(dialect: str) -> None:
+    facet = pellucid.facet(Account(), methods=["balance"])
+    link = Link(facet)
+    assert link.call(link.root, "balance") == 5
+    facet.revoke()
+    assert failed_as(link.call(link.root, "balance"), Revoked)
+
+
 def test_that_a_facet_was_revoked_is_news_for_its_caller_alone(dialect: str, logged: list[Any]) -> None:
     facet = pellucid.facet(Account())
     link = Link(Desk(facet))
