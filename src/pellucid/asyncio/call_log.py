@@ -25,7 +25,7 @@ class CallLog:
         self._caller = caller
         self._pace = Pace(caller.loop.time())
 
-    def failed(self, call: MethodCall, error: Exception) -> None:
+    def failed(self, call: MethodCall, error: BaseException) -> None:
         """The method raised `error`, or what finds the method did."""
         if isinstance(error, LoginFailed):
             who = clip(error.username)
@@ -39,7 +39,7 @@ class CallLog:
             text = "Peer will receive following PB traceback: %s raised %s"
             self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), error, error=error, exc_info=error)
 
-    def refused(self, call: MethodCall, error: Exception, *, level: int | None = None) -> None:
+    def refused(self, call: MethodCall, error: BaseException, *, level: int | None = None) -> None:
         """The call did not run, or not to its end: its caller is at fault, as a rule."""
         self._note(Event.CALL_REFUSED, call, _REFUSED, repr(call.shown_name), error, error=error, level=level)
 
@@ -61,9 +61,9 @@ class CallLog:
         call: MethodCall,
         text: str,
         *args: object,
-        error: Exception,
+        error: BaseException,
         level: int | None = None,
-        exc_info: Exception | None = None,
+        exc_info: BaseException | None = None,
         username: str | None = None,
     ) -> None:
         if not event.is_heard(level) or not self._pace.allows(self._caller.loop.time()):

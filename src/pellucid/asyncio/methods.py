@@ -57,6 +57,9 @@ _SMALL = frozenset({type(None), bool, int, float})
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
 
+_ENDS_OF_PROGRAMS = GeneratorExit, KeyboardInterrupt, SystemExit
+"""What a method raises that is no answer: a coroutine that is closed, and what ends the event loop."""
+
 
 class Runner:
     """Runs the calls of one peer: in the order made, many at a time, each answered when it ends."""
@@ -179,7 +182,7 @@ class Runner:
                         self._answer(run.calls[place], result)
                 except asyncio.CancelledError:
                     self._tell(run.calls[place], CallCancelled(f"{name!r} was cancelled where it ran"))
-                except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+                except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
                     self._fail(run.calls[place], error)
         finally:
             running_call.reset(token)
@@ -210,7 +213,7 @@ class Runner:
                 self._answer(call, result)
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
-        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+        except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         finally:
             running_call.reset(token)
@@ -314,7 +317,7 @@ class Runner:
                 return
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
-        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+        except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
             self._answer(call, result)
@@ -347,7 +350,7 @@ class Runner:
             self._tell(call, self._why_cancelled(call))
             thread = thread_behind(error)
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the method raises is its answer
+        except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
             self._answer(call, value)
@@ -456,7 +459,9 @@ class Runner:
         if failed is not None:
             self._log.unsendable(call, failed)
 
-    def _fail(self, call: MethodCall, error: Exception) -> None:
+    def _fail(self, call: MethodCall, error: BaseException) -> None:
+        if isinstance(error, _ENDS_OF_PROGRAMS):
+            raise error
         self._log.failed(call, error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
 
@@ -469,7 +474,9 @@ class Runner:
         self._log.refused(call, error)
         self._tell(call, error)
 
-    def _tell(self, call: MethodCall, error: Exception, *, with_traceback: bool = False, raised: bool = False) -> None:
+    def _tell(
+        self, call: MethodCall, error: BaseException, *, with_traceback: bool = False, raised: bool = False
+    ) -> None:
         try:
             self._serving.fail(call, error, with_traceback=with_traceback, raised=raised)
         except LimitExceeded as hindrance:

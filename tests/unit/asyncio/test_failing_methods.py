@@ -29,6 +29,10 @@ class Unspeakable(Exception):
         raise ZeroDivisionError
 
 
+class Unusual(BaseException):
+    """As pytest.fail raises, and what a panic in an extension that is written in Rust comes to."""
+
+
 class Uncopyable(pb.Error, pb.Copyable):
     def get_state_to_copy(self) -> dict[str, object]:
         return {"secret": object()}
@@ -44,6 +48,7 @@ class Failing(pb.Root):
             "expected": Expected("on purpose"),
             "login": pb.UnauthorizedLogin("not you"),
             "unexpected": ZeroDivisionError("by mistake"),
+            "unusual": Unusual("by mistake"),
             "unspeakable": Unspeakable(),
             "uncopyable": Uncopyable(),
             "huge": Expected("x" * 100_000),
@@ -102,6 +107,22 @@ async def test_an_unexpected_error_is_logged_with_traceback_and_correlation_id_a
         told = vars(record)
         assert (told["event"], told["method"], told["peer"]) == ("call.failed", kind, both.served.peer)
         assert [told["call"]] == root.correlation_ids
+
+
+@BOTH_KINDS
+@on_each_loop
+async def test_what_is_no_exception_is_an_answer_as_well_and_the_connection_lives(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair(Failing()) as both:
+        root = both.client.root
+        alone = await outcome(root.call(kind, "unusual"))
+        (together,) = await pb.gather(root.prepare(kind, "unusual"), return_exceptions=True)
+        for error in alone, together:
+            assert type(error) is RemoteError
+            assert (error.remote_type, error.text) == (f"{__name__}.Unusual", "by mistake")
+        assert type(await outcome(root.call(kind, "expected"))) is Expected
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 2
 
 
 @BOTH_KINDS
