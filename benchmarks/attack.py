@@ -3,12 +3,17 @@
 A server, an honest client and the attackers each run in a process of their own. The client calls a method again and
 again, one call at a time, first in peace and then while the attackers are at it, and the delays are compared. Without
 kinds it is a mix of all: ten connections of each. A connection that the server ends is made anew.
+
+What is asked is how long the server makes the client wait, so the server has a processor to itself, and the attackers,
+who would be elsewhere, have what the client leaves of another: else much of the delay is that of a client that waits
+for a processor. With ``--unpinned`` the system shares the processors out as it likes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +25,7 @@ from typing import Any
 import ormsgpack
 
 import pellucid as pb
+from benchmarks.processes import processors
 from pellucid.wire.native.codes import Kind, Leaf
 from pellucid.wire.native.frames import LAST_CHUNK, frame, header
 
@@ -221,16 +227,28 @@ async def delays(url: str, seconds: float) -> list[float]:
     return found
 
 
-def measure(kinds: list[str], seconds: float) -> dict[str, Any]:
-    """The delays in peace and under attack, in microseconds."""
+def take_place(processor: int | None, *, leftovers: bool = False) -> None:
+    """Have this process run on that processor only, if any; with `leftovers`, when nobody else wants it."""
+    if processor is not None:
+        os.sched_setaffinity(0, {processor})
+        if leftovers:
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def measure(kinds: list[str], seconds: float, places: tuple[int | None, int | None]) -> dict[str, Any]:
+    """The delays in peace and under attack, in microseconds. `places` are the server's and the others' processors."""
     module = [sys.executable, "-m", "benchmarks.attack"]
-    server = subprocess.Popen([*module, "--serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    take_place(places[1])
+    at = ["--processor", str(places[0])] if places[0] is not None else []
+    server = subprocess.Popen([*module, *at, "--serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     attackers = None
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         quiet = asyncio.run(delays(url, seconds))
-        attackers = subprocess.Popen([*module, "--attack", url.rpartition(":")[2], *kinds], stdout=subprocess.PIPE)
+        at = ["--processor", str(places[1])] if places[1] is not None else []
+        port = url.rpartition(":")[2]
+        attackers = subprocess.Popen([*module, *at, "--attack", port, *kinds], stdout=subprocess.PIPE)
         assert attackers.stdout is not None
         assert attackers.stdout.readline()  # when all of them are at it
         loud = asyncio.run(delays(url, seconds))
@@ -256,15 +274,20 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="each kind by itself, too")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--attack", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--processor", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--unpinned", action="store_true", help="let the system share out the processors")
     options = parser.parse_args()
     kinds = options.kinds or list(KINDS)
     if options.serve:
+        take_place(options.processor)
         asyncio.run(serve())
     elif options.attack is not None:
+        take_place(options.processor, leftovers=True)
         asyncio.run(attack(options.attack, kinds))
     else:
+        places = (None, None) if options.unpinned else processors()
         for mix in [kinds, *([name] for name in kinds if options.each)]:
-            found = measure(mix, options.seconds)
+            found = measure(mix, options.seconds, places)
             quiet, loud = found["quiet"], found["loud"]
             name = "all" if mix is kinds and len(kinds) > 1 else mix[0]
             for key in "median", "mean", "p99":
