@@ -343,8 +343,10 @@ def is_refusal(error: BaseException) -> bool:
 
     So is what a login ends in that is one too many: its method is the broker's own.
     """
-    kinds = NoSuchMethod | InvalidArgument | RateExceeded | Revoked | TooManyReferences
-    return isinstance(error, kinds) and error.while_dispatching
+    return (
+        isinstance(error, NoSuchMethod | InvalidArgument | RateExceeded | Revoked | TooManyReferences)
+        and error.while_dispatching
+    )
 
 
 def told_without_traceback(error: Exception) -> Exception:

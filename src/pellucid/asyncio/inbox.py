@@ -95,7 +95,7 @@ class Inbox:
                     self._host.settle(event)
                 left -= 1
                 # A call that is given what another one ended in can take as long as the largest message.
-                if not left or (arrivals.copied > LARGE and left > 0):
+                if not left or arrivals.copied > LARGE:
                     self._wait()
                     break
             else:

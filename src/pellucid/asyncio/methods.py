@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pellucid.asyncio.call_log import CallLog
 from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
+from pellucid.asyncio.slices import LARGE
 from pellucid.asyncio.threads import thread_behind
 from pellucid.core.arrivals import BatchRun
 from pellucid.core.calls import Admission
@@ -384,10 +385,17 @@ class Runner:
         if self._starting:
             return  # a plain method ended that was started below: the loop there goes on
         self._starting = True
+        arrivals = self._arrivals
         try:
             while True:
-                if self._arrivals.ready:
-                    self.arrive(self._arrivals.ready.popleft())
+                if arrivals.copied > LARGE:  # that took a while: others have their turn
+                    arrivals.copied = 0
+                    self._host.loop.call_soon(self._start_next)
+                    break
+                if arrivals.ready:
+                    ready = arrivals.next_ready()
+                    if ready is not None:
+                        self.arrive(ready)
                 elif (call := self._admission.next()) is not None:
                     self._start(call)
                 else:

@@ -121,6 +121,15 @@ class BatchRun:
         return [call.perspective for call in self.made]
 
 
+class _Result:
+    """An argument that is what `promise` resulted in: a copy is made when its call is about to run."""
+
+    __slots__ = ("promise",)
+
+    def __init__(self, promise: Incoming) -> None:
+        self.promise = promise
+
+
 _ENDED = MethodCall(0, b"", "", (), {})
 """Stands among the calls of a batch for those that have ended."""
 _ENDED.ended = True
@@ -400,6 +409,32 @@ class Arrivals:
         incoming.fail(error)
         return True
 
+    def next_ready(self) -> MethodCall | None:
+        """The next of the calls that are `ready`, with all that it is to be run with; None where that can't be made.
+
+        One at a time, each with a copy of its own: a result is the peer's to share out, and copies may take long.
+        """
+        assert self.ready  # it is asked for one where there are any
+        call = self.ready.popleft()
+        if call.ended:  # its time was over before its turn
+            return None
+        copies: dict[Incoming, Any] = {}
+        try:
+            for value in (*call.args, *call.kwargs.values()):
+                if type(value) is _Result and value.promise not in copies:
+                    copies[value.promise] = self._copy(value.promise)
+        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+            call.args, call.kwargs = (), {}
+            if call.deadline is not None and self.watcher is not None:
+                self.watcher.unwatch(call)
+            self._host.fail(call, told_without_traceback(error))
+            return None
+        if copies:
+            call.args = tuple(copies[value.promise] if type(value) is _Result else value for value in call.args)
+            named = call.kwargs.items()
+            call.kwargs = {name: copies[each.promise] if type(each) is _Result else each for name, each in named}
+        return call
+
     def can_not_run(self, call: MethodCall, error: Exception) -> None:
         """`call`, which waited, can't be run, as `error` says."""
         if self._let_go(call):
@@ -482,11 +517,11 @@ class Arrivals:
         return obj, _Local(obj)
 
     def outcome_of(self, promise: Call, waiting: Call) -> Any:
-        """The result of `promise` as an argument of `waiting`: as if it had been to the peer and come back.
+        """The result of `promise` as an argument of `waiting`: it stands for the copy that `next_ready` makes.
 
         Raises:
             TooManyCalls: calls that wait would hold more than `Limits.waiting_bytes`, this copy included.
-            Exception: it can't come back.
+            Exception: it can't come back, as is known.
         """
         assert isinstance(promise, Incoming)
         assert isinstance(waiting, Incoming)  # there are no others here
@@ -499,19 +534,24 @@ class Arrivals:
         # A few bytes ask for another copy: as much as calls that wait may hold at a time is enough of that.
         if promise.given >= most:
             raise TooManyCalls("waiting_bytes", most, promise.given + promise.size)
-        self.copied += promise.size
-        try:
-            value = self._host.brought_back(promise.result, promise.perspective)
-        except Exception as error:
-            self._note_flaw(promise, told_without_traceback(error))
-            raise
         self._waiting_bytes = asked
         waiting.message.size += promise.size
         promise.given += promise.size
         if promise.call_id in self._kept:
             outcome, perspective, size, name, _ = self._kept[promise.call_id]
             self._kept[promise.call_id] = outcome, perspective, size, name, promise.given
-        return value
+        return _Result(promise)
+
+    def _copy(self, promise: Incoming) -> Any:
+        """What `promise` resulted in, as if it had been to the peer and come back. Raises whatever prevents that."""
+        if promise.flaw is not None:
+            raise promise.flaw
+        self.copied += promise.size
+        try:
+            return self._host.brought_back(promise.result, promise.perspective)
+        except Exception as error:
+            self._note_flaw(promise, told_without_traceback(error))
+            raise
 
     def _note_flaw(self, promise: Incoming, error: Exception) -> None:
         """The result of `promise` can't be an argument: finding that out costs as much as a copy, and is done once."""

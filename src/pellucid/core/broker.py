@@ -197,10 +197,10 @@ class Broker:
         serving, arrivals = self.serving, self.arrivals
         while self.state is State.READY:
             if arrivals.ready:
-                return arrivals.ready.popleft()
-            if serving.more:
+                event: Event | None = arrivals.next_ready()
+            elif serving.more:
                 more = serving.more.popleft()
-                event: Event | None = serving.take(more) if isinstance(more, MethodCall) else more
+                event = serving.take(more) if isinstance(more, MethodCall) else more
             else:
                 message = dialect.next_message()
                 if message is None:

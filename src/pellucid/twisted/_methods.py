@@ -212,7 +212,9 @@ class Runner:
         try:
             while True:
                 if self._arrivals.ready:
-                    self.arrive(self._arrivals.ready.popleft())
+                    ready = self._arrivals.next_ready()
+                    if ready is not None:
+                        self.arrive(ready)
                 elif (waiting := self._admission.next()) is not None:
                     self._start(waiting)
                 else:

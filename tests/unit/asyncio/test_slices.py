@@ -21,9 +21,9 @@ MANY = 1_000
 
 class Noting(pb.Root):
     def __init__(self) -> None:
-        self.noted: list[int] = []
+        self.noted: list[Any] = []
 
-    def remote_note(self, number: int) -> int:
+    def remote_note(self, number: Any) -> Any:
         self.noted.append(number)
         return number
 
@@ -87,6 +87,55 @@ async def test_calls_that_are_given_results_of_others_are_dealt_with_one_at_a_ti
     assert len(noting.noted) == 3
     await until(lambda: pipe.is_read)
     assert len(noting.noted) == 5
+    for connection, each in (first, pipe), (second, other):
+        each.end()
+        await connection.wait_closed()
+
+
+class Later(Noting):
+    """Has what it notes only when it is given it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def remote_later(self) -> str:
+        return await self.value
+
+
+@on_each_loop
+async def test_calls_that_waited_for_a_result_are_given_it_one_at_a_time() -> None:
+    later = Later()
+    (first, pipe), (second, other) = piped(later), piped(Noting())
+    pipe.say(call_of(1, "later"), *[call_of(number, "note", Extension(21, b"\1")) for number in range(2, 6)])
+    await turns()
+    later.value.set_result("x" * LARGE)
+    served: list[int] = []
+    for number in range(1, 20):
+        await asyncio.sleep(0)
+        other.say(call_of(number, "note", number))
+        served.append(len(later.noted))
+    assert {1, 2, 3, 4} <= set(served), served
+    assert answers(other) == list(range(1, 20))
+    assert answers(pipe) == [1, 2, 3, 4, 5]
+    for connection, each in (first, pipe), (second, other):
+        each.end()
+        await connection.wait_closed()
+
+
+@on_each_loop
+async def test_of_calls_that_waited_one_whose_time_is_over_before_its_turn_is_not_run() -> None:
+    later = Later()
+    (first, pipe), (second, other) = piped(later), piped(Noting())
+    late = [Kind.CALL, 3, "root", "note", [Extension(21, b"\1")], {}, {"timeout": 60.0}]
+    pipe.say(call_of(1, "later"), call_of(2, "note", Extension(21, b"\1")), late)
+    await turns()
+    later.value.set_result("x" * 2 * LARGE)
+    await until(lambda: bool(later.noted))
+    assert first.broker.arrivals.ready
+    first._runner._expire(first.broker.arrivals.ready[0])
+    await turns()
+    assert (later.noted, answers(pipe)) == (["x" * 2 * LARGE], [1, 2])
     for connection, each in (first, pipe), (second, other):
         each.end()
         await connection.wait_closed()
