@@ -96,13 +96,15 @@ class Limits:
     references_exported: int = 100_000
     """Objects of ours that the peer holds, cacheables included.
 
-    The call or the result that would send one more fails with `TooManyReferences`. Twisted has 1,024.
+    The call or the result that would send one more fails with `TooManyReferences`. Twisted has 1,024. One connection has
+    no more logins than this either, of one avatar or of many.
     """
 
     references_imported: int = 100_000
     """Objects of the peer's that are held here, caches included.
 
-    The call that would bring one more is refused, or fails, with `TooManyReferences`.
+    The call that would bring one more is refused, or fails, with `TooManyReferences`. A connection ends whose peer reads
+    nothing and has so many more to be told of that were let go of.
     """
 
     unknown_messages: int = 100
@@ -152,7 +154,8 @@ class Limits:
     waiting_bytes: int = 16 * 1024 * 1024
     """Bytes of the calls that wait for their turn; a batch counts whole while one of its calls does.
 
-    Further calls are answered `TooManyCalls`.
+    Further calls are answered `TooManyCalls`, and so are those that ask for one result of another call as an argument,
+    once it was copied for as many bytes.
     """
 
     queued_bytes: int = 4 * 1024 * 1024
