@@ -96,15 +96,15 @@ class Limits:
     references_exported: int = 100_000
     """Objects of ours that the peer holds, cacheables included.
 
-    The call or the result that would send one more fails with `TooManyReferences`. Twisted has 1,024. One connection has
-    no more logins than this either, of one avatar or of many.
+    The call or the result that would send one more fails with `TooManyReferences`. Twisted has 1,024. One connection
+    holds no more logins than this either, of one avatar or of many.
     """
 
     references_imported: int = 100_000
     """Objects of the peer's that are held here, caches included.
 
-    The call that would bring one more is refused, or fails, with `TooManyReferences`. A connection ends whose peer reads
-    nothing and has so many more to be told of that were let go of.
+    The call that would bring one more is refused, or fails, with `TooManyReferences`. A connection ends whose peer
+    reads nothing and has so many more to be told of that were let go of.
     """
 
     unknown_messages: int = 100

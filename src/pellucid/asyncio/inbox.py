@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox
-from pellucid.asyncio.slices import AT_ONCE, LARGE, slices_of
+from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, slices_of
 from pellucid.core.broker import Broker
 from pellucid.errors import ConnectFailed, ProtocolError
 from pellucid.wire.messages import Answer, MethodCall
@@ -113,18 +113,26 @@ class Inbox:
 
     def take_slice(self, until: float) -> bool:
         """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
+        broker, loop = self._broker, self._loop
         self._outbox.held_back = self.heard = self.used = True
         try:
-            while self._unread is not None and not self._broker.books.closed:
-                if self._loop.time() >= until:
+            while not broker.books.closed:
+                event = broker.next_event()
+                if event is not None:
+                    self._host.settle(event)
+                elif self._unread:
+                    self._take_piece(self._unread)
+                else:
+                    break
+                if loop.time() >= until:
                     return True
-                self._deal_with_some()
         except (ProtocolError, ConnectFailed) as error:
             self._host.break_off(error)
         except Exception:  # a fault of ours: as a transport does where it calls
             self._host.abort("what the peer said could not be dealt with", level=logging.ERROR)
             raise
         finally:
+            broker.arrivals.copied = 0
             self._outbox.held_back = False
             self._outbox.flush()
         self._unread = None
@@ -141,20 +149,9 @@ class Inbox:
             self._transport.pause_reading()
         self._slices.wait(self)
 
-    def _deal_with_some(self) -> None:
-        """Settle the next events of those that wait; the last of them were settled where none is left."""
-        broker = self._broker
-        for _ in range(AT_ONCE):
-            event = broker.next_event()
-            if event is not None:
-                self._host.settle(event)
-                if broker.arrivals.copied > LARGE:  # that took a while, too
-                    broker.arrivals.copied = 0
-                    return
-            elif self._unread:
-                piece = bytes(self._unread[:LARGE])
-                del self._unread[:LARGE]
-                broker.receive_data(piece)
-            else:
-                self._unread = None
-                return
+    def _take_piece(self, unread: bytearray) -> None:
+        """Hand over some of what waits: little, unless it is known that nothing comes of it before there is more."""
+        size = max(PIECE, self._broker.missing_bytes)
+        piece = bytes(unread[:size])
+        del unread[:size]
+        self._broker.receive_data(piece)

@@ -20,10 +20,13 @@ AT_ONCE = 16
 """Messages of one read that are dealt with at once where there is more than one connection."""
 
 LARGE = 4096
-"""Bytes of one read from which on it waits for a slice, and is dealt with in pieces of so many: they may hold thousands
-of messages of which nothing is told, or one that takes long to decode."""
+"""Bytes of one read from which on it waits for a slice: they may hold thousands of messages of which nothing is told,
+or one that takes long to decode."""
 
-SLICE_SECONDS = 0.001
+PIECE = 1024
+"""Bytes that are dealt with before the time is looked at, though nothing is told of the messages in them."""
+
+SLICE_SECONDS = 0.0002
 """How long a connection from the queue is served at a time; the message at hand is always finished."""
 
 REST = 3

@@ -182,6 +182,11 @@ class Broker:
         assert taker is not None  # there is the one until there is the other
         taker.receive_data(data)
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes have to come before there is a further event, as far as that is known; else 0."""
+        return self._dialect.missing if self._dialect is not None else 0
+
     def next_event(self) -> Event | None:
         """What happens next, or None until more bytes come. Settle it before you ask for another.
 

@@ -127,6 +127,11 @@ class Dialect(Protocol):
         """Take in bytes from the peer; then call `next_message` until it returns None."""
         ...
 
+    @property
+    def missing(self) -> int:
+        """How many bytes have to come before there can be another message, as far as that is known; else 0."""
+        ...
+
     def next_message(self) -> Message | None:
         """The next message that is complete, decoded now: settle it before you ask for another.
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 import pellucid as pb
-from pellucid.asyncio.slices import AT_ONCE, LARGE, SLICE_SECONDS, Slices
+from pellucid.asyncio.inbox import Inbox
+from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, SLICE_SECONDS, Slices
 from pellucid.wire.native.codes import Kind
 from tests.pair import Extension
 from tests.unit.asyncio.door import on_each_loop, turns
@@ -83,7 +84,7 @@ async def test_calls_that_are_given_results_of_others_are_dealt_with_one_at_a_ti
     await until(lambda: pipe.is_read)
     pipe.say(*[call_of(number, "note", Extension(21, b"\1")) for number in range(2, 6)])
     assert len(noting.noted) == 2
-    first.inbox._deal_with_some()
+    first.inbox.take_slice(0.0)
     assert len(noting.noted) == 3
     await until(lambda: pipe.is_read)
     assert len(noting.noted) == 5
@@ -151,6 +152,28 @@ async def test_a_message_that_comes_in_many_pieces_arrives_whole() -> None:
     for connection, each in (first, pipe), (second, other):
         each.end()
         await connection.wait_closed()
+
+
+@pytest.mark.parametrize("dialect", ["pellucid", "pb"])
+@on_each_loop
+async def test_what_came_of_one_long_value_is_taken_in_at_once(dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[int] = []
+    take_piece = Inbox._take_piece
+
+    def noted(inbox: Inbox, unread: bytearray) -> None:
+        before = len(unread)
+        take_piece(inbox, unread)
+        pieces.append(before - len(unread))
+
+    monkeypatch.setattr(Inbox, "_take_piece", noted)
+    text = "x" * 500_000
+    async with (
+        pb.serve(Noting(), "pb://127.0.0.1:0", dialects=[dialect]) as server,
+        pb.connect(server.urls[0]) as connection,
+    ):
+        assert await connection.root.call("note", text) == text
+    assert max(pieces) > 10 * PIECE
+    assert len(pieces) < len(text) / PIECE / 4
 
 
 @on_each_loop

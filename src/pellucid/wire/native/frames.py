@@ -146,6 +146,17 @@ class Deframer:
             self._data, self._at = bytearray(memoryview(self._data)[self._at :]), 0
         self._data += data
 
+    @property
+    def missing(self) -> int:
+        """How many bytes are missing of the message or the chunk that is arriving, once its header is there; else 0."""
+        if self._missing is not None:
+            return self._missing
+        start = self._at + HEADER
+        if len(self._data) < start:
+            return 0
+        word = int.from_bytes(self._data[self._at : start], "big")
+        return max(0, start + (word & _LENGTH) - len(self._data))
+
     def _split(self, data: bytes) -> int:
         """Take the whole messages without buffers at the start of `data`; the result is where they end."""
         at, end_of_data, most = 0, len(data), min(self._inline_most, _LENGTH)

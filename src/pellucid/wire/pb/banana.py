@@ -113,6 +113,11 @@ class Decoder:
         if self._error is None:
             self._arrived += data
 
+    @property
+    def missing(self) -> int:
+        """How many bytes have to come before it makes sense to go on."""
+        return max(0, self._missing - len(self._arrived))
+
     def next_expression(self) -> Expression | NeedData:
         """The next complete expression, after which you call this again; or `NEED_DATA`: then call `receive_data`.
 

@@ -104,6 +104,11 @@ class PBDialect:
         """Take in bytes from the peer; then call `next_message` until it returns None."""
         self._decoder.receive_data(data)
 
+    @property
+    def missing(self) -> int:
+        """How many bytes have to come before there can be another message, as far as that is known; else 0."""
+        return self._decoder.missing
+
     def next_message(self) -> Message | None:
         """The next message that is complete. Raises RemoteProtocolError where the stream makes no sense."""
         while True:

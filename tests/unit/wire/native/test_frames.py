@@ -62,6 +62,18 @@ def test_frames_may_be_cut_anywhere(piece: int) -> None:
     assert found[1][2] == 7 + 76_800 + 70_001
 
 
+@pytest.mark.parametrize("word", [header(1_000), header(1_000, CHUNK), header(1_000, LAST_CHUNK)])
+def test_how_much_is_missing_is_known_once_the_header_is_there(word: bytes) -> None:
+    deframer = Deframer(Limits())
+    assert deframer.missing == 0
+    deframer.receive_data(frame(b"x" * 20) + word[:3])
+    assert (deframer.bodies.pop(), deframer.next_body(), deframer.missing) == (b"x" * 20, None, 0)
+    for piece, missing in (word[3:], 1_000), (b"x", 999), (b"x" * 998, 1), (b"x", 0):
+        deframer.receive_data(piece)
+        deframer.next_body()
+        assert deframer.missing == missing
+
+
 def test_other_messages_travel_between_the_chunks_and_take_no_buffers() -> None:
     bulk = BufferedMessage(b"late", [b"x" * 200_000], is_barrier=True)
     assert (bulk.is_barrier, bulk.left, bulk.inline_bytes) == (True, 200_000, 8)

@@ -408,6 +408,15 @@ def test_an_incomplete_expression_waits_for_its_rest() -> None:
     assert source.next_expression() is NEED_DATA
 
 
+def test_how_much_is_missing_of_a_string_is_known_once_its_length_is_there() -> None:
+    made = decoder(b"\x01\x80\x10")
+    for more, missing in (b"", 1), (b"\x01", 1), (b"\x82", 144), (b"x" * 100, 44), (b"x" * 43, 1):
+        made.receive_data(more)
+        assert (*expressions(made), made.missing) == (missing,)
+    made.receive_data(b"x")
+    assert [*expressions(made)] == [[b"x" * 144]]
+
+
 def test_empty_chunks_change_nothing() -> None:
     source = decoder(b"")
     assert source.next_expression() is NEED_DATA
