@@ -28,6 +28,9 @@ __all__ = ["Books"]
 
 T = TypeVar("T")
 
+RECEIPTS_AT_A_TIME = 100
+"""Objects that are released in one message: a kilobyte or less, which fits whatever limits the peer has."""
+
 _NO_RECEIPTS: dict[int, int] = {}
 """Stands for those of a peer that is owed none."""
 
@@ -229,7 +232,9 @@ class Books(Ledger):
             self._collect_dropped()
         releases: list[Release | ReleaseCache] = []
         if self._receipts:
-            releases.append(Release([*self._receipts.items()]))
+            owed = [*self._receipts.items()]
+            for start in range(0, len(owed), RECEIPTS_AT_A_TIME):
+                releases.append(Release(owed[start : start + RECEIPTS_AT_A_TIME]))
             self._receipts = _NO_RECEIPTS
         if self._cache_receipts:
             releases += [ReleaseCache(cache_id, count) for cache_id, count in self._cache_receipts.items()]

@@ -73,6 +73,16 @@ def test_what_is_not_held_any_more_makes_room_at_once() -> None:
     assert ledger.take_releases() == [Release([(0, 1), (1, 1), (2, 1)])]
 
 
+def test_what_is_released_at_once_is_told_in_small_messages() -> None:
+    ledger = books()
+    ledger.disown({2**63 + number: 127 for number in range(250)}, {})
+    releases = ledger.take_releases()
+    assert [len(release.receipts) for release in releases] == [100, 100, 50]
+    assert [receipt for release in releases for receipt in release.receipts] == [
+        (2**63 + number, 127) for number in range(250)
+    ]
+
+
 def test_something_held_of_no_known_kind_has_no_home() -> None:
     with pytest.raises(ForeignReference):
         books().id_at_home(Held())
