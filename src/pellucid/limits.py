@@ -89,8 +89,9 @@ class Limits:
     odd_keys: int = 4096
     """Dictionary keys and set members in one message whose hash a peer can choose, and all that is in them.
 
-    As `expanded_elements`. Ints beyond 64 bits, Decimals, and tuples and frozensets of two or more numbers count;
-    enough with one hash would make each look-up slow.
+    As `expanded_elements`. Ints beyond 64 bits, Decimals, and tuples and frozensets of two or more numbers count, and
+    so do copies, with the elements of their state: three for one with a single field, or more. Enough with one hash
+    would make each look-up slow.
     """
 
     references_exported: int = 100_000

@@ -5,8 +5,9 @@ Here are those that the core enforces. `HELD_BY` says where every other is held,
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from pellucid.core.references import RemoteReference
 from pellucid.errors import Error, LimitBroken, LimitExceeded, PBConnectionLost, TooManyCalls, TooManyReferences
 from pellucid.flavors.referenceable import Referenceable
+from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Sharing
 from tests.dialects import each_dialect, over
@@ -122,6 +124,85 @@ def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
     keys = [None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes", ("text", b"bytes", None), ("text", (5,)), (2.5,)]
     plain: dict[Any, int] = dict.fromkeys(keys, 0)
     assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]
+
+
+@dataclass(frozen=True)
+class Box:
+    things: tuple[object, ...]
+
+
+class Colour(enum.Enum):
+    RED = 1
+    GREEN = 2
+
+
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+COPIES = Registry()
+COPIES.register_copyable(Box, "box")
+COPIES.register_copyable(Colour, "colour")
+COPIES.register_copyable(Rights, "rights")
+
+
+def boxes(number: int) -> list[Box]:
+    """So many, of which each has ten numbers: they cross as 14 elements, or in pb as 15."""
+    return [Box((index, *range(9))) for index in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("make", "limit"),
+    [
+        (lambda number: set(boxes(number)), 80),
+        (lambda number: frozenset(boxes(number)), 80),
+        (lambda number: dict.fromkeys(boxes(number), 0), 80),
+        (lambda number: [{box} for box in boxes(number)], 80),
+        (lambda number: {("box", box) for box in boxes(number)}, 95),
+    ],
+    ids=["set", "frozenset", "dict", "sets", "inside tuples"],
+)
+def test_a_key_that_is_a_copy_counts_with_all_that_was_read_for_it(make: Callable[[int], Any], limit: int) -> None:
+    pair = Pair(server=replace(limited(odd_keys=limit), registry=COPIES), client=Settings(registry=COPIES))
+    assert pair.call(pair.root, "echo", make(5)) == make(5)
+    with pytest.raises(LimitExceeded, match=f"over Limits.odd_keys={limit}"):
+        pair.call(pair.root, "echo", make(6))
+
+
+def test_a_key_that_is_a_copy_met_again_counts_again() -> None:
+    graph = Settings(registry=COPIES, sharing="graph")
+    pair = Pair(server=replace(limited(odd_keys=80), registry=COPIES), client=graph)
+    (box,) = boxes(1)
+    assert pair.call(pair.root, "echo", [{box} for _ in range(5)]) == [{box}] * 5
+    with pytest.raises(LimitExceeded, match=r"over Limits.odd_keys=80"):
+        pair.call(pair.root, "echo", [{box} for _ in range(6)])
+
+
+def test_members_of_an_enum_are_not_counted_as_keys_and_flags_are_copies() -> None:
+    pair = Pair(server=replace(limited(odd_keys=1), registry=COPIES), client=Settings(registry=COPIES))
+    assert pair.call(pair.root, "echo", [{*Colour}] * 3) == [{*Colour}] * 3
+    with pytest.raises(LimitExceeded, match=r"over Limits.odd_keys=1"):
+        pair.call(pair.root, "echo", {Rights.READ})
+
+
+def test_a_key_that_is_sent_by_reference_counts_one() -> None:
+    pair = Pair(server=limited(odd_keys=5))
+    things = {Referenceable() for _ in range(5)}
+    assert pair.call(pair.root, "echo", things) == things
+    with pytest.raises(LimitExceeded, match=r"over Limits.odd_keys=5"):
+        pair.call(pair.root, "echo", {*things, Referenceable()})
+
+
+def test_references_dropped_at_once_are_released_whatever_the_peer_takes_in_one_message() -> None:
+    pair = Pair(server=limited(inline_bytes=4096))
+    desk: Any = pair.server.published
+    desk.kept = [[Referenceable() for _ in range(400)] for _ in range(5)]
+    held = [pair.call(pair.root, "take") for _ in range(5)]
+    assert sum(map(len, held)) == 2000
+    held.clear()
+    pair.settle()
+    assert pair.server.is_empty()
 
 
 # A whole message, to the byte, the level and the element; in both directions.

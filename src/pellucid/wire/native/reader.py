@@ -392,11 +392,15 @@ class Reader(Unjellier):
         self._depth -= 1
         return value
 
-    def _members(self, expression: list[Any]) -> list[Any]:
+    def _members(self, expression: list[Any], *, are_keys: bool = False) -> list[Any]:
         self._counted(len(expression))
         members: list[Any] = []
         for element in expression[1:]:
-            members.append(self._unjelly(element))
+            before = self._count
+            member = self._unjelly(element)
+            if are_keys:
+                self._check_key(member, before)
+            members.append(member)
         return members
 
     def _read_tuple(self, value: list[Any]) -> Any:
@@ -420,9 +424,11 @@ class Reader(Unjellier):
         if number is not None:
             self._shared[number] = result
         for index in range(1, len(value), 2):
-            key, element = self._unjelly(value[index]), self._unjelly(value[index + 1])
+            before = self._count
+            key = self._unjelly(value[index])
             if type(key) is not str:
-                self._check_key(key)
+                self._check_key(key, before)
+            element = self._unjelly(value[index + 1])
             if type(element) is Unfinished:
                 self._leave_gap(element, item_filler(result, key))
             try:

@@ -10,6 +10,9 @@ larger than what it took in by more than that.
 from __future__ import annotations
 
 import datetime
+import decimal
+import enum
+import uuid
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -138,10 +141,11 @@ class Containers:
             if type(pair) is not list or len(pair) != 2:
                 raise RemoteProtocolError("a dictionary holds something else than pairs")
             key, value = pair
+            before = self._count
             if type(key) is list:
                 key = unjelly(key)
             if type(key) is not str:
-                self._check_key(key)
+                self._check_key(key, before)
             if type(value) is list:
                 value = unjelly(value)
                 if type(value) is Unfinished:
@@ -181,9 +185,7 @@ class Containers:
         return later
 
     def _frozenset(self, expression: list[Any]) -> frozenset[Any]:
-        members = self._members(expression)
-        for member in members:
-            self._check_key(member)
+        members = self._members(expression, are_keys=True)
         try:
             return frozenset(members)
         except (AttributeError, TypeError):
@@ -193,24 +195,29 @@ class Containers:
         result: set[Any] = set()
         if number is not None:
             self._shared[number] = result
-        members = self._members(expression)
-        for member in members:
-            self._check_key(member)
+        members = self._members(expression, are_keys=True)
         try:
             result.update(members)
         except (AttributeError, TypeError):
             raise RemoteProtocolError("a member of a set can't be hashed") from None
         return result
 
-    def _members(self, expression: list[Any]) -> list[Any]:
+    def _members(self, expression: list[Any], *, are_keys: bool = False) -> list[Any]:
         self._counted(len(expression))
         members: list[Any] = []
         for element in expression[1:]:  # a comprehension would cost a level of Python 3.11's stack
-            members.append(self._unjelly(element) if type(element) is list else element)
+            before = self._count
+            member = self._unjelly(element) if type(element) is list else element
+            if are_keys:
+                self._check_key(member, before)
+            members.append(member)
         return members
 
-    def _check_key(self, key: Any) -> None:
-        """Count `key` where the peer can choose its hash, and so make every look-up slow."""
+    def _check_key(self, key: Any, before: int) -> None:
+        """Count `key` where the peer can choose its hash, and so make every look-up slow.
+
+        `before` is how many elements had been counted when it began to be read.
+        """
         cls = type(key)
         if cls is Unfinished:
             raise RemoteProtocolError("a dictionary key or a member of a set directly contains itself")
@@ -218,13 +225,18 @@ class Containers:
             return
         # All that is in it counts too, for comparing two keys of one hash walks through that.
         limit, leaves, freedom = self._limits.odd_keys, 0, 0
+        read = self._count - before
         waiting = [key]
         for part in waiting:
             if isinstance(part, tuple | frozenset):
                 waiting.extend(part)
                 continue
             leaves += 1
-            freedom += _freedom(part)
+            free = _freedom(part)
+            freedom += free
+            # What is in a copy only its class knows: no more than was read for the key.
+            if free > 1 and leaves < read and type(part) not in _ATOMS:
+                leaves = read
             if freedom > 1 and self._odd_keys + leaves > limit:
                 raise LimitExceeded("odd_keys", limit)
         self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
@@ -298,6 +310,9 @@ SHARED: Decoders = {b"reference": Containers._reference, b"dereference": Contain
 
 _SALTED = frozenset({str, bytes, bool, type(None), datetime.datetime, datetime.date, datetime.time})
 
+_ATOMS = frozenset({int, datetime.timedelta, decimal.Decimal, uuid.UUID})
+"""What is no copy, among the types that have `_freedom` to spare."""
+
 _FILLED_LATER = (Containers._list, Containers._dictionary, Containers._set)
 
 
@@ -309,7 +324,8 @@ def _freedom(key: Any) -> int:
     # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more.
     if cls is float or (cls is int and -(2**63) <= key < 2**63):
         return 1
-    return 2
+    # Which members an enum has is not the peer's choice; flags it can combine.
+    return 0 if isinstance(key, enum.Enum) and not isinstance(key, enum.Flag) else 2
 
 
 def item_filler(container: Any, key: Any) -> Fill:
