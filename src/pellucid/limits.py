@@ -143,7 +143,9 @@ class Limits:
 
     Once there are as many, further calls wait, in the order made. A batch counts whole while one of its calls is under
     way. In the asyncio door the results that wait for others of their batch have as many bytes again: beyond that, the
-    calls of batches that have not started are answered `TooManyCalls`.
+    calls of batches that have not started are answered `TooManyCalls`. There, too, no more than as many bytes of
+    results wait for a peer that does not read, and one result above it: beyond that, a coroutine that ends is answered
+    `Overloaded`, though its method has run.
     """
 
     waiting_calls: int = 10_000

@@ -24,6 +24,7 @@ from tests.pair import Desk, Jelly, Pair, Settings, Stranger, write
 from tests.unit.asyncio import (
     test_before_login,
     test_connection,
+    test_late_results,
     test_limits_of_sending,
     test_limits_of_time,
     test_methods,
@@ -577,6 +578,7 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
     "calls_pending": [test_as_many_calls_may_be_unanswered_as_the_limit_says],
     "running_calls": [test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order],
     "running_bytes": [
+        test_late_results.test_a_result_is_replaced_where_more_waits_than_the_limit_says,
         test_calls.test_calls_wait_once_those_whose_methods_are_under_way_have_as_many_bytes_as_the_limit_says,
         test_methods.test_calls_wait_while_those_under_way_have_too_many_bytes,
         test_uneven_batches.test_results_that_wait_for_others_of_their_batch_are_bounded,

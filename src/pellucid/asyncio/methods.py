@@ -53,7 +53,7 @@ _NONE: dict[str, Any] = {}
 """What is left of keyword arguments that were handed over."""
 
 _SMALL = frozenset({type(None), bool, int, float})
-"""Types of results that take next to nothing while they wait for others of their batch."""
+"""Types of results that take next to nothing while they wait."""
 
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
@@ -354,7 +354,7 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
-            self._answer(call, value)
+            self._answer_late(call, value)
             del value
         finally:
             if thread is None:
@@ -466,6 +466,16 @@ class Runner:
             return
         if failed is not None:
             self._log.unsendable(call, failed)
+
+    def _answer_late(self, call: MethodCall, value: Any) -> None:
+        """Answer `call`, whose method was under way: its peer may have ceased to read since it was started."""
+        flood = self._outbox.flood() if call.wants_answer and not call.ended and type(value) not in _SMALL else None
+        if flood is None:
+            self._answer(call, value)
+            return
+        self._serving.not_sent(value)
+        self._log.unsendable(call, flood)
+        self._tell(call, flood)
 
     def _fail(self, call: MethodCall, error: BaseException) -> None:
         if isinstance(error, _ENDS_OF_PROGRAMS):

@@ -67,6 +67,7 @@ class Outbox:
         "_limit",
         "_loop",
         "_most_bulk",
+        "_most_results",
         "_outgoing",
         "_packet",
         "_paused",
@@ -104,6 +105,7 @@ class Outbox:
         """Let these limits count from now on."""
         self._limit = limits.queued_bytes
         self._most_bulk = limits.buffer_bytes
+        self._most_results = limits.running_bytes
         self._packet = min(PACKET_BYTES, self._limit)
 
     def attach(self, transport: asyncio.WriteTransport) -> None:
@@ -200,6 +202,16 @@ class Outbox:
         return self._crowded and (
             self.queued_bytes > 2 * self._limit or self._outgoing.bulk_bytes > 2 * self._most_bulk
         )
+
+    def flood(self) -> Overloaded | None:
+        """Why no further result can wait to be sent, if so much waits that there is a reason.
+
+        Methods that ran already when the peer ceased to read are not to end in all that they may.
+        """
+        if not self._crowded:
+            return None
+        waiting = self.queued_bytes + self._outgoing.bulk_bytes
+        return Overloaded("running_bytes", self._most_results, waiting) if waiting > self._most_results else None
 
     def call_was_made(self, call: Call, *, one_way: bool) -> None:
         """The broker has `call` to send: do so, at once where nobody else is calling."""

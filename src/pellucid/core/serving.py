@@ -124,7 +124,7 @@ class Serving:
         """
         if not call.wants_answer or call.ended or self._line.state is State.CLOSED:
             if value is not None:
-                self._not_sent(value)
+                self.not_sent(value)
             return None
         if call.batch is not None:
             self._end_in_batch(call, value)
@@ -142,7 +142,7 @@ class Serving:
             else:
                 size = self._line.send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
-            self._not_sent(value)
+            self.not_sent(value)
             self.fail(call, error)
             return told_without_traceback(error)
         if self._chains:
@@ -199,9 +199,9 @@ class Serving:
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
         if self._exports.has_cleanups:
             for outcome in run.outcomes:  # one that can't be sent is an error among the others
-                self._not_sent(outcome)
+                self.not_sent(outcome)
 
-    def _not_sent(self, value: Any) -> None:
+    def not_sent(self, value: Any) -> None:
         """Unless the peer holds `value`, it is not given it: see to what was to happen once it lets go of that."""
         for part in value if type(value) is tuple else (value,):
             if isinstance(part, Referenceable):
