@@ -135,7 +135,7 @@ class Limits:
     running_calls: int = 256
     """Methods that run at a time for the peer.
 
-    Further calls wait, in the order made.
+    Further calls wait, in the order made. So they do while as many logouts and other callbacks run that are async.
     """
 
     running_bytes: int = 256 * 1024 * 1024

@@ -27,6 +27,7 @@ from tests.unit.asyncio import (
     test_late_results,
     test_limits_of_sending,
     test_limits_of_time,
+    test_logout,
     test_methods,
     test_paging,
     test_signs_of_life,
@@ -576,7 +577,10 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
     "kept_bytes": [test_answers_that_are_kept_may_take_as_many_bytes_as_the_limit_says],
     "unknown_messages": [test_a_peer_may_be_misunderstood_as_often_as_the_limit_says],
     "calls_pending": [test_as_many_calls_may_be_unanswered_as_the_limit_says],
-    "running_calls": [test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order],
+    "running_calls": [
+        test_calls.test_calls_run_up_to_the_limit_and_then_wait_in_order,
+        test_logout.test_calls_wait_while_as_many_logouts_run_as_methods_may,
+    ],
     "running_bytes": [
         test_late_results.test_a_result_is_replaced_where_more_waits_than_the_limit_says,
         test_calls.test_calls_wait_once_those_whose_methods_are_under_way_have_as_many_bytes_as_the_limit_says,

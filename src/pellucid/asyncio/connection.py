@@ -470,15 +470,17 @@ class Connection(asyncio.Protocol):
         Event.CONNECTION_IDLE.log("%s was idle", self.peer, fields=self.fields, limit="idle_seconds")
         self._shut(f"nothing was called within Limits.idle_seconds={seconds}")
 
-    # What its outbox needs.
+    # What its outbox and its callbacks need.
 
     def crowded(self) -> None:
-        """Too much waits to be sent: no further method of the peer's is started."""
+        """Too much waits to be sent, or runs beside methods: no further method of the peer's is started."""
         self._runner.hold()
 
     def roomy(self) -> None:
-        """There is room again."""
-        self._runner.go_on()
+        """There is room again, unless it is wanting elsewhere."""
+        callbacks = self._made_callbacks
+        if not self.broker.is_crowded and (callbacks is None or not callbacks.is_full):
+            self._runner.go_on()
 
     # What its broker needs.
 

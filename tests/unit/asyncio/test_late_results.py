@@ -1,8 +1,9 @@
-"""What methods end in that were under way when their peer ceased to read."""
+"""What methods end in that were under way when their peer ceased to read, and what else is not to start then."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ PAGE = 4000
 
 
 class Library(pb.Root):
-    """Whose pages are ready when it opens."""
+    """Whose pages are ready when it opens, and whose books are missed for as long as it is closed."""
 
     connection: pb.Connection
 
@@ -31,6 +32,11 @@ class Library(pb.Root):
     async def remote_picture(self, size: int) -> bytes:
         await self.opened.wait()
         return bytes(size)
+
+    def remote_book(self) -> pb.Referenceable:
+        book = pb.Referenceable()
+        self.connection.when_gone(book, self.opened.wait)
+        return book
 
     async def remote_reserved(self) -> pb.Referenceable:
         await self.opened.wait()
@@ -113,4 +119,25 @@ async def test_a_peer_that_reads_slowly_is_given_all_that_it_asked_for() -> None
     library.opened.set()
     await turns()
     assert {message[0] for message in pipe.messages()} == {Kind.ANSWER}
+    pipe.end()
+
+
+@on_each_loop
+async def test_room_to_send_starts_no_method_while_too_many_callbacks_run() -> None:
+    library = Library()
+    connection, pipe = piped(library, limits=pb.Limits(running_calls=1, queued_bytes=1000))
+    library.connection = connection
+    pipe.say(call_of(1, "book"))
+    ((*_, book),) = pipe.messages()
+    pipe.say([Kind.RELEASE.value, [int.from_bytes(book.body, "big"), 1]])
+    connection.root.call_with(one_way=True).call("take", "x" * PAGE)
+    await turns()
+    pipe.say(call_of(2, "lend", "one"))
+    pipe.read()
+    await turns()
+    waiting: Any = connection.usage["waiting_calls"]
+    assert (library.lent, waiting.used) == ([], 1)
+    library.opened.set()
+    await turns()
+    assert library.lent == ["one"]
     pipe.end()

@@ -236,6 +236,34 @@ async def test_a_logout_may_be_async_and_one_that_raises_stops_no_other(caplog: 
     assert "ZeroDivisionError" in caplog.text
 
 
+@on_each_loop
+async def test_calls_wait_while_as_many_logouts_run_as_methods_may() -> None:
+    opened = asyncio.Event()
+
+    class Lingering(Hall):
+        def request_avatar(self, avatar_id: str, mind: Any) -> Any:
+            async def leave_when_opened() -> None:
+                await opened.wait()
+                self.left_by.append(avatar_id)
+
+            self.came.append(avatar_id)
+            return User(avatar_id, mind), leave_when_opened
+
+    hall = Lingering()
+    async with pair(portal(hall, pb.AllowAnonymous()), limits=pb.Limits(running_calls=3)) as both:
+        nobody = pb.credentials.Anonymous()
+        for _ in range(3):
+            (await both.client.login(nobody)).release()
+        one_too_many = asyncio.ensure_future(both.client.login(nobody))
+        while not (one_too_many.done() or both.served.usage["waiting_calls"].used):
+            await turns(1)
+        assert (len(hall.came), hall.left_by) == (3, [])
+        opened.set()
+        await one_too_many
+        assert (len(hall.came), hall.left_by) == (4, [""] * 3)
+    assert hall.left_by == [""] * 4
+
+
 @over("none")
 @on_each_loop
 async def test_an_impatient_peer_that_answers_a_challenge_twice_logs_in_once() -> None:
