@@ -354,7 +354,10 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
-            self._answer_late(call, value)
+            if self._admission.held:
+                self._answer_late(call, value)
+            else:
+                self._answer(call, value)
             del value
         finally:
             if thread is None:
@@ -468,7 +471,7 @@ class Runner:
             self._log.unsendable(call, failed)
 
     def _answer_late(self, call: MethodCall, value: Any) -> None:
-        """Answer `call`, whose method was under way: its peer may have ceased to read since it was started."""
+        """Answer `call`, whose method was under way when others were held back: its peer may have ceased to read."""
         flood = self._outbox.flood() if call.wants_answer and not call.ended and type(value) not in _SMALL else None
         if flood is None:
             self._answer(call, value)
