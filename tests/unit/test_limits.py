@@ -86,6 +86,9 @@ BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
     ({"odd_keys": 5}, lambda number: {Decimal(index): index for index in range(number)}, 5),
     ({"odd_keys": 5}, lambda number: [{2**64 + index} for index in range(number)], 5),
     ({"odd_keys": 11}, lambda number: [{frozenset([2**64 + index])} for index in range(number)], 5),
+    ({"odd_keys": 2}, lambda number: dict.fromkeys(range(number)), 16),
+    ({"odd_keys": 2}, lambda number: [{index / 2} for index in range(number)], 16),
+    ({"odd_keys": 2}, lambda number: {("one", index) for index in range(number)}, 16),
     ({"references_imported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
 ]
 
@@ -123,7 +126,14 @@ def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
 
 def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
     pair = Pair(server=limited(odd_keys=1))
-    keys = [None, True, 5, -(2**63), 2**63 - 1, 2.5, "text", b"bytes", ("text", b"bytes", None), ("text", (5,)), (2.5,)]
+    keys = [None, True, "text", b"bytes", ("text", b"bytes", None), ("text", (True,))]
+    plain: dict[Any, int] = dict.fromkeys(keys, 0)
+    assert pair.call(pair.root, "echo", [plain] * 10) == [plain] * 10
+
+
+def test_of_numbers_within_64_bits_eight_count_as_one() -> None:
+    pair = Pair(server=limited(odd_keys=2))
+    keys = [5, -(2**63), 2**63 - 1, 2.5, ("text", (5,)), (2.5,)]
     plain: dict[Any, int] = dict.fromkeys(keys, 0)
     assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]
 

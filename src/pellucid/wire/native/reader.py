@@ -218,7 +218,7 @@ class Reader(Unjellier):
     def _forget(self) -> None:
         if self._walks:
             self._start()
-        self._count = self._odd_keys = self._depth = self.promises = 0
+        self._count = self._odd_keys = self._number_keys = self._depth = self.promises = 0
         self.brings_home = self.has_jelly = self._reads_jelly = False
         self._error = None
         self._is_fresh = True

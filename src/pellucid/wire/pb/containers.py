@@ -20,7 +20,7 @@ from pellucid.errors import LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.pb.plain import id_operand, operand, tag_of
 
-__all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
+__all__ = ["CONTAINERS", "NUMBERS_FOR_ODD", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
 
 Decoder = Callable[[Any, list[Any]], Any]
 """Reads one kind of expression. It is given the reader, which may be a door's own, and the expression."""
@@ -30,6 +30,9 @@ Decoders = dict[bytes, Decoder]
 
 Fill = Callable[[Any], None]
 """Puts an object where it belongs."""
+
+NUMBERS_FOR_ODD = 8
+"""Keys that are ordinary numbers, of which as many cost as one of `Limits.odd_keys`."""
 
 
 class Unfinished:
@@ -48,6 +51,7 @@ class Containers:
         self._decoders = decoders
         self._count = 0
         self._odd_keys = 0
+        self._number_keys = 0
         self.bound(limits)
         self._start()
 
@@ -221,7 +225,9 @@ class Containers:
         cls = type(key)
         if cls is Unfinished:
             raise RemoteProtocolError("a dictionary key or a member of a set directly contains itself")
-        if cls is not tuple and cls is not frozenset and _freedom(key) < 2:
+        if cls is not tuple and cls is not frozenset and (freedom := _freedom(key)) < 2:
+            if freedom:
+                self._count_number_key()
             return
         # All that is in it counts too, for comparing two keys of one hash walks through that.
         limit, leaves, freedom = self._limits.odd_keys, 0, 0
@@ -242,6 +248,18 @@ class Containers:
         self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
         if freedom > 1:
             self._odd_keys += leaves
+        elif freedom:
+            self._count_number_key()
+
+    def _count_number_key(self) -> None:
+        """Count a key with a hash of its own that a peer can choose: that is enough to make long searches for places.
+
+        A table looks for a free place in an order that depends on the hash alone in the end. Keys that fill a long
+        stretch of that order make each that comes upon it walk to its end.
+        """
+        self._number_keys += 1
+        if self._number_keys > NUMBERS_FOR_ODD * self._limits.odd_keys:
+            raise LimitExceeded("odd_keys", self._limits.odd_keys)
 
     # Shared objects.
 
@@ -321,7 +339,8 @@ def _freedom(key: Any) -> int:
     cls = type(key)
     if cls in _SALTED:
         return 0
-    # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more.
+    # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more. For what they can
+    # do all the same see `_count_number_key`.
     if cls is float or (cls is int and -(2**63) <= key < 2**63):
         return 1
     # Which members an enum has is not the peer's choice; flags it can combine.
