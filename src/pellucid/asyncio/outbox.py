@@ -271,9 +271,9 @@ class Outbox:
 
     def _check_owed(self) -> None:
         """A peer that does not read can't be given back what comes with its messages, and is to send no end of it."""
-        owed, most = self._books.owed(), self._broker.limits.references_imported
+        owed, most = self._broker.owed(), self._broker.limits.references_imported
         if owed > most:
-            what = f"the peer does not read, and is to be told of {owed} objects of its own that it may forget"
+            what = f"the peer does not read, and is to be told {owed} times that it may forget an object of its own"
             self._host.abort(f"{what}: over Limits.references_imported={most}", limit="references_imported")
 
     def _become_crowded(self) -> None:

@@ -162,6 +162,11 @@ class Broker:
         if self._dialect is not None:
             self._dialect.bound(limits)
 
+    def owed(self) -> int:
+        """How much the peer is to be told that it may forget: objects; receipts, where each takes a message."""
+        dialect = self._dialect
+        return self.books.owed(each=dialect is not None and not dialect.counts_receipts)
+
     @property
     def is_crowded(self) -> bool:
         """Whether so much waits to be sent that the door is asked about each call; the door says so."""

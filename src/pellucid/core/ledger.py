@@ -241,11 +241,13 @@ class Books(Ledger):
             self._cache_receipts = _NO_RECEIPTS
         return releases
 
-    def owed(self) -> int:
-        """How many objects of the peer's there are of which receipts are to be given back."""
+    def owed(self, *, each: bool) -> int:
+        """How many objects of the peer's there are of which receipts are to be given back; `each`: how many receipts."""
         if self._knocked:
             self._knocked = False
             self._collect_dropped()
+        if each:
+            return sum(self._receipts.values()) + sum(self._cache_receipts.values())
         return len(self._receipts) + len(self._cache_receipts)
 
     @property

@@ -118,6 +118,8 @@ class Dialect(Protocol):
     """Whether it has words for what a call results in before that is known, for batches, and for calls given up."""
     answers_first: ClassVar[bool]
     """Whether the answer that brings a referenced object home always comes before its release."""
+    counts_receipts: ClassVar[bool]
+    """Whether one message gives back many receipts of an object; otherwise each takes its own."""
 
     def bound(self, limits: Limits) -> None:
         """Let these limits count from now on."""

@@ -12,7 +12,7 @@ import pellucid as pb
 from pellucid.asyncio.connection import Settings
 from pellucid.wire.dialects import dialects_named
 from pellucid.wire.native.codes import VERSION, Kind
-from tests.pair import read_with_ends
+from tests.pair import read_with_ends, write
 from tests.unit.asyncio.door import encoded
 from tests.unit.asyncio.raw import packed
 
@@ -127,13 +127,14 @@ class Pipe(asyncio.Transport):
             self._connection.pause_writing()
 
 
-def piped(root: pb.Root, **options: Any) -> tuple[pb.Connection, Pipe]:
-    """A server's connection, in the native dialect, whose peer has greeted it."""
-    settings = replace(Settings(dialects=dialects_named(["pellucid"])), **options)
+def piped(root: pb.Root, *, dialect: str = "pellucid", **options: Any) -> tuple[pb.Connection, Pipe]:
+    """A server's connection whose peer has greeted it."""
+    settings = replace(Settings(dialects=dialects_named([dialect])), **options)
     connection = pb.Connection(settings, listens=True, root_for=lambda _: root)
     pipe = Pipe(connection)
     connection.connection_made(pipe)
-    pipe.send(encoded(b"pellucid") + packed([Kind.HELLO.value, VERSION, []]))
+    hello = packed([Kind.HELLO.value, VERSION, []]) if dialect == "pellucid" else write([b"version", 6], dialect)
+    pipe.send(encoded(dialect.encode()) + hello)
     while pipe.read():
         pass
     return connection, pipe

@@ -11,7 +11,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.wire.native.codes import Kind, Leaf
-from tests.pair import Extension
+from tests.pair import Extension, write
 from tests.unit.asyncio.door import on_each_loop
 from tests.unit.asyncio.pipe import Pipe, piped
 from tests.unit.asyncio.raw import call_of
@@ -59,6 +59,28 @@ async def test_a_peer_that_does_not_read_can_not_have_receipts_without_end_kept_
     assert not connection.is_closed
     with caplog.at_level(logging.WARNING, "pellucid"):
         pipe.say(MESSAGES[kind](leaf, MOST + 1))
+        connection.outbox.flush()
+    assert connection.is_closed
+    assert "references_imported=10" in caplog.text
+    await connection.wait_closed()
+
+
+def pb_call(name: bytes, *args: Any, wants_answer: int = 0) -> bytes:
+    return write([b"message", 1, b"root", name, wants_answer, [b"tuple", *args], [b"dictionary"]], "pb")
+
+
+@pytest.mark.parametrize("tag", [b"remote", b"cached"])
+@on_each_loop
+async def test_where_each_receipt_takes_a_message_those_of_one_object_are_bounded_too(
+    tag: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection, pipe = piped(Taking(), dialect="pb", limits=pb.Limits(references_imported=MOST))
+    pipe.send(pb_call(b"take", wants_answer=1))
+    assert pipe.held
+    pipe.send(pb_call(b"nothing", *[[tag, 5]] * MOST))
+    assert not connection.is_closed
+    with caplog.at_level(logging.WARNING, "pellucid"):
+        pipe.send(pb_call(b"nothing", [tag, 5]))
         connection.outbox.flush()
     assert connection.is_closed
     assert "references_imported=10" in caplog.text

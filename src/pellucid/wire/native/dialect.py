@@ -36,6 +36,7 @@ class NativeDialect(MessageReader, MessageWriter):
     name: ClassVar[str] = NAME
     chains: ClassVar[bool] = True
     answers_first: ClassVar[bool] = True
+    counts_receipts: ClassVar[bool] = True
 
     __slots__ = (
         "_deframer",

@@ -58,6 +58,7 @@ class PBDialect:
     name: ClassVar[str] = "pb"
     chains: ClassVar[bool] = False
     answers_first: ClassVar[bool] = False
+    counts_receipts: ClassVar[bool] = False
     may_take_short_cuts: ClassVar[bool] = True
     """Whether numbers and texts are what they are in PB, whoever is asked."""
     _words: Mapping[int, bytes] | None = WORDS
