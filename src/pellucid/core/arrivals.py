@@ -236,7 +236,6 @@ class Arrivals:
         "_kept_bytes",
         "_promised",
         "_promises",
-        "_results",
         "_waiting",
         "_waiting_bytes",
         "copied",
@@ -244,6 +243,7 @@ class Arrivals:
         "is_full",
         "limits",
         "ready",
+        "results",
         "running",
         "watcher",
     )
@@ -262,7 +262,8 @@ class Arrivals:
         self.limits: Limits = limits
         self.is_full: bool = False
         """Whether batches that are under way have so many results that none of their calls may start any more."""
-        self._results = 0  # bytes of these
+        self.results: int = 0
+        """Bytes of these results."""
         self._host = host
         # These are there once a call has waited.
         self._promises: Promises | None = None
@@ -284,26 +285,26 @@ class Arrivals:
     def keep_results(self, run: BatchRun, weight: int) -> None:
         """Calls of `run` ended in results of so many bytes, which wait for the others: nothing else bounds that."""
         run.results += weight
-        self._results += weight
-        self.is_full = self._results > self.limits.running_bytes
+        self.results += weight
+        self.is_full = self.results > self.limits.running_bytes
 
     @property
     def room(self) -> int:
         """Bytes of results that may still wait for others of their batch."""
-        return self.limits.running_bytes - self._results
+        return self.limits.running_bytes - self.results
 
     def take_batch(self, run: BatchRun) -> bool:
         """`run` is to be answered now; False where it was before."""
         if self.running.get(run.call_id) is not run:
             return False
         del self.running[run.call_id]
-        self._results -= run.results
-        self.is_full = self._results > self.limits.running_bytes
+        self.results -= run.results
+        self.is_full = self.results > self.limits.running_bytes
         return True
 
     def no_room(self) -> TooManyCalls:
         """Why a call of a batch can't start any more."""
-        return TooManyCalls("running_bytes", self.limits.running_bytes, self._results)
+        return TooManyCalls("running_bytes", self.limits.running_bytes, self.results)
 
     def is_behind(self, call: MethodCall) -> bool:
         """Whether calls of the target of `call`, which is no promise, wait: it must not overtake them."""

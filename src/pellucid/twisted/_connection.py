@@ -49,6 +49,9 @@ _DIALECTS = {dialect.name.encode(): dialect for dialect in DIALECTS}
 PIECE_BYTES = 256 * 1024
 """Bytes of a large buffer that are written at a time, so that the transport never holds all of it."""
 
+AT_A_TIME_BYTES = 1024 * 1024
+"""Bytes from which on what is to be sent is, while there is more that was received."""
+
 _MANY = 1_000_000
 
 LIMITS = Limits(running_calls=_MANY, running_bytes=_MANY * _MANY, waiting_calls=_MANY, queued_bytes=256 * 1024 * 1024)
@@ -207,11 +210,14 @@ class Broker(banana.Banana):
         if self._broken or self.disconnected:
             return
         self._receiving = self._heard = True
+        outgoing = self._core.outgoing
         try:
             self._core.receive_data(data)
-            while (event := self._core.next_event()) is not None:
+            while not self._broken and (event := self._core.next_event()) is not None:
                 self._settle(event)
                 del event  # it may hold the last references to objects of the peer
+                if max(outgoing.queued_bytes, outgoing.bulk_bytes) > AT_A_TIME_BYTES:
+                    self._flush_now()  # a few bytes can ask for gigabytes: see to the limits before the next call
         except (ProtocolError, ConnectFailed) as broken:
             self.give_up(str(broken))
         finally:
@@ -572,8 +578,14 @@ class Broker(banana.Banana):
             if _waiting(self.transport) > most:
                 self._cut_off(f"it does not read, and over Limits.queued_bytes={most} wait for it")
                 return
-        if self._core.outgoing.lane and not self._produces:
+        outgoing = self._core.outgoing
+        if outgoing.lane and not self._produces:
             self._send_large_buffers()
+        limits = self._core.limits
+        if outgoing.bulk_bytes > 2 * limits.buffer_bytes:
+            self._cut_off(f"it does not read, and over twice Limits.buffer_bytes={limits.buffer_bytes} wait for it")
+        elif outgoing.queued_bytes > limits.queued_bytes:  # behind large buffers
+            self._cut_off(f"it does not read, and over Limits.queued_bytes={limits.queued_bytes} wait for it")
 
     def _send_large_buffers(self) -> None:
         """Send them piece by piece, each when the transport has sent what it had; all at once where it does not ask."""

@@ -184,6 +184,8 @@ class Runner:
         # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
         args, kwargs = call.args, call.kwargs
         call.args, call.kwargs = (), {}
+        if call.batch is not None:
+            self._check_results(call)
         try:
             if call.method is None:
                 raise call.error or RemoteProtocolError("nothing to run")
@@ -192,6 +194,12 @@ class Runner:
         finally:
             call.error = None  # its traceback may hold the call
             del args, kwargs
+
+    def _check_results(self, call: MethodCall) -> None:
+        """Refuse `call`, one of a batch, where results that wait for others of theirs are more than could be sent."""
+        kept, most = self._arrivals.results, self._core.limits.buffer_bytes
+        if kept > 2 * most:
+            call.method, call.error = None, TooManyCalls("buffer_bytes", most, kept)
 
     def _ended(self, result: Any, call: MethodCall) -> Any:
         if call.handle is not None:

@@ -11,6 +11,7 @@ from twisted.internet import defer
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -300,3 +301,59 @@ def test_a_peer_that_does_not_read_is_cut_off_where_more_waits_for_it_than_the_l
     link.server.connectionLost(Failure(ConnectionDone()))
     assert [bool(outcome(call).check(pb.PBConnectionLost)) for call in calls] == [True] * 5
     assert logged == []
+
+
+class Generous(Echoer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def remote_large(self) -> bytes:
+        self.asked += 1
+        return b"x" * 600_000
+
+
+def test_what_a_few_bytes_ask_for_is_bounded_while_they_are_taken_in(dialect: str) -> None:
+    root = Generous()
+    link = Link(root)
+    calls = [link.root.callRemote("large") for _ in range(100)]
+    deaf = Deaf()
+    server: Any = link.server
+    server.transport, server.clock = deaf, Clock()
+    server.limits = replace(server.limits, queued_bytes=3_000_000, buffer_bytes=1_500_000)
+    server.dataReceived(link.to_server.value())
+    assert deaf.aborted == 1
+    assert 3 <= root.asked < 10
+    for side in link.server, link.client:
+        side.connectionLost(Failure(ConnectionDone()))
+    assert all(outcome(call).check(pb.PBConnectionLost) for call in calls)
+
+
+@pytest.mark.usefixtures("speaks_native")
+def test_a_peer_that_does_not_read_large_buffers_is_cut_off_beyond_twice_the_limit() -> None:
+    echoer = Echoer()
+    link = Link(echoer)
+    link.call(link.root, "hear", pb.Referenceable())
+    (peer,) = echoer.heard
+    deaf = Deaf()
+    server: Any = link.server
+    server.transport, server.clock = deaf, Clock()
+    server.limits = replace(server.limits, buffer_bytes=300_000)
+    calls = [peer.callRemote("take", b"x" * 280_000) for _ in range(3)]  # the transport has a piece of the first
+    assert not deaf.aborted
+    calls.append(peer.callRemote("take", b"x" * 280_000))
+    assert deaf.aborted == 1
+    server.connectionLost(Failure(ConnectionDone()))
+    assert all(outcome(call).check(pb.PBConnectionLost) for call in calls)
+
+
+@pytest.mark.usefixtures("speaks_native")
+def test_no_more_methods_of_a_batch_run_than_their_results_can_be_sent() -> None:
+    root = Generous()
+    link = Link(root)
+    link.server.limits = replace(link.server.limits, buffer_bytes=1_000_000)
+    prepared = [link.root.prepare("large") for _ in range(100)]
+    waiting = pb.gather(*prepared)
+    link.pump()
+    assert refused(outcome(waiting))
+    assert root.asked == 4
