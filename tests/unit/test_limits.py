@@ -86,9 +86,9 @@ BY_CALL: list[tuple[dict[str, int], Callable[[int], object], int]] = [
     ({"odd_keys": 5}, lambda number: {Decimal(index): index for index in range(number)}, 5),
     ({"odd_keys": 5}, lambda number: [{2**64 + index} for index in range(number)], 5),
     ({"odd_keys": 11}, lambda number: [{frozenset([2**64 + index])} for index in range(number)], 5),
-    ({"odd_keys": 2}, lambda number: dict.fromkeys(range(number)), 16),
-    ({"odd_keys": 2}, lambda number: [{index / 2} for index in range(number)], 16),
-    ({"odd_keys": 2}, lambda number: {("one", index) for index in range(number)}, 16),
+    ({"odd_keys": 200}, lambda number: dict.fromkeys(range(number)), 1600),
+    ({"odd_keys": 200}, lambda number: {index / 2 for index in range(number)}, 1600),
+    ({"odd_keys": 200}, lambda number: frozenset(("one", index) for index in range(number)), 1600),
     ({"references_imported": 3}, lambda number: [Referenceable() for _ in range(number)], 3),
 ]
 
@@ -126,13 +126,13 @@ def test_a_result_over_a_limit_of_its_caller_fails_that_call_alone(
 
 def test_keys_whose_hash_nobody_can_choose_are_not_counted() -> None:
     pair = Pair(server=limited(odd_keys=1))
-    keys = [None, True, "text", b"bytes", ("text", b"bytes", None), ("text", (True,))]
-    plain: dict[Any, int] = dict.fromkeys(keys, 0)
+    texts: dict[Any, int] = dict.fromkeys((f"text {number}" for number in range(1001)), 0)
+    plain = {**texts, None: 0, True: 0, b"bytes": 0, ("text", b"bytes", None): 0, ("text", (True,)): 0}
     assert pair.call(pair.root, "echo", [plain] * 10) == [plain] * 10
 
 
-def test_of_numbers_within_64_bits_eight_count_as_one() -> None:
-    pair = Pair(server=limited(odd_keys=2))
+def test_numbers_within_64_bits_are_not_counted_where_they_are_few() -> None:
+    pair = Pair(server=limited(odd_keys=1))
     keys = [5, -(2**63), 2**63 - 1, 2.5, ("text", (5,)), (2.5,)]
     plain: dict[Any, int] = dict.fromkeys(keys, 0)
     assert pair.call(pair.root, "echo", [plain, plain]) == [plain, plain]

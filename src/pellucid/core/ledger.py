@@ -242,7 +242,7 @@ class Books(Ledger):
         return releases
 
     def owed(self, *, each: bool) -> int:
-        """How many objects of the peer's there are of which receipts are to be given back; `each`: how many receipts."""
+        """Of how many objects of the peer's receipts are to be given back; with `each`, how many receipts."""
         if self._knocked:
             self._knocked = False
             self._collect_dropped()

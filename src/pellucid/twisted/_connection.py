@@ -213,11 +213,13 @@ class Broker(banana.Banana):
         outgoing = self._core.outgoing
         try:
             self._core.receive_data(data)
-            while not self._broken and (event := self._core.next_event()) is not None:
+            while (event := self._core.next_event()) is not None:
                 self._settle(event)
                 del event  # it may hold the last references to objects of the peer
-                if max(outgoing.queued_bytes, outgoing.bulk_bytes) > AT_A_TIME_BYTES:
+                if outgoing.queued_bytes > AT_A_TIME_BYTES or outgoing.bulk_bytes > AT_A_TIME_BYTES:
                     self._flush_now()  # a few bytes can ask for gigabytes: see to the limits before the next call
+                if self._broken:
+                    break
         except (ProtocolError, ConnectFailed) as broken:
             self.give_up(str(broken))
         finally:

@@ -399,7 +399,7 @@ class Reader(Unjellier):
             before = self._count
             member = self._unjelly(element)
             if are_keys:
-                self._check_key(member, before)
+                self._check_key(member, before, len(expression) - 1)
             members.append(member)
         return members
 
@@ -427,7 +427,7 @@ class Reader(Unjellier):
             before = self._count
             key = self._unjelly(value[index])
             if type(key) is not str:
-                self._check_key(key, before)
+                self._check_key(key, before, len(value) // 2)
             element = self._unjelly(value[index + 1])
             if type(element) is Unfinished:
                 self._leave_gap(element, item_filler(result, key))

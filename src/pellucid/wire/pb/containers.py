@@ -20,7 +20,7 @@ from pellucid.errors import LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
 from pellucid.wire.pb.plain import id_operand, operand, tag_of
 
-__all__ = ["CONTAINERS", "NUMBERS_FOR_ODD", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
+__all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
 
 Decoder = Callable[[Any, list[Any]], Any]
 """Reads one kind of expression. It is given the reader, which may be a door's own, and the expression."""
@@ -31,8 +31,11 @@ Decoders = dict[bytes, Decoder]
 Fill = Callable[[Any], None]
 """Puts an object where it belongs."""
 
-NUMBERS_FOR_ODD = 8
-"""Keys that are ordinary numbers, of which as many cost as one of `Limits.odd_keys`."""
+_NUMBERS_FOR_ODD = 8
+"""Keys that are ordinary numbers, of which as many count as one of `Limits.odd_keys`, ..."""
+
+_FEW = 1000
+"""... in a dictionary or a set of more members than that: in smaller ones they are never far from their places."""
 
 
 class Unfinished:
@@ -149,7 +152,7 @@ class Containers:
             if type(key) is list:
                 key = unjelly(key)
             if type(key) is not str:
-                self._check_key(key, before)
+                self._check_key(key, before, len(expression) - 1)
             if type(value) is list:
                 value = unjelly(value)
                 if type(value) is Unfinished:
@@ -213,12 +216,12 @@ class Containers:
             before = self._count
             member = self._unjelly(element) if type(element) is list else element
             if are_keys:
-                self._check_key(member, before)
+                self._check_key(member, before, len(expression) - 1)
             members.append(member)
         return members
 
-    def _check_key(self, key: Any, before: int) -> None:
-        """Count `key` where the peer can choose its hash, and so make every look-up slow.
+    def _check_key(self, key: Any, before: int, members: int) -> None:
+        """Count `key`, one of so many `members`, where the peer can choose its hash, and so make every look-up slow.
 
         `before` is how many elements had been counted when it began to be read.
         """
@@ -226,7 +229,7 @@ class Containers:
         if cls is Unfinished:
             raise RemoteProtocolError("a dictionary key or a member of a set directly contains itself")
         if cls is not tuple and cls is not frozenset and (freedom := _freedom(key)) < 2:
-            if freedom:
+            if freedom and members > _FEW:
                 self._count_number_key()
             return
         # All that is in it counts too, for comparing two keys of one hash walks through that.
@@ -248,7 +251,7 @@ class Containers:
         self._counted(len(waiting))  # a key in a key in a key is walked through again at each level
         if freedom > 1:
             self._odd_keys += leaves
-        elif freedom:
+        elif freedom and members > _FEW:
             self._count_number_key()
 
     def _count_number_key(self) -> None:
@@ -258,7 +261,7 @@ class Containers:
         stretch of that order make each that comes upon it walk to its end.
         """
         self._number_keys += 1
-        if self._number_keys > NUMBERS_FOR_ODD * self._limits.odd_keys:
+        if self._number_keys > _NUMBERS_FOR_ODD * self._limits.odd_keys:
             raise LimitExceeded("odd_keys", self._limits.odd_keys)
 
     # Shared objects.
