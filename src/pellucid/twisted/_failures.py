@@ -71,6 +71,9 @@ class _Name(bytes):
         self.__module__, _, self.__name__ = name.rpartition(".")
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Name, (str(self),)  # programs pickle failures, to keep them or to hand them to another process
+
     def __str__(self) -> str:
         return self.decode()
 
