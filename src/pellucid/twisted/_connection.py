@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet import defer, error
+from twisted.internet.interfaces import IReactorTime
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -73,7 +74,10 @@ class Local:
 
 
 class _Dispatching:
-    """A broker as an overridden ``remoteMessageReceived`` is given it: the values of its call are decoded already."""
+    """A broker as an overridden ``remoteMessageReceived`` is given it: the values of its call are decoded already.
+
+    In all else it is that broker: equal to it, of its class, and with the attributes that a program gives either.
+    """
 
     unserialize: Callable[..., Any] = staticmethod(DECODED.unserialize)
     serialize: Callable[..., Any] = staticmethod(DECODED.serialize)
@@ -84,11 +88,29 @@ class _Dispatching:
     validates = False
     """Whether arguments are checked where the class does not say: in this door classes do."""
 
+    _broker: Broker
+
     def __init__(self, broker: Broker) -> None:
-        self._broker = broker
+        vars(self)["_broker"] = broker
+
+    @property  # type: ignore[misc]  # for isinstance alone, and never set
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return type(self._broker)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._broker, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._broker is other
+
+    def __hash__(self) -> int:
+        return hash(self._broker)
+
+    def __repr__(self) -> str:
+        return repr(self._broker)
 
 
 class Broker(banana.Banana):
@@ -199,8 +221,9 @@ class Broker(banana.Banana):
     def connectionMade(self) -> None:
         """Offer the dialects, where this is the side that listens."""
         self._thread = threading.get_ident()
-        if self.clock is None and hasattr(getattr(self.transport, "reactor", None), "callLater"):
-            self.clock = self.transport.reactor
+        reactor = getattr(self.transport, "reactor", None)
+        if self.clock is None and IReactorTime.providedBy(reactor):
+            self.clock = reactor
         self._begin()
         self.renew_limits()
         self.flush()
@@ -625,12 +648,16 @@ class Broker(banana.Banana):
 
 def _backlog(transport: Any) -> tuple[int, int]:
     """How much a reactor's transport has of what is to be sent: where that changes, the peer reads."""
-    return len(getattr(transport, "dataBuffer", b"")), getattr(transport, "offset", 0)
+    buffer = getattr(transport, "dataBuffer", None)
+    return (len(buffer), getattr(transport, "offset", 0)) if isinstance(buffer, bytes) else (0, 0)
 
 
 def _waiting(transport: Any) -> int:
     """How many bytes a reactor's transport, or what is below TLS, holds until the peer reads; 0 for any other."""
-    held: int = len(getattr(transport, "dataBuffer", b"")) - getattr(transport, "offset", 0)
+    buffer = getattr(transport, "dataBuffer", None)
+    if not isinstance(buffer, bytes):  # a stand-in of a program's tests may have any attribute
+        return 0
+    held: int = len(buffer) - getattr(transport, "offset", 0)
     return held + int(getattr(transport, "_tempDataLen", 0))  # what comes after dataBuffer
 
 

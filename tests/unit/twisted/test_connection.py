@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 from twisted.internet import defer, error
@@ -12,7 +15,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 import pellucid
-from pellucid.twisted import jelly, pb
+from pellucid.twisted import banana, jelly, pb
 from tests.unit.twisted.link import Link, outcome
 
 pytestmark = pytest.mark.usefixtures("dialect")
@@ -272,6 +275,25 @@ def test_an_override_that_takes_the_whole_call_is_given_the_broker() -> None:
     assert root.seen == (link.to_client, "echo", (1,))
 
 
+def test_to_an_override_its_broker_is_the_one_that_everybody_else_knows() -> None:
+    class Keeping(pb.Root):
+        def remoteMessageReceived(self, broker: Any, message: str, args: Any, kw: Any) -> Any:
+            broker.username = "alice"
+            self.broker = broker
+            return pb.Root.remoteMessageReceived(self, broker, message, args, kw)
+
+        def remote_whose(self, reference: Any) -> str:
+            assert reference.broker == self.broker
+            return {reference.broker: "its own"}[self.broker]
+
+    root = Keeping()
+    link = Link(root)
+    assert link.call(link.root, "whose", Two()) == "its own"
+    assert link.server.username == "alice"
+    assert isinstance(root.broker, pb.Broker)
+    assert root.broker != link.client
+
+
 # Failures.
 
 
@@ -357,6 +379,15 @@ def test_a_failure_that_went_on_can_still_be_shown() -> None:
     assert "Broken" in repr(passed_on)
     assert "as expected" in passed_on.getErrorMessage()
     assert passed_on.getTraceback()
+
+
+def test_a_failure_can_be_pickled_as_other_failures_can() -> None:
+    link = Link(One())
+    failure = link.call(link.root, "broken")
+    for kept in (pickle.loads(pickle.dumps(failure)), copy.copy(failure), copy.deepcopy(failure)):
+        assert kept.check(f"{__name__}.Broken")
+        assert kept.check(pb.Error) is pb.Error
+        assert (kept.type, str(kept.type), kept.value) == (failure.type, str(failure.type), failure.value)
 
 
 def test_a_method_may_raise_a_failure_that_it_was_given() -> None:
@@ -594,6 +625,18 @@ def test_those_who_wait_for_a_connection_are_told_once() -> None:
     link = Link(One())
     link.client.notifyOnConnect(lambda: told.append("is connected"))
     assert told == ["failed", "is connected"]
+
+
+@pytest.mark.parametrize("stand_in", [mock.Mock, mock.MagicMock])
+def test_a_programs_test_may_give_a_broker_any_object_for_its_transport(stand_in: Any) -> None:
+    client = pb.PBClientFactory().buildProtocol(None)
+    transport = stand_in()
+    client.makeConnection(transport)
+    client.dataReceived(banana.encode(client.knownDialects))
+    waiting = client.remoteForName("root").callRemote("echo", 1)
+    assert b"echo" in b"".join(call.args[0] for call in transport.write.call_args_list)
+    client.connectionLost(Failure(error.ConnectionDone()))
+    assert outcome(waiting).check(pb.PBConnectionLost)
 
 
 @pytest.mark.parametrize("side", ["client", "server"])
