@@ -36,7 +36,8 @@ def report(error: BaseException, names: tuple[str, ...], *, with_traceback: bool
     A `RemoteError` that passes through keeps what its own origin said of it.
     """
     if isinstance(error, RemoteError):
-        return _clipped(error.remote_type, error.text, error.remote_parents, error.remote_traceback)
+        parents = error.remote_parents or (error.remote_type,)  # Twisted looks for a class among these alone
+        return _clipped(error.remote_type, error.text, parents, error.remote_traceback)
     text = "".join(traceback.format_exception(error)) if with_traceback else None
     return _clipped(names[0], _text(error), names, text)
 

@@ -35,8 +35,10 @@ __all__ = [
 class RemoteError(errors.RemoteError):
     """What a `CopiedFailure` is where it must be raised."""
 
-    def __init__(self, remoteType: str | bytes, value: str, remoteTraceback: str) -> None:
-        super().__init__(_text(remoteType), value, remoteTraceback)
+    def __init__(
+        self, remoteType: str | bytes, value: str, remoteTraceback: str, remoteParents: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(_text(remoteType), value, remoteTraceback, remoteParents)
         self.args: tuple[Any, ...] = (value,)
         self.remoteType = remoteType
         self.remoteTraceback = remoteTraceback
@@ -148,13 +150,16 @@ class CopiedFailure(RemoteCopy, Failure):
         """Raise it, as a `RemoteError`."""
         if isinstance(self.value, BaseException):  # the application put one in its place
             super().raiseException()
-        raise RemoteError(self.type, self.value, self.traceback)
+        raise self._as_exception()
 
     def throwExceptionIntoGenerator(self, g: Any) -> Any:
         """Raise it inside a generator, as a `RemoteError`; returns what that yields next."""
         if isinstance(self.value, BaseException):
             return super().throwExceptionIntoGenerator(g)
-        return g.throw(RemoteError(self.type, self.value, self.traceback))
+        return g.throw(self._as_exception())
+
+    def _as_exception(self) -> RemoteError:
+        return RemoteError(self.type, self.value, self.traceback, tuple(self.parents))
 
     def printTraceback(self, file: Any = None, elideFrameworkCode: Any = False, detail: Any = "default") -> None:
         """Write the peer's name and text of the exception."""

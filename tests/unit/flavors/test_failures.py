@@ -301,6 +301,11 @@ def test_a_remote_error_that_passes_through_keeps_what_its_origin_said() -> None
     assert vars(arrived) == vars(origin)
 
 
+def test_a_remote_error_made_by_hand_is_of_its_own_class_at_least() -> None:
+    told = report(RemoteError("shop.OutOfStock", "no moons left"), (), with_traceback=False)
+    assert told.parents == ("shop.OutOfStock",)
+
+
 def test_a_remote_error_that_passes_through_may_become_a_class_that_is_known_here() -> None:
     name = f"{Expected.__module__}.Expected"
     assert type(raised_at_the_caller(RemoteError(name, "gone"))) is Expected

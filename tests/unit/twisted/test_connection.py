@@ -414,6 +414,30 @@ def test_a_failure_of_one_peer_can_be_handed_on_to_another() -> None:
     assert (str(failure.type), failure.value) == (f"{__name__}.Broken", "from far away")
 
 
+def test_an_error_that_a_method_lets_pass_is_what_it_was_to_the_next_caller() -> None:
+    class Between(pb.Root):
+        async def remote_coroutine(self, target: Any) -> None:
+            await target.callRemote("cry")
+
+        @defer.inlineCallbacks
+        def remote_generator(self, target: Any) -> Any:
+            yield target.callRemote("cry")
+
+        def remote_by_hand(self, _: Any) -> None:
+            raise pb.RemoteError(f"{__name__}.Broken", "from far away", "")
+
+    class Sad(pb.Referenceable):
+        def remote_cry(self) -> None:
+            raise Broken("from far away")
+
+    link = Link(Between())
+    for method in ("coroutine", "generator", "by_hand"):
+        failure = link.call(link.root, method, Sad())
+        assert failure.check(f"{__name__}.Broken")
+        assert failure.value == "from far away"
+        assert (failure.check(pb.Error) is pb.Error) == (method != "by_hand")
+
+
 def test_a_failure_can_be_an_argument_and_so_can_one_that_was_received() -> None:
     root = One()
     link = Link(root)
