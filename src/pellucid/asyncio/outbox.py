@@ -155,12 +155,16 @@ class Outbox:
                 _write(transport, self._broker.data_to_send())
 
     def knock(self) -> None:
-        """There is something to send: perhaps in another thread, perhaps after the loop was closed."""
+        """There is something to send: perhaps in another thread, perhaps after the loop was closed.
+
+        Nothing is sent before the loop turns: this may come in the middle of anything, of sending too.
+        """
         try:
-            if threading.get_ident() == self._thread:
-                self.schedule()
-            else:
+            if threading.get_ident() != self._thread:
                 self._loop.call_soon_threadsafe(self.flush)
+            elif not self.held_back and not self._is_due:
+                self._is_due = True
+                self._loop.call_soon(self._flush_due)
         except RuntimeError:
             pass  # the loop is closed: nobody is left to tell
 

@@ -88,7 +88,8 @@ class Outgoing:
 
     def take(self) -> bytes:
         """All that can leave without buffers."""
-        messages, self.messages = self.messages, []
+        none: list[bytes] = []  # before: making one may run a finaliser, and that may have all of it sent
+        messages, self.messages = self.messages, none
         lane = self.lane
         while lane and isinstance(entry := lane[0][0], bytes):
             messages.append(entry)

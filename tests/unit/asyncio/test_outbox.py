@@ -446,3 +446,28 @@ async def test_what_is_sent_when_the_peer_has_just_reset_the_connection_is_lost_
         await asyncio.sleep(0)
         await served.close()
         assert [type(await outcome(call)) for call in calls] == [PBConnectionLost] * 2
+
+
+# Finalisers.
+
+
+class Lender(pb.Root):
+    """Gives an object of its own to whoever asks."""
+
+    def remote_lend(self) -> pb.Referenceable:
+        return pb.Referenceable()
+
+
+@on_each_loop
+async def test_a_reference_that_is_dropped_in_the_middle_of_sending_sends_nothing_by_itself() -> None:
+    async with pb.serve(Lender(), HERE) as server, pb.connect(server.urls[0]) as connection:
+        held = [await connection.root.call("lend")]
+        waiting = connection.broker.outgoing
+        message = bytes(2 * PACKET_BYTES)
+        waiting.add(message)  # whoever does so is about to have it sent
+        held.clear()
+        assert waiting.messages == [message]
+        waiting.clear()
+        held.append(await connection.root.call("lend"))  # it comes behind the release
+        (served,) = server.connections
+        assert served.usage["references_exported"].used == 1
