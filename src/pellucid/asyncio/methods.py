@@ -58,6 +58,9 @@ _SMALL = frozenset({type(None), bool, int, float})
 _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})
 """Types that certainly can't be awaited."""
 
+_ABOUT_TO_BEGIN = object()
+"""Stands for the task of a method until there is one: an eager one begins, and may end, while it is made."""
+
 _ENDS_OF_PROGRAMS = GeneratorExit, KeyboardInterrupt, SystemExit
 """What a method raises that is no answer: a coroutine that is closed, and what ends the event loop."""
 
@@ -332,7 +335,11 @@ class Runner:
         """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
         self._due += 1
         self._admission.keep_running(call)
-        call.handle = task = self._host.loop.create_task(self._await(call, result), name=call.name)
+        call.handle = _ABOUT_TO_BEGIN
+        task = self._host.loop.create_task(self._await(call, result), name=call.name)
+        if call.handle is None:
+            return  # an eager one has ended
+        call.handle = task
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = call

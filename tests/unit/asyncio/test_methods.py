@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import sys
 import threading
 from collections.abc import Awaitable, Generator
 from typing import Any
@@ -21,6 +22,7 @@ from tests.unit.asyncio.door import (
     on_each_loop,
     outcome,
     pair,
+    run,
     turns,
 )
 
@@ -81,6 +83,29 @@ async def test_a_plain_method_does_not_overtake_a_coroutine_that_arrived_with_it
             await peer.receive()
         assert steps.started == ["coroutine", "plain", "coroutine", "plain"]
         await peer.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks there")
+def test_methods_run_and_are_cancelled_where_the_tasks_of_a_loop_begin_at_once() -> None:
+    async def main() -> None:
+        eager: Any = vars(asyncio)["eager_task_factory"]
+        asyncio.get_running_loop().set_task_factory(eager)
+        steps = Steps()
+        async with pair(steps) as ends:
+            root = ends.client.root
+            names = ["coroutine", "plain", "coroutine"]
+            slow = root.call("slow")
+            await asyncio.gather(*map(root.call, names))
+            assert steps.started == ["slow", *names]
+            waiting = root.call("wait", "cancelled")
+            assert await steps.entered.get() == "cancelled"
+            ends.client.abort("its caller vanishes")
+            assert await steps.cancelled.get() == "cancelled"
+            assert isinstance(await outcome(waiting), pb.PBConnectionLost)
+            assert isinstance(await outcome(slow), pb.PBConnectionLost)
+            assert ends.served.usage["running_calls"].used == 0
+
+    run(main())  # uvloop 0.23 knows eager tasks from Python 3.14 on
 
 
 @on_each_loop
