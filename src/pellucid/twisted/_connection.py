@@ -182,7 +182,7 @@ class Broker(banana.Banana):
         self._core.outgoing.in_order = True
         self._runner = Runner(self, self._core)
         self._thread = threading.get_ident()
-        self._receiving = False
+        self._receiving = self._sending = False
         self._broken = False
         # Whether the transport asks for more when it has sent what it had, for pages or for large buffers.
         self._produces = False
@@ -524,7 +524,8 @@ class Broker(banana.Banana):
     def knock(self) -> None:
         """There are releases to send. Called in any thread, in the middle of anything."""
         if threading.get_ident() == self._thread:
-            self.flush()
+            if not self._sending:  # else they leave behind what is being sent
+                self.flush()
         else:
             from twisted.internet import reactor
 
@@ -596,9 +597,14 @@ class Broker(banana.Banana):
         if self.disconnected or self.transport is None:
             return
         self._settle_unsent()
-        data = self._core.data_to_send()
+        was_sending, self._sending = self._sending, True
+        try:
+            data = self._core.data_to_send()
+            if data:
+                self.transport.write(data)
+        finally:
+            self._sending = was_sending
         if data:
-            self.transport.write(data)
             most = self._core.limits.queued_bytes
             if _waiting(self.transport) > most:
                 self._cut_off(f"it does not read, and over Limits.queued_bytes={most} wait for it")
@@ -611,6 +617,8 @@ class Broker(banana.Banana):
             self._cut_off(f"it does not read, and over twice Limits.buffer_bytes={limits.buffer_bytes} wait for it")
         elif outgoing.queued_bytes > limits.queued_bytes:  # behind large buffers
             self._cut_off(f"it does not read, and over Limits.queued_bytes={limits.queued_bytes} wait for it")
+        elif self.books.owes_releases and not self._sending:
+            self._flush_now()
 
     def _send_large_buffers(self) -> None:
         """Send them piece by piece, each when the transport has sent what it had; all at once where it does not ask."""
@@ -626,9 +634,14 @@ class Broker(banana.Banana):
             self._send_piece()
 
     def _send_piece(self) -> None:
-        pieces = self._core.next_piece(PIECE_BYTES)
+        self._sending = True
+        try:
+            pieces = self._core.next_piece(PIECE_BYTES)
+            if pieces:
+                self.transport.write(b"".join(pieces))
+        finally:
+            self._sending = False
         if pieces:
-            self.transport.write(b"".join(pieces))
             self._flush_now()
 
     def _cut_off(self, why: str) -> None:

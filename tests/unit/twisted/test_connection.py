@@ -503,6 +503,25 @@ def test_a_reference_that_is_dropped_is_released_at_once() -> None:
     assert number not in link.server.localObjects
 
 
+def test_a_reference_that_is_dropped_while_something_is_sent_is_released_behind_that() -> None:
+    link = Link(One())
+    root, held, sent = link.root, [link.call(link.root, "two")], list[bytes]()
+
+    class Dropping(StringTransport):
+        def write(self, data: bytes) -> None:
+            held.clear()
+            sent.append(data)
+
+    link.client.transport = Dropping()
+    root.callRemote("echo", "what is sent")
+    call, release = sent
+    assert b"what is sent" in call
+    link.server.dataReceived(call)
+    assert len(link.server.localObjects) == 2
+    link.server.dataReceived(release)
+    assert list(link.server.localObjects) == [b"root"]
+
+
 def test_a_reference_may_be_dropped_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     from twisted.internet import reactor
 
