@@ -617,7 +617,7 @@ class Broker(banana.Banana):
             self._cut_off(f"it does not read, and over twice Limits.buffer_bytes={limits.buffer_bytes} wait for it")
         elif outgoing.queued_bytes > limits.queued_bytes:  # behind large buffers
             self._cut_off(f"it does not read, and over Limits.queued_bytes={limits.queued_bytes} wait for it")
-        elif self.books.owes_releases and not self._sending:
+        elif self.books.owes_releases and not self._sending and not self.books.closed:
             self._flush_now()
 
     def _send_large_buffers(self) -> None:
