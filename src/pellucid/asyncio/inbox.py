@@ -40,7 +40,19 @@ class Inbox:
     this gives to send leaves when it has been dealt with.
     """
 
-    __slots__ = ("_broker", "_host", "_loop", "_outbox", "_runner", "_slices", "_transport", "_unread", "heard", "used")
+    __slots__ = (
+        "_at",
+        "_broker",
+        "_host",
+        "_loop",
+        "_outbox",
+        "_runner",
+        "_slices",
+        "_transport",
+        "_unread",
+        "heard",
+        "used",
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, broker: Broker, outbox: Outbox, runner: Runner, host: Host
@@ -56,7 +68,9 @@ class Inbox:
         self._host = host
         self._slices = slices_of(loop)
         self._transport: asyncio.Transport | None = None
-        self._unread: bytearray | None = None  # what waits for its slice
+        # What waits for its slice, and how much of that was handed over already.
+        self._unread: bytes | None = None
+        self._at = 0
 
     def attach(self, transport: asyncio.Transport) -> None:
         """The connection is made."""
@@ -120,7 +134,7 @@ class Inbox:
                 event = broker.next_event()
                 if event is not None:
                     self._host.settle(event)
-                elif self._unread:
+                elif self._unread is not None and self._at < len(self._unread):
                     self._take_piece(self._unread)
                 else:
                     break
@@ -142,16 +156,14 @@ class Inbox:
 
     def _wait(self, data: bytes = b"") -> None:
         if self._unread is not None:  # a transport may hand over what it has read already
-            self._unread += data
+            self._unread, self._at = self._unread[self._at :] + data, 0
             return
-        self._unread = bytearray(data)
+        self._unread, self._at = data, 0
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
         self._slices.wait(self)
 
-    def _take_piece(self, unread: bytearray) -> None:
+    def _take_piece(self, unread: bytes) -> None:
         """Hand over some of what waits: little, unless it is known that nothing comes of it before there is more."""
-        size = max(PIECE, self._broker.missing_bytes)
-        piece = bytes(unread[:size])
-        del unread[:size]
-        self._broker.receive_data(piece)
+        at, self._at = self._at, self._at + max(PIECE, self._broker.missing_bytes)
+        self._broker.receive_data(unread[at : self._at])

@@ -23,10 +23,10 @@ LARGE = 4096
 """Bytes of one read from which on it waits for a slice: they may hold thousands of messages of which nothing is told,
 or one that takes long to decode."""
 
-PIECE = 1024
+PIECE = 512
 """Bytes that are dealt with before the time is looked at, though nothing is told of the messages in them."""
 
-SLICE_SECONDS = 0.0002
+SLICE_SECONDS = 0.0001
 """How long a connection from the queue is served at a time; the message at hand is always finished."""
 
 REST = 3

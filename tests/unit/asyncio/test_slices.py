@@ -160,10 +160,10 @@ async def test_what_came_of_one_long_value_is_taken_in_at_once(dialect: str, mon
     pieces: list[int] = []
     take_piece = Inbox._take_piece
 
-    def noted(inbox: Inbox, unread: bytearray) -> None:
-        before = len(unread)
+    def noted(inbox: Inbox, unread: bytes) -> None:
+        before = inbox._at
         take_piece(inbox, unread)
-        pieces.append(before - len(unread))
+        pieces.append(inbox._at - before)
 
     monkeypatch.setattr(Inbox, "_take_piece", noted)
     text = "x" * 500_000
