@@ -14,7 +14,7 @@ from collections import deque
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["AT_ONCE", "LARGE", "REST", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
+__all__ = ["AT_ONCE", "LARGE", "PIECE", "REST", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
 
 AT_ONCE = 16
 """Messages of one read that are dealt with at once where there is more than one connection."""
