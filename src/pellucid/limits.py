@@ -219,7 +219,7 @@ class Limits:
     """
 
     connections: float = 10_000
-    """Connections of a server, those aside that are still about TLS.
+    """Connections of a server, those included that are still about TLS.
 
     A further one is cut off at once; the log says so when the server begins to.
     """

@@ -27,6 +27,7 @@ from tests.unit.asyncio import (
     test_late_results,
     test_limits_of_sending,
     test_limits_of_time,
+    test_listener_tls,
     test_logout,
     test_methods,
     test_paging,
@@ -624,7 +625,10 @@ HELD_BY: dict[str, list[Callable[..., None]]] = {
         test_limits_of_time.test_a_connection_may_be_idle_for_idle_seconds_and_not_for_a_third_more,
         test_limits_of_time.test_a_connection_with_a_call_under_way_is_not_idle,
     ],
-    "connections": [test_before_login.test_a_server_has_as_many_connections_as_the_limit_says_and_cuts_off_others],
+    "connections": [
+        test_before_login.test_a_server_has_as_many_connections_as_the_limit_says_and_cuts_off_others,
+        test_listener_tls.test_handshakes_under_way_count_as_connections,
+    ],
     "handshake_seconds": [test_limits_of_time.test_a_client_may_take_handshake_seconds_to_agree_and_no_longer],
     "silence_seconds": [
         test_connection.test_a_peer_that_vanishes_is_noticed_by_the_system_within_the_limit,

@@ -44,13 +44,16 @@ class Listener:
         make_connection: Callable[[], asyncio.Protocol],
         tls_contexts: Callable[[], ssl.SSLContext] | None,
         handshake_seconds: float,
+        has_room: Callable[[int], bool] = lambda coming: True,
     ) -> None:
+        """`has_room` tells whether one more client may come, where so many are on their way through TLS."""
         self.url: str = place.url
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._make_connection = make_connection
         self._tls_contexts = tls_contexts if place.tls else None
         self._handshake_seconds = handshake_seconds
+        self._has_room = has_room
         self._accepting: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._handshakes: set[_Handshake] = set()
@@ -123,6 +126,9 @@ class Listener:
         if self._troubled:
             self._troubled = False
             Event.SERVER_RECOVERED.log("accepts connections at %s again", self.url, url=self.url)
+        if self._tls_contexts is not None and not self._has_room(len(self._connecting)):
+            accepted.close()
+            return
         accepted.setblocking(False)
         self._untouched.add(accepted)
         self._begin(self._connect(accepted, address), self._connecting)

@@ -222,22 +222,31 @@ class Server:
         if self._closed:  # it was accepted at the very end
             connection.abort("the server is closed", level=logging.DEBUG)
             return
-        most = self._settings.limits.connections
-        if len(self.connections) >= most:
+        if not self._has_room():
+            most = self._settings.limits.connections
             connection.abort(f"over Limits.connections={most}", level=logging.DEBUG)
-            if not self._is_full:  # once: whoever attacks would have the log filled
-                self._is_full = True
-                text, count = "further connections are cut off: over Limits.connections=%s", len(self.connections)
-                Event.SERVER_FULL.log(text, most, connections=count, limit="connections")
             return
         self._is_full = False
         self._connections[connection] = None
+
+    def _has_room(self, coming: int = 0) -> bool:
+        """Whether one more client may come while so many are on their way; the log is told when that ceases."""
+        most = self._settings.limits.connections
+        count = len(self.connections) + coming
+        if count < most:
+            return True
+        if not self._is_full:  # once: whoever attacks would have the log filled
+            self._is_full = True
+            text = "further connections are cut off: over Limits.connections=%s"
+            Event.SERVER_FULL.log(text, most, connections=count, limit="connections")
+        return False
 
     def _forget_connection(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
 
     def _listen_at(self, place: Place) -> None:
-        self._add(Listener(place, self.accept, self._tls_contexts, self._settings.limits.handshake_seconds))
+        seconds = self._settings.limits.handshake_seconds
+        self._add(Listener(place, self.accept, self._tls_contexts, seconds, self._has_room))
 
     def _add(self, listener: Listener | LoopsListener) -> None:
         self._listeners.append(listener)

@@ -125,6 +125,22 @@ async def test_one_who_leaves_before_it_has_said_anything_is_no_matter_for_a_war
         assert "it ended the connection in the TLS handshake" in record.getMessage()
 
 
+@on_each_loop
+async def test_handshakes_under_way_count_as_connections(authority: Authority, certified: ssl.SSLContext) -> None:
+    async with pb.serve(Gate(), SECURELY_HERE, tls=certified, limits=pb.Limits(connections=2)) as server:
+        slow = [await RawPeer.connect_silently(server.urls[0]) for _ in range(2)]
+        with log_of("server.full") as records:
+            with pytest.raises(pb.ConnectFailed):
+                await pb.connect(server.urls[0], tls=authority.client())
+            assert "Limits.connections=2" in (await records.get()).getMessage()
+        with log_of("tls.failed") as records:
+            await slow.pop().close()
+            await records.get()
+        async with pb.connect(server.urls[0], tls=authority.client()) as client:
+            assert await client.root.call("echo", 1) == 1
+        await slow.pop().close()
+
+
 @contextmanager
 def no_descriptors_left() -> Generator[None]:
     """This process can open nothing more."""
