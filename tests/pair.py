@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, assert_never, cast
 
 import ormsgpack
 
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.calls import Call, Maker

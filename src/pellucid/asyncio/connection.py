@@ -24,7 +24,7 @@ from pellucid.asyncio.places import peer_of
 from pellucid.asyncio.tls import server_certificate
 from pellucid.auth import login as log_in
 from pellucid.core import calls
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.core.caches import CacheObserver
 from pellucid.core.events import Lost, Ready, Released, StoppedObserving

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.core.correlation import id_of_theirs
 from pellucid.wire.messages import MethodCall

@@ -13,7 +13,7 @@ from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.asyncio.slices import LARGE
 from pellucid.asyncio.threads import thread_behind
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.calls import Admission
 from pellucid.core.weights import weight_of
 from pellucid.errors import (

@@ -13,7 +13,7 @@ from pellucid.blocking.loop import LoopThread, the_loop
 from pellucid.blocking.references import Promise, RemoteReference
 from pellucid.blocking.turns import Turns, is_in_turn
 from pellucid.core import calls
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.references import CallOptions
 from pellucid.errors import DeadlineExceeded
 from pellucid.flavors.validation import Checked

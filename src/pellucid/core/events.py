@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.calls import Call
 from pellucid.flavors.cacheable import Cacheable
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall, NotUnderstood

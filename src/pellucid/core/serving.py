@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pellucid.core.arrivals import Arrivals, BatchRun
+from pellucid.core.arrivals import Arrivals
+from pellucid.core.batches import BatchRun
 from pellucid.core.door import Door
 from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback

@@ -21,7 +21,7 @@ from twisted.python import log
 from twisted.python.failure import Failure
 
 from pellucid.auth import Login
-from pellucid.core.arrivals import BatchRun
+from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker as Core
 from pellucid.core.calls import Call as CoreCall
 from pellucid.core.calls import Maker
