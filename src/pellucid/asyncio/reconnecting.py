@@ -50,8 +50,8 @@ def reconnecting(
     With `credentials`, or a function that returns them, each connection logs in, with `mind`, and
     ``await client.avatar()`` is the reference to the avatar.
     `on_connected` is given the root, or the avatar, of each connection before anybody else is: the place to hand out
-    listeners anew. `on_disconnected` is run when the references that came over a connection have died. Both may be
-    plain or async.
+    listeners anew. It uses what it is given: the client has no connection before it returns. `on_disconnected` is run
+    when the references that came over a connection have died. Both may be plain or async.
 
     A failure to connect is followed by another attempt after a random time of at most `first_wait` seconds, then twice
     that, four times, up to `longest_wait`; a connection that has lasted for `longest_wait` begins anew with the first.
