@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from inspect import CO_COROUTINE
 from types import CoroutineType
 from typing import Any, Protocol
@@ -370,8 +371,11 @@ class Runner:
             if thread is None:
                 self._ended(call, call.handle)
             else:  # what it was called with is still there, and a caller that cancels is to have no more of that
-                thread.add_done_callback(lambda _: self._ended(call, call.handle))
+                thread.add_done_callback(partial(self._thread_ended, call))  # a closure would cost each call its cells
                 self._outbox.schedule()
+
+    def _thread_ended(self, call: MethodCall, _: asyncio.Future[Any]) -> None:
+        self._ended(call, call.handle)
 
     def _ended(self, call: MethodCall, task: asyncio.Task[None] | None) -> None:
         if task is not None and self._tasks is not None:

@@ -359,10 +359,15 @@ class Admission:
         Raises:
             TooManyCalls: there is no room to wait either.
         """
-        if not self.queue and self._may_start:
+        limits = self.limits
+        if (  # `has_room`, here without its calls: every call of the peer's comes this way
+            not self.queue
+            and self.running < limits.running_calls
+            and self.running_bytes < limits.running_bytes
+            and not self.held
+        ):
             self.running += 1
             return True
-        limits = self.limits
         if self.queue is None:
             self.queue = deque()
         if len(self.queue) >= limits.waiting_calls:
@@ -376,11 +381,11 @@ class Admission:
 
     def keep_running(self, call: MethodCall) -> None:
         """The method of `call` has not ended at once."""
-        self.running_bytes += keep(call, "running")
+        self.running_bytes += call.size if call.batch is None else keep(call, "running")  # nearly all are no batch's
 
     def let_go_of(self, call: MethodCall) -> None:
         """And now it has."""
-        self.running_bytes -= let_go(call, "running")
+        self.running_bytes -= call.size if call.batch is None else let_go(call, "running")
 
     def end(self) -> None:
         """A method that ran has ended; ask `next` for another."""
