@@ -24,6 +24,15 @@ settings.register_profile("thorough", deadline=None, max_examples=5_000)
 settings.load_profile("pellucid")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def mind_the_keyboard() -> None:
+    """Have SIGINT raise KeyboardInterrupt, though a shell that runs this in the background had it ignored.
+
+    asyncio leaves it so where it has let go of it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def spare_the_collector() -> None:
     """Let no collection look at what was there before: many tests collect, to see that nothing is left."""
