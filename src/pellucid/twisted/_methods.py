@@ -260,10 +260,11 @@ class Runner:
             log.err(failure, event="call.failed", connection=number, method=call.shown_name, call=call_id)
         value: Any = failure.value
         raised = call.method is not None and not is_refusal(value)
-        if not raised and isinstance(value, SELF_EXPLANATORY) and self._core.dialect == NATIVE:
+        unsafe = self._host.tells_tracebacks
+        if not (raised or unsafe) and isinstance(value, SELF_EXPLANATORY) and self._core.dialect == NATIVE:
             self._tell(call, value)  # its own form has what no Failure tells: of a limit, or of an argument
             return
-        told = answer_for(failure, self._host.security, unsafe=self._host.tells_tracebacks)
+        told = answer_for(failure, self._host.security, unsafe=unsafe)
         self._tell(call, told, raised=raised)
         if isinstance(told, CopyableFailure):
             told.forget()  # it may be kept for calls of what this one came to, or for the rest of its batch
