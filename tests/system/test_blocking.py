@@ -23,7 +23,9 @@ class Root(pb.Root):
         return value
 
     async def remote_for_ever(self):
-        print("waiting", flush=True)
+        # In one piece: `print` writes its line and the end of it one after the other, and the other thread prints too.
+        sys.stdout.write("waiting\\n")
+        sys.stdout.flush()
         import asyncio
         await asyncio.get_running_loop().create_future()
 
