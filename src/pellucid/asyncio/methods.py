@@ -310,9 +310,10 @@ class Runner:
             self._outbox.schedule()
             self._end(call)
             return
-        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it.
+        # What it is called with may hold the last references to objects of the peer: nobody else is to keep it. And
+        # of a method that goes on for a while the garbage collector has one object less to look at.
         args, kwargs = call.args, call.kwargs
-        call.args, call.kwargs = (), _NONE
+        call.args, call.kwargs, call.method = (), _NONE, None
         host = self._host
         token = running_call.set((host, call, 0))
         try:

@@ -271,7 +271,10 @@ class Arrivals:
         call_id = call.call_id
         if isinstance(outcome, CallFailed):
             outcome = _without_frames(outcome)
-        self.running.pop(call_id, None)
+        running = self.running
+        running.pop(call_id, None)
+        if not running:
+            running.clear()  # gives back its room: most connections have nothing to do most of the time
         if call_id in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
         self._kept[call_id] = outcome, call.perspective, size, call.shown_name, 0
