@@ -84,6 +84,13 @@ class Remote:
 KINDS: dict[str, Callable[[Attacker], Awaitable[None]]] = {}
 
 
+def known(name: str) -> str:
+    """`name`, if it is that of a way to attack."""
+    if name not in KINDS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of them")
+    return name
+
+
 def kind(attack: Callable[[Attacker], Awaitable[None]]) -> Callable[[Attacker], Awaitable[None]]:
     """Mark a way to attack."""
     KINDS[attack.__name__] = attack
@@ -269,7 +276,7 @@ def _told(found: list[float]) -> dict[str, float]:
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attack", description=__doc__)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; all by default")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; all by default", type=known)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--each", action="store_true", help="each kind by itself, too")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

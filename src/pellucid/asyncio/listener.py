@@ -23,7 +23,7 @@ from pellucid.urls import TCPURL, UnixURL
 
 __all__ = ["Listener", "LoopsListener", "can_watch"]
 
-CLIENTS_AT_ONCE = 100
+CLIENTS_AT_ONCE = 16
 """Clients that are accepted before others have their turn."""
 
 RETRY_SECONDS = 1.0
