@@ -35,6 +35,7 @@ def reconnecting(
     *,
     credentials: object = None,
     mind: object = None,
+    allow_md5: bool = False,
     on_connected: Callable[[RemoteReference], object] | None = None,
     on_disconnected: Callable[[], object] | None = None,
     first_wait: float = 0.1,
@@ -47,8 +48,8 @@ def reconnecting(
     waits for a connection, where there is none. References die with their connection, as ever, and no call is ever
     made again by itself: whether its method ran is not known.
 
-    With `credentials`, or a function that returns them, each connection logs in, with `mind`, and
-    ``await client.avatar()`` is the reference to the avatar.
+    With `credentials`, or a function that returns them, each connection logs in, with `mind` and `allow_md5` as
+    `Connection.login` takes them, and ``await client.avatar()`` is the reference to the avatar.
     `on_connected` is given the root, or the avatar, of each connection before anybody else is: the place to hand out
     listeners anew. It uses what it is given: the client has no connection before it returns. `on_disconnected` is run
     when the references that came over a connection have died. Both may be plain or async.
@@ -70,7 +71,13 @@ def reconnecting(
         import tenacity
     except ImportError as error:
         raise ImportError("pellucid.reconnecting needs tenacity: pip install 'pellucid[reconnect]'") from error
-    client = Reconnecting(url, lambda: connect(url, **options), credentials, mind, on_connected, on_disconnected)
+
+    async def log_in(connection: Connection) -> RemoteReference:
+        given = await settled(credentials()) if callable(credentials) else credentials
+        return await connection.login(given, mind, allow_md5=allow_md5)
+
+    login = None if credentials is None else log_in
+    client = Reconnecting(url, lambda: connect(url, **options), login, on_connected, on_disconnected)
     backoff = tenacity.wait_random_exponential(multiplier=first_wait, max=longest_wait)
 
     def wait(state: RetryCallState) -> float:
@@ -111,8 +118,7 @@ class Reconnecting:
         self,
         url: str,
         connecting: Callable[[], Connecting],
-        credentials: object,
-        mind: object,
+        log_in: Callable[[Connection], Awaitable[RemoteReference]] | None,
         on_connected: Callable[[RemoteReference], object] | None,
         on_disconnected: Callable[[], object] | None,
     ) -> None:
@@ -122,8 +128,7 @@ class Reconnecting:
         """How many seconds the last connection was of use; 0 where there was none since the last wait."""
         self._url = url
         self._connecting = connecting
-        self._credentials = credentials
-        self._mind = mind
+        self._log_in = log_in
         self._on_connected = on_connected
         self._on_disconnected = on_disconnected
         self._connection: Connection | None = None
@@ -174,7 +179,7 @@ class Reconnecting:
         Raises:
             LookupError: there is none, since the client has no credentials.
         """
-        if self._credentials is None:
+        if self._log_in is None:
             raise LookupError("there is no avatar without a login: reconnecting(url, credentials=...)")
         await self.connection()
         assert self._avatar is not None  # a connection is shown once it is logged in
@@ -207,12 +212,7 @@ class Reconnecting:
     async def _once(self) -> None:
         """Make one connection, and stay until it ends. Always ends in an exception."""
         async with self._connecting() as connection:
-            target = connection.root
-            if self._credentials is not None:
-                credentials = self._credentials
-                if callable(credentials):
-                    credentials = await settled(credentials())
-                target = await connection.login(credentials, self._mind)
+            target = connection.root if self._log_in is None else await self._log_in(connection)
             if self._on_connected is not None:
                 await settled(self._on_connected(target))
             if connection.is_closed:

@@ -135,15 +135,21 @@ class Connection:
         """How much of its limits the peer uses at this moment: see `pellucid.Connection.usage`."""
         return self._line.thread.do(lambda: self._line.usage)
 
-    def login(self, credentials: object, mind: object = None, *, timeout: float | None = None) -> RemoteReference:
-        """Log in at the peer's portal, and return the reference to the avatar. `timeout` is in seconds.
+    def login(
+        self, credentials: object, mind: object = None, *, allow_md5: bool = False, timeout: float | None = None
+    ) -> RemoteReference:
+        """Log in at the peer's portal, and return the reference to the avatar: see `pellucid.Connection.login`.
+
+        `timeout` is in seconds.
 
         Raises:
             UnauthorizedLogin: the peer refuses the credentials.
             UnhandledCredentials: it takes none of this kind.
+            UnprotectedLogin: they are not for a connection like this one. Nothing made of them was sent.
+            TooManyLogins: the peer does not look at them for now.
             DeadlineExceeded: no avatar came within `timeout`.
         """
-        avatar = self._line.thread.run(_in_time, timeout, self._line.login, credentials, mind)
+        avatar = self._line.thread.run(_in_time, timeout, self._line.login, credentials, mind, allow_md5=allow_md5)
         assert isinstance(avatar, RemoteReference)
         return avatar
 

@@ -12,14 +12,16 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import trustme
 
 import pellucid as pb
+from pellucid.asyncio import login
 from tests.dialects import each_dialect, over
 from tests.unit.asyncio.door import HERE, Gate, outcome, turns
-from tests.unit.asyncio.hall import ALICE, Hall, portal
+from tests.unit.asyncio.hall import ALICE, Challenging, Hall, portal
 from tests.unit.asyncio.test_limits_of_time import StoppedClock, on_a_stopped_clock
 
 pytestmark = each_dialect
@@ -250,6 +252,17 @@ async def test_credentials_can_be_made_for_each_login(clock: StoppedClock) -> No
         await clock.let_pass(waits[-1])
         await client.avatar()
         assert made == [0, 1]
+
+
+@on_a_stopped_clock
+@patch.object(login, "is_protected", lambda transport: False)
+async def test_an_old_login_has_to_be_allowed_where_others_could_listen(clock: StoppedClock) -> None:
+    old = portal(Hall(), Challenging({"alice": "secret"}), allow_md5=True)
+    async with house(old) as place:
+        async with pb.reconnecting(place.url, credentials=ALICE) as client:
+            assert isinstance(await outcome(client.avatar()), pb.UnprotectedLogin)
+        async with pb.reconnecting(place.url, credentials=ALICE, allow_md5=True) as client:
+            assert await (await client.avatar()).call("name") == "alice"
 
 
 @on_a_stopped_clock

@@ -12,10 +12,11 @@ import pytest
 
 import pellucid as pb
 from pellucid import blocking
+from pellucid.asyncio import login
 from pellucid.blocking.loop import the_loop
 from tests.dialects import each_dialect
 from tests.unit.asyncio.door import HERE
-from tests.unit.asyncio.hall import ALICE, Hall, portal
+from tests.unit.asyncio.hall import ALICE, Challenging, Hall, portal
 from tests.unit.blocking.front import Calling, connected, in_loop, in_thread, interrupting, serving
 
 pytestmark = each_dialect
@@ -39,6 +40,14 @@ def test_a_login_that_is_refused_raises_and_leaves_the_connection_of_use() -> No
         with pytest.raises(pb.UnauthorizedLogin):
             connection.login(pb.credentials.Password("alice", "wrong"))
         assert connection.login(ALICE).call("name") == "alice"
+
+
+def test_an_old_login_has_to_be_allowed_where_others_could_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "is_protected", lambda transport: False)
+    with connected(portal(Hall(), Challenging({"alice": "secret"}), allow_md5=True)) as connection:
+        with pytest.raises(pb.UnprotectedLogin):
+            connection.login(ALICE)
+        assert connection.login(ALICE, allow_md5=True).call("name") == "alice"
 
 
 def test_a_login_ends_in_the_time_that_it_is_given() -> None:
