@@ -6,6 +6,7 @@ checked by a callable that stands for it, found in its place; where nothing is c
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import Parameter, getattr_static, signature, unwrap
@@ -105,6 +106,9 @@ class Checked:
         return self.method.__code__
 
 
+_NO_PLACE = sys.maxsize
+"""For the number of a parameter that is given by name alone: however many come by position, it is none of them."""
+
 Place = tuple[str, frozenset[type], Checker | None]
 """Of a parameter its name, the types that will certainly do, and what tells of others; None where all will do."""
 
@@ -126,7 +130,7 @@ class Contract:
         self._given = given
         self._rest: Place | None = None
         self._named_rest: Place | None = None
-        # With the number of the place, which is behind all others where it has none; and of what has no default, that.
+        # With the number of the place, or _NO_PLACE; and of what has no default, that.
         self._by_name: dict[str, tuple[int, Place]] = {}
         self._required: dict[str, int] = {}
         places: list[Place] = []
@@ -139,7 +143,7 @@ class Contract:
             if parameter.kind is Parameter.VAR_KEYWORD:
                 self._named_rest = place
                 continue
-            number = len(parameters) if parameter.kind is Parameter.KEYWORD_ONLY else len(places)
+            number = _NO_PLACE if parameter.kind is Parameter.KEYWORD_ONLY else len(places)
             if parameter.default is Parameter.empty:
                 self._required[key] = number
             if parameter.kind is not Parameter.POSITIONAL_ONLY:

@@ -417,7 +417,7 @@ def test_what_passes_the_check_is_the_very_object_that_came(value: Any) -> None:
     assert ask(Echoer(), "echo", value=value) is value
 
 
-counts = st.integers(min_value=0, max_value=4)
+counts = st.integers(min_value=0, max_value=7)  # more than any of them has parameters
 
 
 @given(counts, st.sets(st.sampled_from(["a", "b", "c", "d", "e", "self"])))
@@ -442,6 +442,16 @@ def test_a_call_fits_where_and_only_where_python_says_so(count: int, names: set[
             assert ask_strictly(Taking(), name, *args, **kwargs) == "taken"
         else:
             refused(ask_strictly, Taking(), name, *args, **kwargs)
+
+
+def test_an_argument_by_name_is_itself_however_many_come_by_position() -> None:
+    class Taking(Referenceable, validate=True):
+        def remote_all(self, *numbers: int, loud: bool) -> int:
+            return len(numbers)
+
+    numbers = range(10)
+    assert ask(Taking(), "all", *numbers, loud=True) == len(numbers)
+    assert refused(ask, Taking(), "all", *numbers) == ["loud", "bool", "nothing"]
 
 
 class Tree(Referenceable, validate=True):
