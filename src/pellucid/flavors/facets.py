@@ -100,73 +100,86 @@ class Facet(Referenceable):
             self._membrane.is_revoked = True
         self._is_revoked = True
 
-    @built_in(lambda facet, name, translator: partial(facet._use, name, translator, ()))
+    @built_in(lambda facet, name, translator: partial(facet._use, name, translator))
     def method_for(self, name: str) -> Callable[..., Any]:
-        return partial(self._use, name, DECODED, ())
+        return partial(self._use, name, DECODED)
 
-    def _use(self, name: str, translator: Translator, outer: tuple[Facet, ...], /, *args: Any, **kwargs: Any) -> Any:
-        """What a call of `name` comes to that has passed `outer`, the facets of this one, the nearest first."""
-        given = args, kwargs
-        membrane = self._membrane
+    def _use(self, name: str, translator: Translator, /, *args: Any, **kwargs: Any) -> Any:
+        """What a call of `name` comes to."""
+        way = [self]
+        while isinstance(behind := way[-1].object, Facet):
+            way.append(behind)
+        uses: list[tuple[Facet, tuple[Any, ...], dict[str, Any]]] = []  # by each that is asked, and with what
         method: Any = None
         refusal: Exception | None = None
         try:
-            method = self._find(name, translator, outer)
-            if membrane is not None:
-                args = tuple(map(membrane.inwards, args))
-                kwargs = {key: membrane.inwards(value) for key, value in kwargs.items()}
+            for facet in way:
+                uses.append((facet, args, kwargs))
+                facet._check(name)
+                if facet._membrane is not None:
+                    args, kwargs = facet._membrane.all_inwards(args, kwargs)
+            method = method_of(behind, name, translator)
             if isinstance(method, Checked):
                 method.contract.check(args, kwargs)
                 method = method.method
-            if self._rate is not None and not self._rate.admits(self._clock()):
-                raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
+            for rate in filter(None, (facet._rate for facet in way)):
+                rate.count()
         except (Revoked, RateExceeded, NoSuchMethod, InvalidArgument) as error:
             refusal = error
             error.__traceback__ = None
             error.while_dispatching = True
-        if self._audit is not None:
-            self._audit(FacetUse(self, name, *given, refusal))
+        for facet, given, named in uses:
+            if facet._audit is not None:
+                facet._audit(FacetUse(facet, name, given, named, refusal))
+                if refusal is None:
+                    _check_revoked(way)  # who has noted the call may have had enough
         if refusal is not None:
             raise refusal
-        if isinstance(self.object, Facet):
-            return method(*args, **kwargs)  # it does the rest for this one, too
-        through = self, *outer
-        if iscoroutinefunction(method):
-            return _begin(through, method, args, kwargs)
-        result = method(*args, **kwargs)
-        if not any(facet._membrane for facet in through):
-            return result
-        if hasattr(result, "addCallback"):
-            return result.addCallback(partial(_outwards, through))
-        return _later(through, result) if hasattr(result, "__await__") else _outwards(through, result)
+        return _run(tuple(reversed(way)), method, args, kwargs)
 
-    def _find(self, name: str, translator: Translator, outer: tuple[Facet, ...]) -> Callable[..., Any]:
-        """The method to run. Raises Revoked or NoSuchMethod."""
+    def _check(self, name: str) -> None:
+        """Raise Revoked, NoSuchMethod or RateExceeded where this facet lets no call of `name` through now."""
         if self.revoked:
             raise _revoked()
         if self.methods is not None and name not in self.methods:
             raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
-        if isinstance(self.object, Facet):
-            return partial(self.object._use, name, translator, (self, *outer))
-        return method_of(self.object, name, translator)
+        if self._rate is not None and not self._rate.admits(self._clock()):
+            raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
 
     def __repr__(self) -> str:
         names = "all methods" if self.methods is None else ", ".join(sorted(self.methods)) or "no methods"
         return f"<Facet of {type(self.object).__name__}: {names}{', revoked' if self.revoked else ''}>"
 
 
+def _check_revoked(facets: Iterable[Facet]) -> None:
+    """Raise Revoked where one of these is."""
+    if any(facet.revoked for facet in facets):
+        raise _revoked()
+
+
 def _revoked() -> Revoked:
-    return Revoked("the facet was revoked, or its time is over: ask its owner for another")
+    error = Revoked("the facet was revoked, or its time is over: ask its owner for another")
+    error.while_dispatching = True
+    return error
+
+
+def _run(through: tuple[Facet, ...], method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run what facets of facets, the innermost first, have let through."""
+    if iscoroutinefunction(method):
+        return _begin(through, method, args, kwargs)
+    result = method(*args, **kwargs)
+    if not any(facet._membrane for facet in through):
+        return result
+    if hasattr(result, "addCallback"):
+        return result.addCallback(partial(_outwards, through))
+    return _later(through, result) if hasattr(result, "__await__") else _outwards(through, result)
 
 
 async def _begin(
     through: tuple[Facet, ...], method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run an ``async`` method, which begins a little later than it was called, unless a facet was revoked."""
-    if any(facet.revoked for facet in through):
-        refusal = _revoked()
-        refusal.while_dispatching = True
-        raise refusal
+    _check_revoked(through)
     return _outwards(through, await method(*args, **kwargs))
 
 
@@ -205,9 +218,10 @@ class _Membrane:
         """`value`, a result, as the peer is given it."""
         return _replaced(value, lambda obj: self._facet_of(obj, through))
 
-    def inwards(self, value: Any) -> Any:
-        """`value`, an argument, as the object is given it."""
-        return _replaced(value, self._original)
+    def all_inwards(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call as the object is given them."""
+        inwards = partial(_replaced, replace=self._original)
+        return tuple(map(inwards, args)), {key: inwards(value) for key, value in kwargs.items()}
 
     def _facet_of(self, obj: Exported, through: Facet) -> Referenceable:
         if isinstance(obj, Facet) and obj._membrane is self:
@@ -235,13 +249,14 @@ class _Rate:
         self._seen = now
 
     def admits(self, now: float) -> bool:
-        """Whether it may happen `now`, and counts."""
+        """Whether it may happen `now`."""
         self._left = min(self._most, self._left + max(0.0, now - self._seen) * self.per_second)
         self._seen = now
-        if self._left < 1:
-            return False
+        return self._left >= 1
+
+    def count(self) -> None:
+        """It happens, now that it may."""
         self._left -= 1
-        return True
 
 
 def _replaced(value: Any, replace: Callable[[Exported], Exported]) -> Any:

@@ -178,6 +178,27 @@ def test_what_audit_can_not_take_note_of_is_not_run() -> None:
     assert not facet.object.asked  # type: ignore[attr-defined]
 
 
+def test_a_method_does_not_begin_once_what_noted_the_call_has_revoked_the_facet() -> None:
+    facet = made(None, audit=lambda use: use.facet.revoke())
+    with pytest.raises(Revoked):
+        ask(facet, "look")
+    assert not facet.object.asked  # type: ignore[attr-defined]
+
+
+def test_what_a_facet_refuses_was_no_call_for_the_facets_of_that_facet() -> None:
+    uses: list[FacetUse] = []
+    inner = made(None, ["sell"], audit=uses.append)
+    outer = Facet(inner, calls_per_second=1, audit=uses.append, clock=Clock())
+    with pytest.raises(NoSuchMethod):
+        ask(outer, "look")
+    ask(outer, "sell")
+    with pytest.raises(RateExceeded):
+        ask(outer, "sell")
+    told = [(use.facet, use.method, type(use.refusal)) for use in uses]
+    refused, sold = [(each, "look", NoSuchMethod) for each in (outer, inner)], type(None)
+    assert told == [*refused, (outer, "sell", sold), (inner, "sell", sold), (outer, "sell", RateExceeded)]
+
+
 def test_a_facet_of_a_facet_lets_through_what_both_do() -> None:
     inner = made(None, ["look", "sell"])
     outer = Facet(inner, ["sell", "deliver"], clock=Clock())
