@@ -25,6 +25,9 @@ class Realm(Protocol):
         passed, often a reference to an object of its own, or None. An object of any class can be an avatar: its
         ``perspective_*`` methods are what the client may call.
 
+        Where it is async and its client leaves meanwhile, it is cancelled, and no login was granted: nothing is called
+        when it ends. So let it do what a logout would undo after it has waited for the last time.
+
         The second of the pair is called without arguments, once, when the client lets go of the avatar or is
         disconnected; it may be a coroutine function. It belongs to the login and not to the avatar, because several
         logins may share an avatar, and because closing over `mind` then says which of them has ended::
