@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, ParamSpec, TypeVar
 
+from pellucid.flavors.hooks import beginning
+
 __all__ = ["in_thread", "leave_behind", "thread_behind"]
 
 P = ParamSpec("P")
@@ -23,7 +25,8 @@ def in_thread(method: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
     @functools.wraps(method)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        work = _Work(functools.partial(copy_context().run, method, *args, **kwargs))
+        begins, check = beginning.get()
+        work = _Work(functools.partial(copy_context().run, method, *args, **kwargs), check if begins is run else None)
         del args, kwargs
         future = asyncio.get_running_loop().run_in_executor(None, work)
         try:
@@ -57,15 +60,21 @@ def _forget(future: asyncio.Future[Any]) -> None:
 class _Work:
     """What a thread is to do. Executors keep what waits for a thread, however long that is given up."""
 
-    __slots__ = ("_function",)
+    __slots__ = ("_check", "_function")
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], check: Callable[[], object] | None) -> None:
+        """`check` raises where it is not to begin any more."""
         self._function: Callable[[], Any] | None = function
+        self._check = check
 
     def __call__(self) -> Any:
         function, self._function = self._function, None
-        return None if function is None else function()
+        if function is None:
+            return None
+        if self._check is not None:
+            self._check()
+        return function()
 
     def give_up(self) -> None:
         """Do nothing, unless that has begun, and keep nothing that it would take."""
-        self._function = None
+        self._function = self._check = None

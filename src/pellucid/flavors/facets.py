@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from pellucid.errors import InvalidArgument, NoSuchMethod, RateExceeded, Revoked
 from pellucid.flavors.dispatch import DECODED, Translator, built_in
+from pellucid.flavors.hooks import beginning
 from pellucid.flavors.referenceable import Referenceable, Viewable, Viewpoint, method_of
 from pellucid.flavors.serializable import identity
 from pellucid.flavors.validation import Checked
@@ -179,7 +180,9 @@ async def _begin(
     through: tuple[Facet, ...], method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Run an ``async`` method, which begins a little later than it was called, unless a facet was revoked."""
-    _check_revoked(through)
+    check = partial(_check_revoked, through)
+    check()
+    beginning.set((getattr(method, "__func__", method), check))
     return _outwards(through, await method(*args, **kwargs))
 
 

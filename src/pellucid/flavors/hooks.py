@@ -7,12 +7,13 @@ decides.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any, cast
 
-__all__ = ["SPELLINGS", "hook", "nearest", "settled"]
+__all__ = ["SPELLINGS", "beginning", "hook", "nearest", "settled"]
 
 SPELLINGS = {
     "process_unique_id": "processUniqueID",
@@ -27,6 +28,11 @@ SPELLINGS = {
     "stopped_observing": "stoppedObserving",
 }
 """pellucid's name of each hook, and Perspective Broker's (parity of names: twisted.spread.flavors, 26.10)."""
+
+beginning: ContextVar[tuple[object, Callable[[], object] | None]] = ContextVar(
+    "pellucid_beginning", default=(None, None)
+)
+"""The ``async`` function that is called, and what raises where it is not to begin: it may wait for a thread first."""
 
 
 def hook(obj: object, name: str) -> Any:

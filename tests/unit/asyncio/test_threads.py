@@ -4,6 +4,8 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 import pellucid as pb
 from tests.unit.asyncio.door import HERE, SECONDS, Pair, on_each_loop, outcome, pair, turns
 from tests.unit.asyncio.raw import until
@@ -70,6 +72,43 @@ async def test_a_method_that_waits_for_a_thread_when_it_is_cancelled_never_runs_
         root.opened.set()
         await first
         await until(lambda: not used(both, "running_calls"))
+        assert root.entered == 1
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@on_each_loop
+async def test_a_method_that_waits_for_a_thread_does_not_begin_once_its_facet_was_revoked(deep: bool) -> None:
+    root = Blocking()
+    have_threads(1)
+    facet = pb.facet(root, deep=deep)
+    async with pair(facet) as both:
+        first, second = (both.client.root.call("block", number) for number in range(2))
+        await until(lambda: root.entered)
+        await both.client.root.call("echo", "the second has begun to wait by now")
+        facet.revoke()
+        root.opened.set()
+        await first
+        assert isinstance(await outcome(second), pb.Revoked)
+        assert root.entered == 1
+
+
+@on_each_loop
+async def test_what_a_method_does_in_threads_once_it_has_begun_is_not_ended_by_revoking_its_facet() -> None:
+    class Relaying(Blocking):
+        async def remote_relay(self) -> None:
+            entered.set()
+            await gone_on.wait()
+            await self.remote_block(None)
+
+    root, entered, gone_on = Relaying(), asyncio.Event(), asyncio.Event()
+    root.opened.set()
+    facet = pb.facet(root)
+    async with pair(facet) as both:
+        relayed = both.client.root.call("relay")
+        await entered.wait()
+        facet.revoke()
+        gone_on.set()
+        await relayed
         assert root.entered == 1
 
 
