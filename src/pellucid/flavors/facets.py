@@ -62,7 +62,7 @@ class Facet(Referenceable):
             raise TypeError(f"methods are several names, not the text {methods!r}: write methods=[{methods!r}]")
         if calls_per_second is not None and not calls_per_second > 0:
             raise ValueError(f"calls_per_second is {calls_per_second}: a facet that allows no call is of no use")
-        if iscoroutinefunction(audit):
+        if audit is not None and any(map(iscoroutinefunction, (audit, type(audit).__call__))):
             raise TypeError(f"audit is a plain function, which has taken note when it returns, not {audit!r}")
         self.object = obj
         """What it is a facet of."""
@@ -107,7 +107,7 @@ class Facet(Referenceable):
 
     def _use(self, name: str, translator: Translator, /, *args: Any, **kwargs: Any) -> Any:
         """What a call of `name` comes to."""
-        way = [self]
+        way: list[Facet] = [self]
         while isinstance(behind := way[-1].object, Facet):
             way.append(behind)
         uses: list[tuple[Facet, tuple[Any, ...], dict[str, Any]]] = []  # by each that is asked, and with what

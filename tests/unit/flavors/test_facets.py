@@ -362,9 +362,14 @@ def test_a_rate_allows_something(rate: float) -> None:
 async def note(use: FacetUse) -> None: ...
 
 
-def test_nothing_is_run_before_it_is_noted_so_audit_is_a_plain_function() -> None:
+class Notebook:
+    async def __call__(self, use: FacetUse) -> None: ...
+
+
+@pytest.mark.parametrize("audit", [note, Notebook()])
+def test_nothing_is_run_before_it_is_noted_so_audit_is_a_plain_function(audit: Any) -> None:
     with pytest.raises(TypeError, match="audit is a plain function"):
-        made(audit=note)
+        made(audit=audit)
 
 
 def test_it_says_what_it_is() -> None:
