@@ -19,11 +19,12 @@ _REFUSED = "call of %s was refused: %s"
 class CallLog:
     """Tells of calls that failed, and were refused; but not more often than one peer may fill a log."""
 
-    __slots__ = ("_caller", "_pace")
+    __slots__ = ("_caller", "_pace", "_pace_of_logins")
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._pace = Pace(caller.loop.time())
+        self._pace_of_logins = Pace(caller.loop.time())  # so that who guesses can't hide it behind other calls
 
     def failed(self, call: MethodCall, error: BaseException) -> None:
         """The method raised `error`, or what finds the method did."""
@@ -50,7 +51,9 @@ class CallLog:
 
     def close(self) -> None:
         """Tell how many records there would have been beside those: with the next one, and at the end."""
-        count, self._pace.suppressed = self._pace.suppressed, 0
+        count = 0
+        for pace in self._pace, self._pace_of_logins:
+            count, pace.suppressed = count + pace.suppressed, 0
         if count:
             text = "%s records about calls of %s were suppressed: there are too many of them"
             Event.CALL_SUPPRESSED.log(text, count, self._caller.peer, fields=self._caller.fields, count=count)
@@ -66,7 +69,8 @@ class CallLog:
         exc_info: BaseException | None = None,
         username: str | None = None,
     ) -> None:
-        if not event.is_heard(level) or not self._pace.allows(self._caller.loop.time()):
+        pace = self._pace_of_logins if event is Event.LOGIN_REFUSED else self._pace
+        if not event.is_heard(level) or not pace.allows(self._caller.loop.time()):
             return
         self.close()
         fields = self._caller.fields | {"method": call.shown_name, "call": correlation_id(self._caller, call)}

@@ -410,6 +410,18 @@ async def test_a_peer_has_so_much_logged_and_no_more_and_what_was_left_out_is_co
     assert len(lines.of(Event.CALL_FAILED)) - 1 + suppressed == calls
 
 
+@on_each_loop
+async def test_who_guesses_passwords_can_not_hide_it_behind_other_calls_that_fail(lines: Lines) -> None:
+    async with pair(portal(Hall())) as both:
+        calls = [both.client.root.call("loginAnonymous") for _ in range(3 * Pace.AT_ONCE)]  # without its argument
+        await asyncio.gather(*map(outcome, calls))
+        for guess in "one", "two":
+            login = both.client.login(pb.credentials.Password("alice", guess))
+            assert isinstance(await outcome(login), pb.UnauthorizedLogin)
+        assert len(lines.of(Event.LOGIN_REFUSED)) == 2
+        assert len(lines.of(Event.CALL_FAILED)) < 2 * Pace.AT_ONCE
+
+
 def test_the_pace_is_so_many_at_once_and_so_many_a_second_from_then_on() -> None:
     pace = Pace(now=0.0)
     assert [pace.allows(0.0) for _ in range(Pace.AT_ONCE + 1)] == [True] * Pace.AT_ONCE + [False]
