@@ -46,7 +46,9 @@ class Callbacks:
         """Run `callback` now; what it returns is awaited in a task of its own, if need be."""
         try:
             result = callback()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is the application's
+        except (KeyboardInterrupt, SystemExit):
+            raise  # that ends the program
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is the application's, and stops no other
             self._log(error)
             return
         if isawaitable(result):

@@ -151,12 +151,13 @@ async def test_each_notice_is_given_exactly_once_even_where_others_raise(caplog:
         connection.notify_on_disconnect(raising(ZeroDivisionError()))
         connection.notify_on_disconnect(raising_later)
         connection.notify_on_disconnect(raising(asyncio.CancelledError()))
+        connection.notify_on_disconnect(raising(BaseException()))
         connection.notify_on_disconnect(lambda: given.append("last"))
         await connection.close()
         await connection.close()
         connection.abort("once more")
         await turns()
-    assert sorted(given) == ["CancelledError", "ZeroDivisionError", "async", "last"]
+    assert sorted(given) == ["BaseException", "CancelledError", "ZeroDivisionError", "async", "last"]
     assert "a callback raised ZeroDivisionError()" in caplog.text
     assert "raised by an async notice" in caplog.text
 
