@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from twisted.internet import defer, error
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ITCPTransport
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -224,6 +224,9 @@ class Broker(banana.Banana):
         reactor = getattr(self.transport, "reactor", None)
         if self.clock is None and IReactorTime.providedBy(reactor):
             self.clock = reactor
+        if ITCPTransport.providedBy(self.transport):
+            # Else the end of what is larger than a packet waits 40 ms for word that the peer has the rest.
+            self.transport.setTcpNoDelay(True)
         self._begin()
         self.renew_limits()
         self.flush()
