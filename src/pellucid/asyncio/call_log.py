@@ -8,7 +8,7 @@ from pellucid.asyncio.current import Caller, correlation_id
 from pellucid.asyncio.events import Event, Pace, name_of
 from pellucid.asyncio.login import clip
 from pellucid.core.broker import is_expected
-from pellucid.errors import LoginFailed, is_refusal
+from pellucid.errors import SELF_EXPLANATORY, LoginFailed, is_refusal
 from pellucid.wire.messages import MethodCall
 
 __all__ = ["CallLog"]
@@ -47,7 +47,8 @@ class CallLog:
     def unsendable(self, call: MethodCall, error: Exception) -> None:
         """The method's result can't be sent."""
         text = "the result of %s can't be sent: %s"
-        self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), str(error), error=error)
+        shown = None if isinstance(error, SELF_EXPLANATORY) else error  # of a hook of the application's
+        self._note(Event.CALL_FAILED, call, text, repr(call.shown_name), str(error), error=error, exc_info=shown)
 
     def close(self) -> None:
         """Tell how many records there would have been beside those: with the next one, and at the end."""

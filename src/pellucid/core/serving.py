@@ -14,7 +14,7 @@ from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
 from pellucid.core.weights import weight_of
-from pellucid.errors import Error, NoSuchMethod, drop_frames, is_refusal, told_without_traceback
+from pellucid.errors import SELF_EXPLANATORY, Error, NoSuchMethod, drop_frames, is_refusal, told_without_traceback
 from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
 from pellucid.limits import Limits
@@ -120,6 +120,8 @@ class Serving:
     def answer(self, call: MethodCall, value: Any) -> Exception | None:
         """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
 
+        What a hook of the application's raised is returned with its traceback.
+
         Raises:
             LimitExceeded: not even that can be sent; see `fail`.
         """
@@ -144,7 +146,7 @@ class Serving:
                 size = self._line.send(Answer(call.call_id, value, call.perspective))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self.not_sent(value)
-            self.fail(call, error)
+            self.fail(call, error, raised=not isinstance(error, SELF_EXPLANATORY))
             return told_without_traceback(error)
         if self._chains:
             call.ended = True

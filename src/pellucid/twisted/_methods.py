@@ -243,7 +243,11 @@ class Runner:
             self._host.give_up(f"not even an error can be sent: {hindrance}")
             return
         if failed is not None:
-            log.msg(f"The result of {call.shown_name!r} can't be sent: {failed}")
+            text = f"The result of {call.shown_name!r} can't be sent: {failed}"
+            if isinstance(failed, SELF_EXPLANATORY):
+                log.msg(text)
+            else:  # a hook of the application's raised it
+                self._log(Failure(failed), call, text)
         self._host.flush()
 
     def _fail(self, failure: Failure, call: MethodCall, *, raised: bool = False) -> None:
@@ -255,9 +259,7 @@ class Runner:
             if call.wants_answer:
                 # In PB as well, this is an error where the method itself raised it, and news where its Deferred failed.
                 log.msg("Peer will receive following PB traceback:", isError=raised)
-            number = self._host.log_number
-            call_id = id_of_theirs(number, self._core.peer_log_number, call)
-            log.err(failure, event="call.failed", connection=number, method=call.shown_name, call=call_id)
+            self._log(failure, call)
         value: Any = failure.value
         raised = call.method is not None and not is_refusal(value)
         unsafe = self._host.tells_tracebacks
@@ -268,6 +270,11 @@ class Runner:
         self._tell(call, told, raised=raised)
         if isinstance(told, CopyableFailure):
             told.forget()  # it may be kept for calls of what this one came to, or for the rest of its batch
+
+    def _log(self, failure: Failure, call: MethodCall, why: str | None = None) -> None:
+        number = self._host.log_number
+        call_id = id_of_theirs(number, self._core.peer_log_number, call)
+        log.err(failure, why, event="call.failed", connection=number, method=call.shown_name, call=call_id)
 
     def _tell(self, call: MethodCall, told: BaseException, *, raised: bool = False) -> None:
         try:

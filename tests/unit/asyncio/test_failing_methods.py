@@ -38,6 +38,11 @@ class Uncopyable(pb.Error, pb.Copyable):
         return {"secret": object()}
 
 
+class Unwritable(pb.Copyable):
+    def get_state_to_copy(self) -> dict[str, object]:
+        raise ZeroDivisionError
+
+
 class Failing(pb.Root):
     def __init__(self) -> None:
         self.correlation_ids: list[str] = []
@@ -70,6 +75,9 @@ class Failing(pb.Root):
 
     async def remote_unsendable_later(self) -> object:
         return object()
+
+    def remote_unwritable(self) -> Unwritable:
+        return Unwritable()
 
 
 BOTH_KINDS = pytest.mark.parametrize("kind", ["plain", "coroutine"])
@@ -185,6 +193,19 @@ async def test_a_result_that_may_not_cross_fails_the_call_and_is_logged(
         assert f"the result of '{method}' can't be sent" in record.getMessage()
         native = dialect == "pellucid"
         assert vars(record)["call"] == (f"{both.client.log_number}-1" if native else f"{both.served.log_number}-p1")
+        assert record.exc_info is None  # the text says all
+
+
+@on_each_loop
+async def test_what_a_hook_raises_that_writes_a_result_is_told_and_logged_with_its_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with pair(Failing()) as both:
+        with pytest.raises(RemoteError, match="ZeroDivisionError"):
+            await both.client.root.call("unwritable")
+        (record,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert "the result of 'unwritable' can't be sent" in record.getMessage()
+        assert "in get_state_to_copy" in caplog.text
 
 
 @on_each_loop

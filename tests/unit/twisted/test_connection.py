@@ -465,6 +465,24 @@ def test_a_result_that_may_not_cross_is_an_error_and_the_connection_lives() -> N
     assert link.call(link.root, "echo", 1) == 1
 
 
+def test_what_a_hook_raises_that_writes_a_result_is_told_and_logged_with_its_traceback(logged: list[Any]) -> None:
+    class Odd(pb.Root):
+        def remote_odd(self) -> pb.Copyable:
+            return Unwritable()
+
+    class Unwritable(pb.Copyable):
+        def getStateToCopy(self) -> dict[str, Any]:
+            raise ZeroDivisionError("oops")
+
+    link = Link(Odd())
+    assert link.call(link.root, "odd").check(ZeroDivisionError)
+    (event,) = logged
+    assert (event["event"], event["method"]) == ("call.failed", "odd")
+    assert event["why"] == "The result of 'odd' can't be sent: oops"
+    assert event["failure"].check(ZeroDivisionError)
+    assert "getStateToCopy" in event["failure"].getTraceback()
+
+
 # References.
 
 
