@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from twisted.internet import defer, error
@@ -458,9 +459,13 @@ class Broker(banana.Banana):
     # Pages.
 
     def registerPageProducer(self, pager: Any) -> None:
-        """Have `pager` send a page whenever there is room."""
+        """Have `pager` send a page whenever there is room. Raises RuntimeError where the transport has a producer."""
         self.pageProducers.append(pager)
-        self._produce()
+        try:
+            self._produce()
+        except RuntimeError:
+            self.pageProducers.remove(pager)
+            raise
 
     def resumeProducing(self) -> None:
         """There is room for a page of each pager, and for a piece of a large buffer."""
@@ -475,10 +480,14 @@ class Broker(banana.Banana):
             self.transport.unregisterProducer()
 
     def _produce(self) -> None:
-        """There is something to send when there is room."""
+        """There is something to send when there is room. Raises RuntimeError where the transport has a producer."""
         if not self._produces:
             self._produces = True
-            self.transport.registerProducer(self, False)
+            try:
+                self.transport.registerProducer(self, False)
+            except RuntimeError:
+                self._produces = False
+                raise
 
     def pauseProducing(self) -> None:
         """Pages are only sent when there is room."""
@@ -628,11 +637,9 @@ class Broker(banana.Banana):
         # A reactor's transport asks a pull producer for more, and so it does for pages. One that a program carries the
         # bytes of may never ask; and another producer may be registered with it already.
         if self.clock is not None:
-            try:
+            with suppress(RuntimeError):
                 self._produce()
                 return
-            except RuntimeError:
-                self._produces = False
         while self._core.outgoing.lane:
             self._send_piece()
 

@@ -380,6 +380,31 @@ def test_a_transport_that_has_another_producer_is_given_all_at_once() -> None:
     assert link.server_factory.root.kept == [LARGE]
 
 
+def test_a_pager_that_another_producer_stands_in_the_way_of_is_refused_and_holds_up_nothing() -> None:
+    link = timed(Desk())
+    refused: list[Any] = []
+    pages: list[Any] = []
+    for each in refused, pages:
+        link.call(link.root, "keep", util.CallbackPageCollector(each.append))
+    server_holds: list[Any] = link.server_factory.root.kept
+    link.to_client.registerProducer(object(), True)
+    with pytest.raises(RuntimeError):
+        util.StringPager(server_holds[0], b"abcdef")
+    link.to_client.unregisterProducer()
+    server_holds[0].callRemote("gotPage", LARGE)
+    util.StringPager(server_holds[1], b"abcdef")
+    for _ in range(ROUNDS):
+        if link.to_client.producer is None:
+            break
+        link.to_client.producer.resumeProducing()
+        link.pump()
+    assert (refused, pages) == ([], [[b"abcdef"]])
+    answered = server_holds[0].callRemote("endedPaging")
+    link.pump()
+    assert outcome(answered) is None
+    assert refused == [[LARGE]]
+
+
 # Signs of life.
 
 
