@@ -54,6 +54,9 @@ PIECE_BYTES = 256 * 1024
 AT_A_TIME_BYTES = 1024 * 1024
 """Bytes from which on what is to be sent is, while there is more that was received."""
 
+PATIENCE = 4
+"""Looks at a peer that was asked for a sign of life; the last one gives it up."""
+
 _MANY = 1_000_000
 
 LIMITS = Limits(running_calls=_MANY, running_bytes=_MANY * _MANY, waiting_calls=_MANY, queued_bytes=256 * 1024 * 1024)
@@ -187,9 +190,9 @@ class Broker(banana.Banana):
         self._broken = False
         # Whether the transport asks for more when it has sent what it had, for pages or for large buffers.
         self._produces = False
-        # Whether anything came since the last look, whether the peer was asked for it, and what looks next.
+        # Whether anything came since the last look, the looks left once the peer was asked for it, and what looks next.
         self._heard = True
-        self._asked = False
+        self._looks_left = 0
         self._watch: Any = None
         self._backlog: tuple[int, int] = 0, 0
 
@@ -581,21 +584,28 @@ class Broker(banana.Banana):
     # Signs of life, where the dialect has a word for them and there is a clock.
 
     def _watch_in_time(self) -> None:
-        self._watch = self.clock.callLater(self.limits.silence_seconds / 3, self._look_for_life)
+        third, looks = self.limits.silence_seconds / 3, PATIENCE if self._looks_left else 1
+        self._watch = self.clock.callLater(third / looks, self._look_for_life)
 
     def _look_for_life(self) -> None:
-        """Ask a peer that has been silent for a third of the time for a sign of life; the next time it is dead."""
+        """Ask a peer that has been silent for a third of the time for a sign of life; after another third it is dead.
+
+        A reactor runs what is due before it sends and reads. Where it stood still for long, that is one look among
+        several, and the question and the answer have the time of the others.
+        """
         self._watch = None
         before, self._backlog = self._backlog, _backlog(self.transport)
         if self._heard or self._backlog != before:
-            self._heard, self._asked = False, False
-        elif not self._asked:
-            self._asked = True
+            self._heard, self._looks_left = False, 0
+        elif not self._looks_left:
+            self._looks_left = PATIENCE
             self._core.ping()
             self.flush()
         else:
-            self._cut_off(f"no sign of life within Limits.silence_seconds={self.limits.silence_seconds}")
-            return
+            self._looks_left -= 1
+            if not self._looks_left:
+                self._cut_off(f"no sign of life within Limits.silence_seconds={self.limits.silence_seconds}")
+                return
         self._watch_in_time()
 
     # Bytes.

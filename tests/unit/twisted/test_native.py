@@ -424,9 +424,26 @@ def test_a_peer_that_is_silent_is_asked_for_a_sign_of_life_and_then_given_up() -
     assert transport.value() == b""
     clock.advance(third)
     assert transport.value()[5] == Kind.PING
-    clock.advance(third)
+    clock.pump([third / 4] * 3)
+    assert not transport.aborted
+    clock.advance(third / 4)
     assert transport.aborted
     assert clock.getDelayedCalls() == []
+
+
+def test_one_that_could_not_be_heard_while_the_reactor_here_stood_still_is_kept() -> None:
+    link = timed(Desk())
+    transport = link.server.transport = Aborting()
+    clock: Any = link.server.clock
+    third = link.server.limits.silence_seconds / 3
+    clock.pump([third, third, third * 10])  # a reactor runs what is due, and only then it sends and reads
+    assert not transport.aborted
+    link.client.dataReceived(transport.value())
+    link.server.dataReceived(link.to_server.value())
+    transport.clear()
+    clock.pump([third, third])
+    assert transport.value()[5] == Kind.PING
+    assert not transport.aborted
 
 
 def test_one_that_answers_is_kept() -> None:
