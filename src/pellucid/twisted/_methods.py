@@ -148,7 +148,10 @@ class Runner:
             return
         if call.handle is not None:
             self._reasons[id(call)] = reason
-            call.handle.cancel()
+            try:
+                call.handle.cancel()
+            except BaseException:  # noqa: BLE001 - whatever its canceller raises is the application's: the call runs on
+                self._log(Failure(), call, f"{call.shown_name!r} could not be cancelled")
             return
         if not self._arrivals.give_up(call, reason):
             self._tell(call, reason)

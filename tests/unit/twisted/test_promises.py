@@ -46,6 +46,13 @@ class One(pb.Root):
         self.waiting.append(defer.Deferred(self.cancelled.append))
         return self.waiting[-1]
 
+    def remote_stubborn(self) -> defer.Deferred[Any]:
+        def cancel(_: object) -> None:
+            raise ZeroDivisionError
+
+        self.waiting.append(defer.Deferred(cancel))
+        return self.waiting[-1]
+
     async def remote_coroutine(self) -> None:
         try:
             await defer.Deferred()
@@ -206,6 +213,23 @@ def test_cancelling_ends_the_deferred_here_and_in_the_native_dialect_there(
         link.pump()
     assert link.call(link.root, "echo", 1) == 1
     assert logged == []
+
+
+@pytest.mark.parametrize("dialect", ["pellucid"], indirect=True)
+def test_a_method_that_fails_to_cancel_is_logged_and_runs_on_with_all_others(link: Link, logged: list[Any]) -> None:
+    waiting, other = link.root.callRemote("stubborn"), link.root.callRemote("later")
+    link.pump()
+    waiting.cancel()
+    link.pump()
+    assert outcome(waiting).check(defer.CancelledError)
+    (event,) = logged
+    assert event["failure"].check(ZeroDivisionError)
+    assert event["why"] == "'stubborn' could not be cancelled"
+    stubborn, later = one(link).waiting
+    stubborn.callback("done all the same")
+    later.callback("done")
+    link.pump()
+    assert outcome(other) == "done"
 
 
 @pytest.mark.parametrize("dialect", ["pellucid"], indirect=True)
