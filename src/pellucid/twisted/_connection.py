@@ -669,7 +669,8 @@ class Broker(banana.Banana):
         if not self._broken:
             self._broken = True
             log.msg(f"Disconnecting a peer: {why}")
-            self.transport.abortConnection()
+            # Pipes, and channels within other connections, can only be closed.
+            getattr(self.transport, "abortConnection", self.transport.loseConnection)()
 
     def give_up(self, why: str) -> None:
         """Hang up on a peer that can't be talked to."""

@@ -431,6 +431,27 @@ def test_a_peer_that_is_silent_is_asked_for_a_sign_of_life_and_then_given_up() -
     assert clock.getDelayedCalls() == []
 
 
+class Pipe:
+    """As the transport of a program's own input and output: it has no way to cut off."""
+
+    closed = False
+
+    def write(self, data: bytes) -> None:
+        """It is read by nobody."""
+
+    def loseConnection(self) -> None:
+        self.closed = True
+
+
+def test_where_a_connection_can_only_be_closed_it_is_closed() -> None:
+    link = timed(Desk())
+    pipe = link.server.transport = Pipe()
+    clock: Any = link.server.clock
+    clock.pump([link.server.limits.silence_seconds / 3] * 6)
+    assert pipe.closed
+    assert clock.getDelayedCalls() == []
+
+
 def test_one_that_could_not_be_heard_while_the_reactor_here_stood_still_is_kept() -> None:
     link = timed(Desk())
     transport = link.server.transport = Aborting()
