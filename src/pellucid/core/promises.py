@@ -26,7 +26,7 @@ from pellucid.errors import (
     PBConnectionLost,
     told_without_traceback,
 )
-from pellucid.wire.messages import Promised
+from pellucid.wire.messages import Promised, method_name
 
 __all__ = ["Gathering", "Promises", "has_promises"]
 
@@ -115,7 +115,10 @@ class Promises:
             DeadReferenceError: at once, where what is called is dead.
             LocalProtocolError: at once, where the peer has no copy to be told.
             Overloaded: at once, where too much waits to be sent already.
+            TypeError: at once, where `name` is no text.
         """
+        if type(name) is not str:
+            name = method_name(name)
         if not self.is_open:
             self._host.check()
         target = right.live_target()
@@ -133,7 +136,10 @@ class Promises:
 
         Raises:
             Overloaded: at once, where it is sent now and too much waits to be sent already.
+            TypeError: at once, where `name` is no text.
         """
+        if type(name) is not str:
+            name = method_name(name)
         if self._can_name(promise) and not promise.is_blocked:
             self._host.check()
             call = self.door.make_call(self, name, NO_OPTIONS)

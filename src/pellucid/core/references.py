@@ -11,7 +11,7 @@ from pellucid.core.calls import Call
 from pellucid.core.views import Seeable, view_of
 from pellucid.errors import DeadReferenceError
 from pellucid.limits import Limits
-from pellucid.wire.messages import ExportId, SharedUpdate
+from pellucid.wire.messages import ExportId, SharedUpdate, method_name
 
 __all__ = [
     "NO_OPTIONS",
@@ -92,7 +92,7 @@ class Prepared:
         self.reference: RemoteReference = reference
         self.target: ExportId = reference.export_id
         """What stands for what is called."""
-        self.name: str = name
+        self.name: str = name if type(name) is str else method_name(name)
         self.args: tuple[Any, ...] = args
         self.kwargs: dict[str, Any] = kwargs
 

@@ -31,6 +31,7 @@ __all__ = [
     "Seen",
     "SharedUpdate",
     "Unknown",
+    "method_name",
 ]
 
 NUMBER_BITS = 64
@@ -49,6 +50,17 @@ class Promised:
     """What a call that the sender made before results in: a target, or an argument."""
 
     call_id: int
+
+
+def method_name(name: object) -> str:
+    """`name` as it is sent: a plain str, which a member of a StrEnum is not.
+
+    Raises:
+        TypeError: it is no str.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a method is a str, not {type(name).__name__}")
+    return str.__str__(name)
 
 
 @dataclass(slots=True)

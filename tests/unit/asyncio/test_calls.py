@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import gc
 import logging
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,30 @@ def unnoticed(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """What was logged of calls that failed unnoticed."""
     gc.collect()
     return [record for record in caplog.records if getattr(record, "event", "") == "call.unnoticed"]
+
+
+class Name(enum.StrEnum):
+    ECHO = "echo"
+
+
+@on_each_loop
+async def test_a_name_that_is_no_text_is_refused_at_once_and_the_connection_lives_on() -> None:
+    async with pair(Things()) as both:
+        root: Any = both.client.root
+        for make in root.call, root.prepare, root.call_with(timeout=5.0).call, root.call("echo", 1).call:
+            for name in b"echo", 3, None:
+                with pytest.raises(TypeError, match=f"the name of a method is a str, not {type(name).__name__}"):
+                    make(name, 1)
+        assert await root.call("echo", 1) == 1
+
+
+@on_each_loop
+async def test_a_name_may_be_a_member_of_an_enumeration() -> None:
+    async with pair(Things()) as both:
+        root = both.client.root
+        assert await root.call(Name.ECHO, 1) == 1
+        assert await root.call(Name.ECHO, [1]) == [1]
+        assert await pb.gather(root.prepare(Name.ECHO, [1]), root.prepare(Name.ECHO, 2)) == [[1], 2]
 
 
 # Awaiting.
