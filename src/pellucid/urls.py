@@ -82,7 +82,10 @@ def parse_url(text: str) -> URL:
     Raises:
         ValueError: it is not one of the three kinds. The text says what is wrong with it and shows right ones; it
             never repeats what might be a password.
+        TypeError: it is no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a URL is a str, not {type(text).__name__}; write it like {_EXAMPLES}")
     scheme, _, rest = text.partition(":")
     match scheme.lower():
         case "pb" | "pbs" as tcp_scheme:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -124,3 +125,9 @@ def test_a_url_that_names_a_user_is_told_where_to_log_in() -> None:
 def test_no_url_can_be_made_that_could_not_be_written(host: str, port: int) -> None:
     with pytest.raises(ValueError, match="write it like"):
         TCPURL(host, port)
+
+
+@pytest.mark.parametrize("wrong", [None, ("pb://localhost:8787",), b"pb://localhost:8787", TCPURL("localhost")])
+def test_a_url_that_is_no_text_is_refused_by_its_type(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=f"a URL is a str, not {type(wrong).__name__}; write it like"):
+        parse_url(wrong)
