@@ -30,7 +30,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         SystemExit: with code 143, when `main` was cancelled by SIGTERM.
+        RuntimeError: a loop runs here already.
+        TypeError: `main` is no coroutine.
     """
+    if not asyncio.iscoroutine(main):
+        raise TypeError(f"run takes a coroutine, as in run(main()), and {main!r} is none")
+    if _is_in_a_loop():
+        main.close()  # or there would be a warning, too, that it was never awaited
+        raise RuntimeError("an event loop runs here already, as it does in a notebook: await what run was given")
     ending = _Ending()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
@@ -39,6 +46,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
             if ending.came:
                 raise SystemExit(128 + signal.SIGTERM) from None
             raise
+
+
+def _is_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Ending:

@@ -108,3 +108,17 @@ def test_a_program_that_cancels_itself_is_cancelled() -> None:
 def test_a_program_may_run_in_another_thread() -> None:
     with ThreadPoolExecutor() as pool:
         assert pool.submit(lambda: pb.run(a_round_trip())).result() == "hello"
+
+
+def test_what_is_no_coroutine_is_not_run() -> None:
+    main: Any = a_round_trip
+    with pytest.raises(TypeError, match=r"as in run\(main\(\)\), and <function a_round_trip at .*> is none"):
+        pb.run(main)
+
+
+def test_a_program_does_not_run_inside_another_one() -> None:
+    async def outer() -> None:
+        with pytest.raises(RuntimeError, match="runs here already, as it does in a notebook: await what"):
+            pb.run(a_round_trip())
+
+    pb.run(outer())
