@@ -50,6 +50,7 @@ def connect(
 
     Raises:
         ValueError: `url` is none, `tls` is not needed or a file of it can't be used, or `dialects` has an unknown name.
+        TypeError: `url` is no text, `tls` is neither of the two, or `dialects` is one text.
 
     Awaiting it raises:
         ConnectFailed: nobody answers there, or not within `Limits.connect_seconds`, or who answers can't be trusted.

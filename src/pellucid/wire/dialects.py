@@ -19,9 +19,12 @@ def dialects_named(names: Iterable[str] | None) -> tuple[DialectClass, ...]:
 
     Raises:
         ValueError: there is none of a name, or no name at all.
+        TypeError: the names are one text.
     """
     if names is None:
         return DIALECTS
+    if isinstance(names, str):
+        raise TypeError(f"dialects are several names, not the text {names!r}: write dialects=[{names!r}]")
     known = {dialect.name: dialect for dialect in DIALECTS}
     wanted = tuple(names)
     for name in wanted:

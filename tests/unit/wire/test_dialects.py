@@ -20,6 +20,11 @@ def test_a_dialect_that_does_not_exist_is_refused() -> None:
         dialects_named(["pb", "foolscap"])
 
 
+def test_the_name_of_one_dialect_is_not_taken_for_several() -> None:
+    with pytest.raises(TypeError, match=r"write dialects=\['pb'\]"):
+        dialects_named("pb")
+
+
 def test_at_least_one_dialect_is_spoken() -> None:
     with pytest.raises(ValueError, match="name at least one dialect of pellucid, pb, none"):
         dialects_named([])
