@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import socket
 import ssl
@@ -61,7 +62,8 @@ def serve(
     Raises:
         ValueError: a URL is none, or none is given; `tls` is missing or not needed, or a file of it can't be used;
             `dialects` or `on_disconnect` is unknown; `limits_before_login` are given, and `root` is no portal.
-        TypeError: `root` is none, or the annotations of one of its methods are to be checked and can't be.
+        TypeError: `root` is none, or a function that takes no connection; a URL is no text; or the annotations of a
+            method are to be checked and can't be.
 
     Entering or awaiting it raises:
         OSError: a URL can't be listened at; the text names it.
@@ -268,8 +270,24 @@ def _root_for(root: Referenceable | Portal | RootFactory) -> Callable[[Connectio
     if isinstance(root, Portal):
         return lambda connection: PortalRoot(root, Link(connection))
     if callable(root):
+        _check_takes_a_connection(root)
         return lambda connection: _checked(root(connection))
     raise TypeError(f"a root is a Referenceable, a Portal, or a function that makes one; not {type(root).__name__}")
+
+
+def _check_takes_a_connection(factory: RootFactory) -> None:
+    try:
+        parameters = inspect.signature(factory)
+    except ValueError:  # a few of C's have none that could be looked at
+        return
+    try:
+        parameters.bind(None)
+    except TypeError as error:
+        name = getattr(factory, "__qualname__", repr(factory))
+        raise TypeError(
+            f"{name} is called with each connection, to make its root, and does not take one: {error}; an object for"
+            " everybody is made first, as in serve(Echoer(), url)"
+        ) from None
 
 
 def _checked(root: object) -> Referenceable:

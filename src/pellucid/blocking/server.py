@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
@@ -80,7 +81,7 @@ def serve(root: Any, *args: Any, **kwargs: Any) -> Server:
     Where `root` is a function it is given a `Connection` of this front, in the event loop's thread.
 
     Raises:
-        ValueError: an option is wrong.
+        ValueError, TypeError: an option is wrong, or `root` is.
         OSError: a URL can't be listened at.
         RuntimeError: this is the event loop's own thread.
     """
@@ -92,6 +93,7 @@ def unpublished(root: Any, *args: Any, **kwargs: Any) -> server.Server:
     if callable(root) and not isinstance(root, Referenceable):
         make_root = root
 
+        @functools.wraps(make_root, updated=())  # so that the door sees what it takes, and can refuse it
         def root_for(line: AnyConnection) -> Any:
             assert isinstance(line, Line)
             return make_root(Connection(line))

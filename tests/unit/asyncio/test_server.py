@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import pellucid as pb
+from pellucid import blocking
 from pellucid.asyncio import places
 from pellucid.asyncio.places import Place
 from pellucid.errors import ConnectFailed, InsecureJelly, PBConnectionLost, RemoteError, TooManyCalls
@@ -114,6 +115,14 @@ def test_a_root_that_is_none_is_a_type_error_at_once() -> None:
     root: Any = object()
     with pytest.raises(TypeError, match="not object"):
         pb.serve(root, HERE)
+
+
+@pytest.mark.parametrize("serve", [pb.serve, blocking.serve], ids=["asyncio", "blocking"])
+def test_a_factory_that_takes_no_connection_is_a_type_error_at_once(serve: Any) -> None:
+    with pytest.raises(TypeError, match=r"Gate is called with each connection, .* as in serve\(Echoer\(\), url\)"):
+        serve(Gate, HERE)  # the parentheses were forgotten
+    with pytest.raises(TypeError, match="<lambda> is called with each connection"):
+        serve(lambda: Named("it"), HERE)
 
 
 # Its life.
