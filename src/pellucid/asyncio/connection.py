@@ -234,6 +234,7 @@ class Connection(asyncio.Protocol):
             UnhandledCredentials: it takes none of this kind.
             UnprotectedLogin: they are not for a connection like this one. Nothing made of them was sent.
             TooManyLogins: the peer does not look at them for now.
+            NoSuchMethod: it has no logins, or none by these.
             RemoteProtocolError: it does not keep to the rules of a login, or has not proved that it knows the user.
             ValueError: a username or password has characters that SCRAM does not allow.
         """

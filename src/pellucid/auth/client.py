@@ -75,9 +75,18 @@ async def login(
         UnprotectedLogin: they are not to be sent over this `link`. Nothing made from them was.
         UnauthorizedLogin: the peer refuses them.
         TooManyLogins: it does not look at them for now.
+        NoSuchMethod: it has no logins, or none by these.
         RemoteProtocolError: what answers does not keep to the rules of a login, or has not proved who it is.
         ValueError: a username or password has characters that SCRAM does not allow. Nothing made from it was sent.
     """
+    try:
+        return await _log_in(root, credentials, mind, link, allow_md5)
+    except NoSuchMethod as error:
+        kind = type(credentials).__name__
+        raise NoSuchMethod(f"the server takes no login by {kind} ({error}): does it publish a Portal?") from None
+
+
+async def _log_in(root: Callee, credentials: object, mind: object, link: ClientLink, allow_md5: bool) -> object:
     match credentials:
         case Anonymous():
             return await root.call("loginAnonymous", mind)
