@@ -160,10 +160,13 @@ class Reconnecting:
             ConnectFailed: the client was closed, or has ended for good with this error: see `reconnecting`.
             LoginFailed: it has ended with this.
             What `on_connected` raised.
+            RuntimeError: the client was not entered, so that there will be none.
         """
         while True:
             if self._error is not None:
                 raise self._error.with_traceback(None)
+            if self._task is None:
+                raise RuntimeError(f"{self!r} was not entered: async with pellucid.reconnecting(...) as client")
             if self._connection is not None and not self._connection.is_closed:
                 return self._connection
             self._changed.clear()

@@ -120,6 +120,14 @@ async def test_the_root_is_that_of_the_connection_there_is(clock: StoppedClock) 
 
 
 @on_a_stopped_clock
+async def test_nobody_waits_for_a_client_that_was_not_entered(clock: StoppedClock) -> None:
+    client = pb.reconnecting("pb://localhost", credentials=ALICE)
+    for get in client.connection, client.root, client.avatar:
+        with pytest.raises(RuntimeError, match=r"was not entered: async with pellucid.reconnecting\(...\) as client"):
+            await get()
+
+
+@on_a_stopped_clock
 async def test_when_the_connection_is_lost_references_are_dead_and_the_root_is_fetched_anew(
     clock: StoppedClock,
 ) -> None:
