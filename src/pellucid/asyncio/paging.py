@@ -95,7 +95,8 @@ async def send_pages(
 ) -> None:
     """Send `source` to `collector` page by page, as fast as the peer reads.
 
-    Bytes and open files are cut into pages of `page_bytes`; of anything else each item is a page.
+    Bytes, texts and open files are cut into pages of `page_bytes`, which of text are characters; of anything else each
+    item is a page.
 
     Raises:
         ValueError: `page_bytes` is not at least 1.
@@ -116,7 +117,11 @@ async def send_pages(
 
 def _pages(source: bytes | IO[Any] | Iterable[Any], page_bytes: int) -> Iterator[Any]:
     read = getattr(source, "read", None)
-    if isinstance(source, bytes):
+    if isinstance(source, bytearray | memoryview):
+        view = memoryview(source).cast("B")
+        for start in range(0, len(view), page_bytes):
+            yield bytes(view[start : start + page_bytes])
+    elif isinstance(source, bytes | str):
         for start in range(0, len(source), page_bytes):
             yield source[start : start + page_bytes]
     elif read is not None:

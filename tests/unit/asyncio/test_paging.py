@@ -92,6 +92,18 @@ async def test_a_text_file_comes_to_an_end() -> None:
         assert "".join(await pages_of(io.StringIO("some text"), page_bytes=4)) == "some text"
 
 
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+@on_each_loop
+async def test_what_is_as_good_as_bytes_is_cut_into_pages_of_bytes(kind: Callable[[bytes], Any]) -> None:
+    assert await pages_of(kind(b"abcdefgh"), page_bytes=3) == [b"abc", b"def", b"gh"]
+    assert await pages_of(kind(b"")) == []
+
+
+@on_each_loop
+async def test_a_text_is_cut_into_pages_of_text() -> None:
+    assert await pages_of("some text", page_bytes=4) == ["some", " tex", "t"]
+
+
 @on_each_loop
 async def test_each_item_of_an_iterable_is_a_page() -> None:
     def numbers() -> Iterator[int]:
