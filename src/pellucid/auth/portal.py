@@ -68,6 +68,9 @@ class Portal:
 
     PB's md5 login is taken over TLS, loopback addresses and unix sockets; with `allow_md5` over any connection.
     `throttle` says how often logins may fail.
+
+    Raises:
+        TypeError: `realm` is none, or a checker is none.
     """
 
     def __init__(
@@ -86,6 +89,9 @@ class Portal:
         self.throttle: LoginThrottle = throttle or LoginThrottle()
         self._realm = realm
         self._checkers: tuple[Any, ...] = tuple(checkers)
+        _check_has(realm, "realm", "request_avatar")
+        for checker in self._checkers:
+            _check_has(checker, "checker", "check", "scram_keys")
         self.keeper: PasswordKeeper | None = next(filter(_keeps_keys, self._checkers), None)
         """The first checker that keeps SCRAM keys."""
 
@@ -148,6 +154,11 @@ class Portal:
         raise UnhandledCredentials(
             f"no checker here takes {kind.__name__}, only {', '.join(kinds) or 'nothing at all'}"
         )
+
+
+def _check_has(thing: object, what: str, *methods: str) -> None:
+    if not any(callable(getattr(thing, method, None)) for method in methods):
+        raise TypeError(f"a {what} has a method {' or '.join(methods)}, and {type(thing).__name__} has none")
 
 
 def _kinds_of(checker: Any) -> tuple[type, ...]:

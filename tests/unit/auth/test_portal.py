@@ -106,6 +106,19 @@ def test_checkers_are_several_and_who_hands_in_one_is_told_so() -> None:
         Portal(Granting("avatar"), AllowAnonymous())  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("realm", "checkers", "problem"),
+    [
+        (object(), [AllowAnonymous()], "a realm has a method request_avatar, and object has none"),
+        (Granting("avatar"), [object()], "a checker has a method check or scram_keys, and object has none"),
+        (Granting("avatar"), {"alice": "secret"}, "a checker has a method check or scram_keys, and str has none"),
+    ],
+)
+def test_what_is_no_realm_or_no_checker_is_refused_at_once(realm: Any, checkers: Any, problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        Portal(realm, checkers)
+
+
 def test_a_portal_without_checkers_lets_nobody_in() -> None:
     with pytest.raises(UnhandledCredentials, match="nothing at all"):
         run(Portal(Granting("avatar"), []).login(Anonymous(), None))
