@@ -165,7 +165,7 @@ async def test_behind_a_portal_nothing_but_logging_in_can_be_called() -> None:
 async def test_a_root_without_a_portal_has_no_login() -> None:
     async with pair(Gate()) as both:
         for credentials in ALICE, Anonymous():
-            with pytest.raises(pb.NoSuchMethod, match="no login by .*: does it publish a Portal"):
+            with pytest.raises(pb.NoSuchMethod, match=r"no login by .*: does it publish a Portal"):
                 await both.client.login(credentials)
 
 
