@@ -244,6 +244,7 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
     """
     if not prepared:
         return []
+    gathering.check_prepared(prepared)
     make = partial(gathering.gather, *prepared, return_exceptions=return_exceptions, timeout=timeout)
     thread = _thread_of(prepared[0].reference)
     thread.check()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any, cast
 
 from pellucid.core.calls import Call, Maker
 from pellucid.core.references import CallOptions, Prepared
 from pellucid.errors import NotAReference
 
-__all__ = ["gather"]
+__all__ = ["check_prepared", "gather"]
 
 
 def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float | None = None) -> Call:
@@ -35,12 +35,15 @@ def gather(*prepared: Prepared, return_exceptions: bool = False, timeout: float 
         calling = prepared[0].reference.keeper.calling
         return calling.gather(prepared, CallOptions(timeout), takes_errors=return_exceptions)
     except AttributeError:
-        for each in prepared:
-            if not isinstance(each, Prepared):
-                raise TypeError(
-                    f"gather makes calls itself, as from reference.prepare(...); {each!r} is none"
-                ) from None
+        check_prepared(prepared)
         raise
+
+
+def check_prepared(calls: Iterable[object]) -> None:
+    """Raise TypeError where one of `calls` is not prepared."""
+    for each in calls:
+        if not isinstance(each, Prepared):
+            raise TypeError(f"gather makes calls itself, as from reference.prepare(...); {each!r} is none") from None
 
 
 class _Nothing(Call):

@@ -185,6 +185,13 @@ def test_calls_are_gathered_in_order() -> None:
         assert blocking.gather() == []
 
 
+def test_a_call_that_was_made_is_not_gathered() -> None:
+    with connected(Calling()) as connection:
+        answer: Any = connection.root.call("echo", 1)
+        with pytest.raises(TypeError, match=r"as from reference\.prepare\(\.\.\.\); 1 is none"):
+            blocking.gather(answer)
+
+
 def test_an_error_of_gathered_calls_stands_among_the_results_where_that_is_wanted() -> None:
     with connected(Things()) as connection:
         root = connection.root
