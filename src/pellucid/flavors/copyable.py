@@ -10,6 +10,7 @@ from typing import Any
 from pellucid.errors import RemoteProtocolError
 from pellucid.flavors.hooks import hook
 from pellucid.flavors.serializable import Serializable, Unjellyable, qualified_name
+from pellucid.flavors.texts import value_text
 
 __all__ = ["Copyable", "PlainCopier", "RemoteCopy", "by_name"]
 
@@ -133,10 +134,11 @@ def by_name(state: Any) -> dict[str, Any]:
 
 
 def _member(cls: type[enum.Enum], named: dict[str, Any]) -> enum.Enum:
+    key = "value" if issubclass(cls, enum.Flag) else "name"
     try:
-        return cls(named["value"]) if issubclass(cls, enum.Flag) else cls[named["name"]]
+        return cls(named[key]) if key == "value" else cls[named[key]]
     except (KeyError, ValueError, TypeError):
-        raise RemoteProtocolError(f"{cls.__qualname__} has no such member") from None
+        raise RemoteProtocolError(f"{cls.__qualname__} has no member {value_text(named.get(key))}") from None
 
 
 def _fields_of(cls: type) -> dict[str, str]:

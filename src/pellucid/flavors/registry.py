@@ -89,7 +89,7 @@ class Registry:
     def _claim(self, tag: str, receiver: Receiver) -> None:
         holder = self._receivers.get(tag)
         if holder is not None and _identity(holder) != _identity(receiver):
-            raise ValueError(f"{tag!r} is registered already, for {holder!r}; choose another tag")
+            raise ValueError(f"{tag!r} is registered already, for {_described(holder)!r}; choose another tag")
         self._receivers[tag] = receiver
 
 
@@ -120,7 +120,11 @@ def _tag(sender: type | str) -> str:
     return sender if isinstance(sender, str) else qualified_name(sender)
 
 
+def _described(receiver: Receiver) -> object:
+    return receiver.cls if isinstance(receiver, PlainCopier) else receiver
+
+
 def _identity(receiver: Receiver) -> object:
     # A module that is run again (as in a notebook) defines its classes anew: the newest is meant.
-    described = receiver.cls if isinstance(receiver, PlainCopier) else receiver
+    described = _described(receiver)
     return (described.__module__, described.__qualname__) if isinstance(described, type) else described

@@ -63,6 +63,13 @@ def test_one_tag_has_one_receiver() -> None:
         registry.register_copyable(Point, "zoo.Thing")
 
 
+def test_a_tag_that_is_taken_is_told_with_the_class_that_has_it() -> None:
+    registry = Registry()
+    registry.register_copyable(Point, "zoo.Thing")
+    with pytest.raises(ValueError, match=r"registered already, for <class '.*Point'>; choose another tag"):
+        registry.register(Received, "zoo.Thing")
+
+
 def test_the_same_receiver_may_be_registered_twice() -> None:
     registry = Registry()
     for _ in range(2):
