@@ -39,8 +39,11 @@ class CallOptions:
     """Whether no answer is wanted: the call is done, with None, once it is sent."""
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and isnan(self.timeout):
-            raise ValueError("a timeout is a number of seconds")
+        try:
+            if self.timeout is not None and isnan(self.timeout):
+                raise ValueError("a timeout is a number of seconds")
+        except TypeError:
+            raise TypeError(f"a timeout is a number of seconds, not a {type(self.timeout).__name__}") from None
 
 
 NO_OPTIONS = CallOptions()
@@ -202,7 +205,7 @@ class RemoteReference(Seeable):
         away. With `one_way` no answer is wanted, and errors of the method are only known there.
 
         Raises:
-            ValueError: `timeout` is no number.
+            ValueError, TypeError: `timeout` is no number.
         """
         return Configured(self, CallOptions(timeout, one_way))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import gc
 import math
 import weakref
@@ -247,6 +248,8 @@ async def test_a_time_limit_that_is_no_number_is_refused_at_once() -> None:
     async with pair(Timed()) as both:
         with pytest.raises(ValueError, match="timeout"):
             both.client.root.call_with(timeout=math.nan)
+        with pytest.raises(TypeError, match="a timeout is a number of seconds, not a timedelta"):
+            both.client.root.call_with(timeout=datetime.timedelta(seconds=2))  # type: ignore[arg-type]
 
 
 # Together.
