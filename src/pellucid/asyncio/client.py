@@ -96,6 +96,9 @@ class Connecting:
         if self._connection is not None:
             await self._connection.close()
 
+    def __repr__(self) -> str:
+        return f"<Connecting to {self._where}>"
+
     def begin(self) -> Connection:
         """The client's end, for a transport of your own; it is connected once its `ready` is done."""
         return self.connection_class(self._settings, listens=False)

@@ -56,6 +56,10 @@ def test_what_cannot_be_meant_is_a_value_error_at_once(url: str, options: dict[s
         pb.connect(url, **options)
 
 
+def test_a_connection_that_was_not_awaited_says_what_it_is() -> None:
+    assert repr(pb.connect("pb://127.0.0.1:1")) == "<Connecting to pb://127.0.0.1:1>"
+
+
 # Nobody there.
 
 
