@@ -176,13 +176,14 @@ class RemoteReference(Seeable):
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Call:
         """Call the method `name`; await the result for what it returns.
 
-        The call is sent now, whether or not it is awaited. An argument may be a `Call` that is still under way: then
-        this one is sent once that has its result, which takes its place, and later calls of the same object wait for
-        their turn behind it.
+        The call is sent now, whether or not it is awaited. An argument may be a `Call` that is still under way, whose
+        result takes its place: in the native dialect at the peer; over the PB dialects this call is sent once the
+        result is here, and later calls of the same object wait behind it.
 
         Raises:
             DeadReferenceError: at once, where the reference is dead.
             Overloaded: at once, where too much waits to be sent to the peer already.
+            TypeError: at once, where `name` is no text.
 
         Awaiting it raises:
             InsecureJelly: an argument may not cross; nothing was sent.
