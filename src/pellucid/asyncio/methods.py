@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from inspect import CO_COROUTINE
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pellucid.asyncio.call_log import CallLog
 from pellucid.asyncio.current import Caller, running_call
@@ -323,6 +323,8 @@ class Runner:
                 return
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
+        except (KeyboardInterrupt, SystemExit) as error:
+            host.loop.call_soon(_raise, error)  # here uvloop would take it for a fault of the connection
         except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
@@ -533,3 +535,7 @@ def _discard(result: Awaitable[Any]) -> None:
         result.close()
     elif cancel is not None:
         cancel()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

@@ -10,12 +10,7 @@ import pytest
 import pellucid as pb
 from pellucid.errors import CallCancelled, InsecureJelly, NoSuchMethod, PBConnectionLost, RemoteError
 from tests.dialects import each_dialect
-from tests.unit.asyncio.door import (
-    on_each_loop,
-    outcome,
-    pair,
-    turns,
-)
+from tests.unit.asyncio.door import LOOPS, NewLoop, on_each_loop, outcome, pair, run, turns
 
 pytestmark = each_dialect
 
@@ -223,3 +218,24 @@ async def test_arguments_that_do_not_fit_are_an_error_of_the_call_alone() -> Non
         error = await outcome(both.client.root.call("plain", 1, 2, three=4))
         assert error.remote_type == "builtins.TypeError"
         assert isinstance(await outcome(both.client.root.call("plain", "expected")), Expected)
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+def test_a_method_can_end_the_program(kind: str, end: type[BaseException], new_loop: NewLoop) -> None:
+    class Ending(pb.Root):
+        def remote_plain(self) -> None:
+            raise end(3)
+
+        async def remote_coroutine(self) -> None:
+            raise end(3)
+
+    async def program() -> None:
+        async with pair(Ending()) as both:
+            await outcome(both.client.root.call(kind))
+            await asyncio.Event().wait()
+
+    with pytest.raises(end) as ended:
+        run(program(), new_loop)
+    assert ended.value.args == (3,)
