@@ -9,7 +9,7 @@ import signal
 import subprocess
 import termios
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 
@@ -89,7 +89,8 @@ def test_a_statement_that_lacks_its_end_is_not_passed_over(shop: str) -> None:
 
 
 def test_an_exit_code_may_be_chosen(shop: str) -> None:
-    assert pellucid("shell", shop, given=script("raise SystemExit(7)", "1")) == Ended(7)
+    for leave in "raise SystemExit(7)", "exit(7)":  # the second closes the input first
+        assert pellucid("shell", shop, given=script(leave, "1")) == Ended(7)
 
 
 def test_a_lost_connection_is_told_at_the_end(shop: str) -> None:
@@ -141,6 +142,13 @@ class Terminal:
             self._shown += os.read(self._number, 1000)
         self._shown = self._shown.partition(shown.encode())[2]
 
+    def rest(self) -> str:
+        """What else it has shown, once the shell has ended."""
+        os.set_blocking(self._number, False)
+        with suppress(BlockingIOError):
+            self._shown += os.read(self._number, 10_000)
+        return self._shown.decode()
+
 
 @contextmanager
 def at_a_terminal(url: str) -> Generator[Terminal]:
@@ -166,6 +174,17 @@ def test_at_a_terminal_remote_methods_are_completed_and_results_shown(shop: str)
         terminal.until(">>>")
         terminal.press("\x04")
         assert terminal.shell.process.wait(20) == 0
+
+
+def test_who_leaves_is_not_told_that_the_connection_was_lost(shop: str) -> None:
+    with at_a_terminal(shop) as terminal:
+        terminal.until(">>>")
+        terminal.press("exit(7)\r")
+        assert terminal.shell.process.wait(20) == 7
+        rest = terminal.rest()
+        assert "exit(7)" in rest
+        assert "lost" not in rest
+        assert "Error" not in rest
 
 
 def test_control_c_gives_up_what_is_awaited_and_the_shell_goes_on(shop: str) -> None:

@@ -55,14 +55,16 @@ class _Shell:
 
     async def run(self) -> None:
         """Run statements to their end. Raises Failed where one of a script fails, or the connection was lost."""
-        tell_no_more = self._connection.notify_on_disconnect(self._tell_of_the_end)
         if sys.stdin.isatty():
-            await self._converse()
+            tell_no_more = self._connection.notify_on_disconnect(_tell_of_the_end)
+            try:
+                await self._converse()
+            finally:  # exit() closes the connection, too, and the input before
+                tell_no_more()
         else:
             await self._follow()
         if self._connection.is_closed:
             raise Failed(Exit.NO_CONNECTION, "the connection was lost")
-        tell_no_more()
 
     async def _converse(self) -> None:
         completer = MethodCompleter(self._statements.names)
@@ -105,6 +107,6 @@ class _Shell:
         else:
             show_python(value)
 
-    def _tell_of_the_end(self) -> None:
-        if sys.stdin.isatty():
-            click.echo("the connection was lost: references are dead; Ctrl-D ends this", err=True)
+
+def _tell_of_the_end() -> None:
+    click.echo("the connection was lost: references are dead; Ctrl-D ends this", err=True)
