@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -91,13 +92,16 @@ def in_loop(function: Callable[[], T]) -> T:
 
 @contextmanager
 def interrupting(when: Callable[[], object]) -> Generator[None]:
-    """Interrupt what the main thread does in here, once, when `when` has returned in another thread."""
+    """Interrupt what the main thread waits for in here, once, when `when` has returned in another thread.
+
+    It may return before the main thread has come to that: until it is in the front nothing is raised.
+    """
     was_heard = threading.Event()
     main = threading.main_thread().ident
     assert main is not None
 
     def hear(number: int, frame: FrameType | None) -> None:
-        if not was_heard.is_set():
+        if not was_heard.is_set() and any(_is_front(each) for each, _ in traceback.walk_stack(frame)):
             was_heard.set()
             raise KeyboardInterrupt
 
@@ -114,3 +118,7 @@ def interrupting(when: Callable[[], object]) -> Generator[None]:
     finally:
         join()
         signal.signal(signal.SIGINT, before)
+
+
+def _is_front(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("pellucid.blocking.")
