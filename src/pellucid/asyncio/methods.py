@@ -62,9 +62,6 @@ _ANSWERS = frozenset({type(None), bool, int, float, str, bytes, list, dict, tupl
 _ABOUT_TO_BEGIN = object()
 """Stands for the task of a method until there is one: an eager one begins, and may end, while it is made."""
 
-_ENDS_OF_PROGRAMS = GeneratorExit, KeyboardInterrupt, SystemExit
-"""What a method raises that is no answer: a coroutine that is closed, and what ends the event loop."""
-
 
 class Runner:
     """Runs the calls of one peer: in the order made, many at a time, each answered when it ends."""
@@ -323,8 +320,6 @@ class Runner:
                 return
         except asyncio.CancelledError:
             self._tell(call, CallCancelled(f"{call.shown_name!r} was cancelled where it ran"))
-        except (KeyboardInterrupt, SystemExit) as error:
-            host.loop.call_soon(_raise, error)  # here uvloop would take it for a fault of the connection
         except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
             self._fail(call, error)
         else:
@@ -495,8 +490,12 @@ class Runner:
         self._tell(call, flood)
 
     def _fail(self, call: MethodCall, error: BaseException) -> None:
-        if isinstance(error, _ENDS_OF_PROGRAMS):
-            raise error
+        if isinstance(error, GeneratorExit):
+            raise error  # the coroutine is closed
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            # It ends the program. Raised here, uvloop would take it for a fault of the connection.
+            self._host.loop.call_soon(_raise, error)
+            return
         self._log.failed(call, error)
         self._tell(call, error, with_traceback=self._host.unsafe_tracebacks, raised=True)
 

@@ -221,9 +221,10 @@ async def test_arguments_that_do_not_fit_are_an_error_of_the_call_alone() -> Non
 
 
 @BOTH_KINDS
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a batch"])
 @pytest.mark.parametrize("end", [SystemExit, KeyboardInterrupt])
 @pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
-def test_a_method_can_end_the_program(kind: str, end: type[BaseException], new_loop: NewLoop) -> None:
+def test_a_method_can_end_the_program(kind: str, together: bool, end: type[BaseException], new_loop: NewLoop) -> None:
     class Ending(pb.Root):
         def remote_plain(self) -> None:
             raise end(3)
@@ -231,9 +232,13 @@ def test_a_method_can_end_the_program(kind: str, end: type[BaseException], new_l
         async def remote_coroutine(self) -> None:
             raise end(3)
 
+        def remote_other(self) -> None:
+            pass
+
     async def program() -> None:
         async with pair(Ending()) as both:
-            await outcome(both.client.root.call(kind))
+            root = both.client.root
+            await outcome(pb.gather(root.prepare(kind), root.prepare("other")) if together else root.call(kind))
             await asyncio.Event().wait()
 
     with pytest.raises(end) as ended:
