@@ -149,11 +149,11 @@ class Side:
 
     def exports(self) -> dict[int, int]:
         """By id, how many receipts of this side's objects the other has not given back."""
-        return {number: export.count for number, export in self.broker.books.exports._by_id.items()}
+        return {number: export.count for number, export in self.broker.books.exports.items()}
 
     def cache_exports(self) -> dict[int, int]:
         """By id, how many receipts of this side's cacheables the other has not given back."""
-        return {number: export.count for number, export in self.broker.books.cache_exports._by_id.items()}
+        return {number: export.count for number, export in self.broker.books.cache_exports.items()}
 
     def is_empty(self) -> bool:
         """Whether all tables are."""

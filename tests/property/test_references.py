@@ -266,7 +266,9 @@ def counted(imports: Any) -> Iterator[Any]:
 
 def receipts_in_jelly(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:
     """The receipts of references and of caches in messages of the PB dialects, by number."""
-    return receipts_in([b"list", *(jelly for message in messages for jelly in message[2:] if type(jelly) is list)])
+    jellies = [jelly for message in messages for jelly in message[2:] if type(jelly) is list]
+    references, caches = receipts_in([b"list", *jellies])
+    return Counter(dict(references)), Counter(dict(caches))
 
 
 def receipts_in_msgpack(messages: Iterable[Any]) -> tuple[Counter[int], Counter[int]]:

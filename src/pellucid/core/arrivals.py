@@ -30,6 +30,7 @@ from pellucid.flavors.serializable import Serializable, identity
 from pellucid.limits import Limits
 from pellucid.wire.messages import CallFailed, ExportId, MethodCall, Promised
 from pellucid.wire.names import names_of
+from pellucid.wire.numbered import SECRET, Numbered
 
 __all__ = ["Arrivals"]
 
@@ -125,7 +126,8 @@ class Watcher(Protocol):
 
 
 _NONE: dict[int, Incoming] = {}
-"""Stands for tables that nothing was entered in: most connections never need them."""
+_NONE_BY_NUMBER: Numbered[Incoming] = Numbered()
+"""Stand for tables that nothing was entered in: most connections never need them."""
 
 
 _NOTHING = (None,)
@@ -173,12 +175,12 @@ class Arrivals:
         # These are there once a call has waited.
         self._promises: Promises | None = None
         # Promises of calls that are not answered, where another call waits for them or they wait themselves.
-        self._promised: dict[int, Incoming] = _NONE
+        self._promised: Numbered[Incoming] = _NONE_BY_NUMBER
         self._waiting: dict[int, Incoming] = _NONE  # by id() of the call
         self._waiting_bytes = 0
         # Outcomes: the result or CallFailed, through whose eyes it is seen, the bytes it took, of which method, and the
         # bytes that calls were given of it since.
-        self._kept: dict[int, tuple[Any, Any, int, str, int]] = {}
+        self._kept: dict[int, tuple[Any, Any, int, str, int]] = {}  # by number, mixed
         self._kept_bytes = 0
 
     def enter(self, call_id: int, call: MethodCall | BatchRun) -> None:
@@ -225,7 +227,7 @@ class Arrivals:
         """The result that `call` calls, where that is kept and there is nothing else to wait for."""
         if self._waiting or type(call.target) is not Promised:
             return None
-        outcome = self._kept.get(call.target.call_id, _NOTHING)[0]
+        outcome = self._kept.get(call.target.call_id ^ SECRET, _NOTHING)[0]
         if not isinstance(outcome, Referenceable):
             return None
         return None if any(type(value) is Promised for value in (*call.args, *call.kwargs.values())) else outcome
@@ -242,10 +244,10 @@ class Arrivals:
             return
         if self._promises is None:
             self._promises = Promises(self)
-            self._promised, self._waiting = {}, {}
+            self._promised, self._waiting = Numbered(), {}
             self.has_held = True
         incoming = Incoming(self._promises, self, call.shown_name, call)
-        met: dict[int, Incoming] = {}
+        met: Numbered[Incoming] = Numbered()
         try:
             args = tuple(self._promise(value, call, met) for value in call.args)
             kwargs = {name: self._promise(value, call, met) for name, value in call.kwargs.items()}
@@ -275,9 +277,10 @@ class Arrivals:
         running.pop(call_id, None)
         if not running:
             running.clear()  # gives back its room: most connections have nothing to do most of the time
-        if call_id in self._kept:  # a peer may use a number again: it gets the last answer
+        place = call_id ^ SECRET
+        if place in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
-        self._kept[call_id] = outcome, call.perspective, size, call.shown_name, 0
+        self._kept[place] = outcome, call.perspective, size, call.shown_name, 0
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._shed()
@@ -289,7 +292,7 @@ class Arrivals:
     def seen(self, call_ids: list[int]) -> None:
         """The peer has the answers of these calls."""
         for call_id in call_ids:
-            kept = self._kept.pop(call_id, None)
+            kept = self._kept.pop(call_id ^ SECRET, None)
             if kept is not None:
                 self._kept_bytes -= kept[2]
 
@@ -374,7 +377,7 @@ class Arrivals:
                 entry.abandon()
         self.running.clear()
         self._kept.clear()
-        self._promised = self._waiting = _NONE
+        self._promised, self._waiting = _NONE_BY_NUMBER, _NONE
         self.ready = self._promises = None
         self._waiting_bytes = self._kept_bytes = 0
 
@@ -386,7 +389,7 @@ class Arrivals:
     def gave_up(self, call: Call) -> None:
         """The peer knows of its own calls."""
 
-    def _promise(self, value: Any, call: MethodCall, met: dict[int, Incoming]) -> Any:
+    def _promise(self, value: Any, call: MethodCall, met: Numbered[Incoming]) -> Any:
         """`value`; of a promise, what stands for it here. Raises Error where nothing is known of it.
 
         It is for `call`, which can't wait for itself. Those that it has named so far are `met`: one that it names
@@ -403,9 +406,10 @@ class Arrivals:
             promise = self._promised[call_id] = Incoming(self._maker, self, running.shown_name, running)
             promise.call_id = call_id
             return promise
-        if call_id not in self._kept:
+        kept = self._kept.get(call_id ^ SECRET)
+        if kept is None:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
-        outcome, perspective, size, name, given = self._kept[call_id]
+        outcome, perspective, size, name, given = kept
         promise = met[call_id] = Incoming(self._maker, self, name)
         promise.call_id, promise.given = call_id, given
         _settle(promise, outcome, perspective, size)
@@ -435,6 +439,7 @@ class Arrivals:
         assert isinstance(promise, Incoming)
         assert isinstance(waiting, Incoming)  # there are no others here
         assert waiting.message is not None  # it waits
+        assert promise.call_id is not None  # it was named by that
         if promise.flaw is not None:
             raise promise.flaw
         asked, most = self._waiting_bytes + promise.size, self.limits.waiting_bytes
@@ -446,9 +451,10 @@ class Arrivals:
         self._waiting_bytes = asked
         waiting.message.size += promise.size
         promise.given += promise.size
-        if promise.call_id in self._kept:
-            outcome, perspective, size, name, _ = self._kept[promise.call_id]
-            self._kept[promise.call_id] = outcome, perspective, size, name, promise.given
+        place = promise.call_id ^ SECRET
+        if place in self._kept:
+            outcome, perspective, size, name, _ = self._kept[place]
+            self._kept[place] = outcome, perspective, size, name, promise.given
         return _Result(promise)
 
     def _copy(self, promise: Incoming) -> Any:
@@ -464,10 +470,12 @@ class Arrivals:
 
     def _note_flaw(self, promise: Incoming, error: Exception) -> None:
         """The result of `promise` can't be an argument: finding that out costs as much as a copy, and is done once."""
+        assert promise.call_id is not None  # it was named by that
         promise.flaw = error
-        if promise.call_id in self._kept:
-            _, perspective, size, name, given = self._kept[promise.call_id]
-            self._kept[promise.call_id] = CallFailed(promise.call_id, error), perspective, size, name, given
+        place = promise.call_id ^ SECRET
+        if place in self._kept:
+            _, perspective, size, name, given = self._kept[place]
+            self._kept[place] = CallFailed(promise.call_id, error), perspective, size, name, given
 
     def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""

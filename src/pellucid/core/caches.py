@@ -8,7 +8,7 @@ the owner may send the object again without it at any moment.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable, ItemsView, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from pellucid.errors import Error, LocalProtocolError, RemoteProtocolError
 from pellucid.flavors.cacheable import Cacheable, RemoteCache
 from pellucid.flavors.serializable import identity
 from pellucid.wire.messages import SharedUpdate
+from pellucid.wire.numbered import Numbered
 
 __all__ = ["CacheExport", "CacheExports", "CacheImports", "CacheObserver", "update_all"]
 
@@ -108,13 +109,13 @@ class CacheExports:
     def __init__(self, observer: Callable[[int, Any], CacheObserver], parting: Parting[object]) -> None:
         self._parting = parting  # cacheables just dropped by the peer: see `original`
         self._observer = observer
-        self._by_id: dict[int, CacheExport] = {}
+        self._by_id: Numbered[CacheExport] = Numbered()
         self._ids: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def items(self) -> ItemsView[int, CacheExport]:
+    def items(self) -> list[tuple[int, CacheExport]]:
         """What the peer has copies of, by id."""
         return self._by_id.items()
 
@@ -147,7 +148,7 @@ class CacheExports:
         Raises:
             Error: the peer never had such a copy.
         """
-        export = self._by_id.get(cache_id)
+        export: CacheExport | None = self._by_id.get(cache_id)
         obj = self._parting.get(cache_id) if export is None else export.obj
         if not isinstance(obj, Cacheable):
             raise Error("Invalid Object ID")
@@ -159,7 +160,7 @@ class CacheExports:
         Raises:
             RemoteProtocolError: it does not hold so many.
         """
-        export = self._by_id.get(cache_id)
+        export: CacheExport | None = self._by_id.get(cache_id)
         if export is None or count > export.count:
             raise RemoteProtocolError("the peer dropped a cache that it does not hold")
         export.count -= count
@@ -198,7 +199,7 @@ class CacheImports:
 
     def __init__(self, books: Knocking) -> None:
         self._books = books
-        self._by_id: dict[int, _CacheImport] = {}
+        self._by_id: Numbered[_CacheImport] = Numbered()
         self._ids: dict[int, int] = {}  # by id() of the copy that the application holds
         self._dropped: list[_CacheImport] = []
 
@@ -237,7 +238,7 @@ class CacheImports:
 
     def target(self, cache_id: int) -> RemoteCache:
         """The copy that its owner updates. Raises Error where there is none."""
-        entry = self._by_id.get(cache_id)
+        entry: _CacheImport | None = self._by_id.get(cache_id)
         if entry is None:
             raise Error("Invalid Object ID")
         copy = entry()

@@ -23,6 +23,7 @@ from pellucid.flavors.serializable import Held
 from pellucid.limits import Limits
 from pellucid.wire.dialect import Ledger, Sharing
 from pellucid.wire.messages import ExportId, Release, ReleaseCache
+from pellucid.wire.numbered import Numbered, count
 
 __all__ = ["Books"]
 
@@ -31,7 +32,7 @@ T = TypeVar("T")
 RECEIPTS_AT_A_TIME = 100
 """Objects that are released in one message: a kilobyte or less, which fits whatever limits the peer has."""
 
-_NO_RECEIPTS: dict[int, int] = {}
+_NO_RECEIPTS: Numbered[int] = Numbered()
 """Stands for those of a peer that is owed none."""
 
 
@@ -97,8 +98,8 @@ class Books(Ledger):
         self._knocked = False
         self._last_id = 0
         # Receipts to be given back: of references and of caches, by id.
-        self._receipts: dict[int, int] = _NO_RECEIPTS
-        self._cache_receipts: dict[int, int] = _NO_RECEIPTS
+        self._receipts: Numbered[int] = _NO_RECEIPTS
+        self._cache_receipts: Numbered[int] = _NO_RECEIPTS
 
     @property
     def cache_exports(self) -> CacheExports:
@@ -232,7 +233,7 @@ class Books(Ledger):
             self._collect_dropped()
         releases: list[Release | ReleaseCache] = []
         if self._receipts:
-            owed = [*self._receipts.items()]
+            owed = self._receipts.items()
             for start in range(0, len(owed), RECEIPTS_AT_A_TIME):
                 releases.append(Release(owed[start : start + RECEIPTS_AT_A_TIME]))
             self._receipts = _NO_RECEIPTS
@@ -310,11 +311,11 @@ def _with(kept: Sequence[T], more: Iterable[T]) -> list[T]:
     return grown
 
 
-def _more(owed: dict[int, int], receipts: Iterable[tuple[int, int]]) -> dict[int, int]:
+def _more(owed: Numbered[int], receipts: Iterable[tuple[int, int]]) -> Numbered[int]:
     """`owed` with `receipts`, by id, added to it."""
     if owed is _NO_RECEIPTS:
-        owed = {}
-    for number, count in receipts:
-        if count > 0:
-            owed[number] = owed.get(number, 0) + count
+        owed = Numbered()
+    for number, more in receipts:
+        if more > 0:
+            count(owed, number, more)
     return owed

@@ -256,7 +256,7 @@ class Serving:
         """As `find_method`, for a call that has waited: what came with it is seen through whoever is called now."""
         self.find_method(call, obj)
         if call.came is not None and call.perspective is not None:
-            for number, count in call.came.items():
+            for number, count in call.came:
                 self._line.books.imports.see_through(number, count, call.perspective)
 
     def brought_back(self, value: Any, perspective: Any) -> Any:

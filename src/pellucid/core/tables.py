@@ -17,6 +17,7 @@ from pellucid.errors import Error, RemoteProtocolError
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.serializable import identity
 from pellucid.wire.messages import ExportId
+from pellucid.wire.numbered import SECRET
 
 __all__ = ["Exports", "Imports", "Knocking"]
 
@@ -46,7 +47,7 @@ class Exports:
         """How often a number or a name ceased to mean what it had meant."""
         self._parting = parting  # objects just released: see `original`
         # These are tables of their own once something is entered.
-        self._by_id: dict[int, Export] = _NO_EXPORTS
+        self._by_id: dict[int, Export] = _NO_EXPORTS  # by number, mixed
         self._ids: dict[Hashable, int] = _NO_IDS
         # What is published: nearly always one object.
         self._root: tuple[bytes, Referenceable] | None = None
@@ -59,7 +60,7 @@ class Exports:
 
     def items(self) -> ItemsView[int, Export]:
         """What the peer holds, by number."""
-        return self._by_id.items()
+        return {place ^ SECRET: export for place, export in self._by_id.items()}.items()
 
     @property
     def has_cleanups(self) -> bool:
@@ -91,9 +92,9 @@ class Exports:
             if self._ids is _NO_IDS:
                 self._by_id, self._ids = {}, {}
             export_id = self._ids[key] = new_id()
-            self._by_id[export_id] = Export(obj, key, 1)
+            self._by_id[export_id ^ SECRET] = Export(obj, key, 1)
         else:
-            self._by_id[export_id].count += 1
+            self._by_id[export_id ^ SECRET].count += 1
         return export_id
 
     def release(self, export_id: int, count: int) -> Sequence[Callable[[], object]]:
@@ -102,7 +103,7 @@ class Exports:
         Raises:
             RemoteProtocolError: it does not hold so many.
         """
-        export = self._by_id.get(export_id)
+        export = self._by_id.get(export_id ^ SECRET)
         if export is None or count > export.count:
             raise RemoteProtocolError("the peer released a reference that it does not hold")
         export.count -= count
@@ -115,7 +116,7 @@ class Exports:
 
     def take_back(self, export_id: int) -> None:
         """One receipt was not sent after all."""
-        export = self._by_id[export_id]
+        export = self._by_id[export_id ^ SECRET]
         export.count -= 1
         if not export.count:
             self._forget(export_id, export)
@@ -127,7 +128,7 @@ class Exports:
             if named is not None:
                 return named
         else:
-            export = self._by_id.get(export_id)
+            export = self._by_id.get(export_id ^ SECRET)
             if export is not None:
                 return export.obj
         raise Error("Invalid Object ID")
@@ -137,7 +138,7 @@ class Exports:
         if isinstance(export_id, bytes):
             obj = self._published(export_id)
         else:
-            export = self._by_id.get(export_id) if export_id is not None else None
+            export = self._by_id.get(export_id ^ SECRET) if export_id is not None else None
             obj = export.obj if export is not None else None
         return obj.perspective if obj is not None else None
 
@@ -172,7 +173,7 @@ class Exports:
 
     def _forget(self, export_id: int, export: Export) -> None:
         self.changes += 1
-        del self._by_id[export_id]
+        del self._by_id[export_id ^ SECRET]
         del self._ids[export.key]
 
 
@@ -208,7 +209,7 @@ class Imports:
 
     def __init__(self, books: Knocking) -> None:
         self._books = books
-        self._by_id: dict[int, _Import] = _NO_IMPORTS  # a table of its own once something is entered
+        self._by_id: dict[int, _Import] = _NO_IMPORTS  # by number, mixed
         self._dropped: list[_Import] = []
         # Bound once, when there is a reference: each has it.
         self._when_dropped: Callable[[weakref.ref[RemoteReference]], None] | None = None
@@ -218,7 +219,7 @@ class Imports:
 
     def receive(self, export_id: int) -> RemoteReference | None:
         """The reference to that object with one more receipt, where it is held."""
-        held = self._by_id.get(export_id)
+        held = self._by_id.get(export_id ^ SECRET)
         reference = held() if held is not None else None
         if held is not None and reference is not None:
             held.receipts += 1
@@ -232,21 +233,21 @@ class Imports:
         held = _Import(reference, self._when_dropped)
         held.export_id = export_id
         held.receipts = 1
-        self._by_id[export_id] = held
+        self._by_id[export_id ^ SECRET] = held
 
     def see_through(self, export_id: int, count: int, perspective: Any) -> None:
         """Have calls of that object seen by `perspective`, where the last `count` receipts were the first."""
-        held = self._by_id.get(export_id)
+        held = self._by_id.get(export_id ^ SECRET)
         reference = held() if held is not None else None
         if held is not None and reference is not None and held.receipts == count:
             reference.perspective = perspective
 
     def release(self, export_id: int) -> bool:
         """Give back one receipt of a reference that is alive; False where none is left then."""
-        held = self._by_id[export_id]
+        held = self._by_id[export_id ^ SECRET]
         held.receipts -= 1
         if not held.receipts:
-            del self._by_id[export_id]
+            del self._by_id[export_id ^ SECRET]
         return bool(held.receipts)
 
     def take_dropped(self) -> list[tuple[int, int]]:
@@ -255,8 +256,9 @@ class Imports:
         while self._dropped:
             held = self._dropped.pop()  # from the end: another thread may add to it at any moment
             # The object may have been received again since, as a new reference.
-            if self._by_id.get(held.export_id) is held:
-                del self._by_id[held.export_id]
+            place = held.export_id ^ SECRET
+            if self._by_id.get(place) is held:
+                del self._by_id[place]
             dropped.append((held.export_id, held.receipts))
         dropped.reverse()
         return dropped

@@ -37,6 +37,7 @@ from pellucid.wire.native.encoder import FAST, Fast, Packed, Tables
 from pellucid.wire.native.expressions import flaw_of
 from pellucid.wire.native.lowering import MARKS, find_encoders, flavor_encoder, report_form
 from pellucid.wire.native.reader import Taker
+from pellucid.wire.numbered import count
 from pellucid.wire.pb.jelly import Encoder as Write
 from pellucid.wire.pb.jelly import Encoders
 from pellucid.wire.pb.jelly import find_encoders as find_writers
@@ -229,7 +230,7 @@ class Reader(reader.Reader, _codec.Unjellier):
     def _take_reference(self, code: int, body: bytes) -> Any:
         number = number_of(body)
         self.is_plain = False
-        self._came[number] += 1
+        count(self._came, number)
         return self._remote([b"remote", number])
 
     def _take_by_name(self, code: int, body: bytes) -> Any:

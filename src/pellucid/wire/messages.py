@@ -6,7 +6,7 @@ that same object to the door, so that a call costs one object in each direction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ class MethodCall:
     """Seconds that the caller waits from now on; None where there is no end to that."""
     waits: bool = field(default=False, init=False)
     """Whether its target or an argument is a `Promised`."""
-    came: Mapping[int, int] | None = field(default=None, init=False)
+    came: Sequence[tuple[int, int]] | None = field(default=None, init=False)
     """Receipts that came with it, by number, where its target is a `Promised`: see `Ledger.see_through`."""
     batch: Any = field(default=None, init=False)
     """What gathers the answers of the `Batch` that it came in; `call_id` is its place there."""

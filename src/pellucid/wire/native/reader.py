@@ -8,7 +8,6 @@ what is nothing but plain values costs nothing here.
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar
 
@@ -23,6 +22,7 @@ from pellucid.wire.names import FAILURE, broker_error, method_error
 from pellucid.wire.native.codes import Leaf, Mark, number_of
 from pellucid.wire.native.expressions import flaw_of
 from pellucid.wire.native.plain import READERS
+from pellucid.wire.numbered import Numbered, count
 from pellucid.wire.pb.containers import Unfinished, item_filler
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.unjelly import Unjellier, find_decoders
@@ -80,8 +80,8 @@ class Reader(Unjellier):
         """Whether a message without buffers can be read as if `begin` had been called."""
         self._error: Exception | None = None
         # Receipts that came with the message, whether or not they are taken.
-        self._came: Counter[int] = Counter()
-        self._caches_came: Counter[int] = Counter()
+        self._came: Numbered[int] = Numbered()
+        self._caches_came: Numbered[int] = Numbered()
 
     def values(self, values: list[Any], *, placeholders: bool) -> list[Any]:
         """The objects that `values`, which are some of the message's, stand for; then `finish`.
@@ -136,9 +136,9 @@ class Reader(Unjellier):
         for finish in self._finishers:
             finish()
 
-    def references_in(self, values: list[Any]) -> dict[int, int]:
+    def references_in(self, values: list[Any]) -> Numbered[int]:
         """Receipts that came with the message, by number, of those references that are among `values`."""
-        found: dict[int, int] = {}
+        found: Numbered[int] = Numbered()
         waiting, seen = [*values], set[int]()
         while waiting:
             value = waiting.pop()
@@ -160,8 +160,10 @@ class Reader(Unjellier):
 
     def give_back(self) -> None:
         """The message can't be delivered: give back what came with it; what was taken from it releases itself."""
-        self._came.subtract(self.references)
-        self._caches_came.subtract(self.caches)
+        for number, taken in self.references.items():
+            count(self._came, number, -taken)
+        for number, taken in self.caches.items():
+            count(self._caches_came, number, -taken)
         self._ledger.disown(self._came, self._caches_came)
         self._came.clear()
         self._caches_came.clear()
@@ -204,8 +206,10 @@ class Reader(Unjellier):
                     self._error = self._error or told_without_traceback(error)
                     item[0] = _Marked(_FLAW, 0)
                 references, caches = receipts_in(expression)
-                self._came.update(references)
-                self._caches_came.update(caches)
+                for number, came in references.items():
+                    count(self._came, number, came)
+                for number, came in caches.items():
+                    count(self._caches_came, number, came)
 
     def trust(self) -> None:
         """Whatever kinds of plain value may not cross: in this message they may, which tells of an error."""
@@ -258,8 +262,7 @@ class Reader(Unjellier):
 
     def _take_remote(self, code: int, body: bytes) -> Any:
         number = number_of(body)
-        came = self._came
-        came[number] = came.get(number, 0) + 1
+        count(self._came, number)
         return self.reference(number)
 
     def _take_local(self, code: int, body: bytes) -> Any:
@@ -300,7 +303,7 @@ class Reader(Unjellier):
 
     def _take_cache(self, code: int, body: bytes) -> Any:
         marked: _Marked = self._take_numbered(code, body)
-        self._caches_came[marked.number] += 1
+        count(self._caches_came, marked.number)
         return marked
 
     def _take_jelly(self, code: int, body: bytes) -> Any:

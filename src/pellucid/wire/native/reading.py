@@ -136,7 +136,7 @@ class MessageReader:
     def _see_through(self, call: MethodCall, references: Mapping[int, int]) -> None:
         """Have the references that came with `call` seen through whoever is called."""
         if isinstance(call.target, Promised):
-            call.came = dict(references)  # nobody knows yet
+            call.came = [*references.items()]  # nobody knows yet
         else:
             self._ledger.see_through(references, call.target)
 

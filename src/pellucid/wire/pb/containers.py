@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from pellucid.errors import LimitExceeded, RemoteProtocolError
 from pellucid.limits import Limits
+from pellucid.wire.numbered import Numbered
 from pellucid.wire.pb.plain import id_operand, operand, tag_of
 
 __all__ = ["CONTAINERS", "SHARED", "Containers", "Decoder", "Decoders", "Fill", "Unfinished", "item_filler"]
@@ -65,9 +66,9 @@ class Containers:
 
     def _start(self) -> None:
         # By number: the object, or Unfinished while it can't be had yet.
-        self._shared: dict[int, Any] = {}
+        self._shared: Numbered[Any] = Numbered()
         # By number: how many elements it stands for.
-        self._sizes: dict[int, int] = {}
+        self._sizes: Numbered[int] = Numbered()
         # States that have gaps still, to be set when the message is whole.
         self._late: list[Callable[[], None]] = []
         self._open_gaps = 0

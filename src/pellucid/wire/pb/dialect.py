@@ -37,6 +37,7 @@ from pellucid.wire.messages import (
     Unknown,
 )
 from pellucid.wire.names import FAILURE, NO_TRACEBACK, names_of
+from pellucid.wire.numbered import count
 from pellucid.wire.pb import banana
 from pellucid.wire.pb.disowned import receipts_in
 from pellucid.wire.pb.jelly import Jellier, find_encoders, write_dictionary, write_tuple
@@ -198,10 +199,10 @@ class PBDialect:
     def _disown(self, unjellier: Unjellier, expression: Any) -> None:
         """Release what came with a message that can't be delivered; what was taken from it releases itself."""
         references, caches = receipts_in(expression)
-        for export_id, count in unjellier.references.items():
-            references[export_id] -= count
-        for cache_id, count in unjellier.caches.items():
-            caches[cache_id] -= count
+        for export_id, taken in unjellier.references.items():
+            count(references, export_id, -taken)
+        for cache_id, taken in unjellier.caches.items():
+            count(caches, cache_id, -taken)
         self._ledger.disown(references, caches)
 
     def _read_release(self, expression: list[Any]) -> Release:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from pellucid.wire.messages import NUMBER_BITS
+from pellucid.wire.numbered import Numbered, count
 from pellucid.wire.pb.plain import READERS
 
 __all__ = ["receipts_in"]
@@ -18,20 +18,20 @@ _BUILT_IN = frozenset(READERS) | frozenset(
 _CONTAINERS = frozenset({b"list", b"tuple", b"set", b"frozenset"})
 
 
-def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
+def receipts_in(expression: Any) -> tuple[Numbered[int], Numbered[int]]:
     """How many receipts of references and of caches `expression` holds, by id. It may be malformed anywhere.
 
     Only what is jelly by its position counts: ``["remote", 5]`` as a pair of a dictionary is a key and a value.
     """
-    references: Counter[int] = Counter()
-    caches: Counter[int] = Counter()
+    references: Numbered[int] = Numbered()
+    caches: Numbered[int] = Numbered()
     waiting = [expression]
     for item in waiting:
         match item:
             case [b"remote", int(export_id), *_] if export_id.bit_length() <= NUMBER_BITS:
-                references[export_id] += 1
+                count(references, export_id)
             case [b"cached", int(cache_id), *_] if cache_id.bit_length() <= NUMBER_BITS:
-                caches[cache_id] += 1
+                count(caches, cache_id)
             case [b"dictionary", *pairs]:
                 for pair in pairs:
                     if type(pair) is list:
@@ -42,7 +42,7 @@ def receipts_in(expression: Any) -> tuple[Counter[int], Counter[int]]:
                 waiting.append(inner)
             case [bytes(tag), int(cache_id), state, *_] if tag not in _BUILT_IN:
                 if cache_id.bit_length() <= NUMBER_BITS:
-                    caches[cache_id] += 1
+                    count(caches, cache_id)
                 waiting.append(state)
             case [bytes(tag), state, *_] if tag not in _BUILT_IN:
                 waiting.append(state)

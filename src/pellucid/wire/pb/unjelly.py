@@ -19,6 +19,7 @@ from pellucid.flavors.serializable import Held, Unpersistable
 from pellucid.wire.dialect import Ledger
 from pellucid.wire.messages import ExportId
 from pellucid.wire.names import FAILURE, NO_TRACEBACK, own_error
+from pellucid.wire.numbered import Numbered, count
 from pellucid.wire.pb.containers import CONTAINERS, SHARED, Containers, Decoder, Decoders, Fill, Unfinished
 from pellucid.wire.pb.plain import READERS, id_operand, operand, string_operand, tag_of
 
@@ -30,9 +31,9 @@ class Unjellier(Containers):
 
     def __init__(self, ledger: Ledger, decoders: Decoders, *, placeholders: bool) -> None:
         super().__init__(ledger.limits, decoders)
-        self.references: dict[int, int] = {}
+        self.references: Numbered[int] = Numbered()
         """Receipts of references taken so far, by id."""
-        self.caches: dict[int, int] = {}
+        self.caches: Numbered[int] = Numbered()
         """Receipts of caches taken so far, by id."""
         self.target: ExportId | None = None
         """The object of ours that is called with these values, where they are a call's arguments."""
@@ -52,7 +53,7 @@ class Unjellier(Containers):
     def reference(self, export_id: int, cls: type[Held] | None = None) -> Any:
         """The reference to that object of the peer's, made as an instance of `cls` where it is new."""
         value = self._ledger.import_reference(export_id, cls, self.target)
-        self.references[export_id] = self.references.get(export_id, 0) + 1
+        count(self.references, export_id)
         return value
 
     def _local(self, expression: list[Any]) -> Any:
@@ -64,7 +65,7 @@ class Unjellier(Containers):
     def _cached(self, expression: list[Any]) -> Any:
         cache_id = id_operand(expression)
         value = self._ledger.imported_cache(cache_id)
-        self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
+        count(self.caches, cache_id)
         return value
 
     def _lcache(self, expression: list[Any]) -> Any:
@@ -104,7 +105,7 @@ class Unjellier(Containers):
     def _remote_cache(self, make: Callable[[], RemoteCache], expression: list[Any], number: int | None) -> Any:
         cache_id, state = self._id_of(expression), operand(expression, 2)
         copy = self._ledger.import_cache(cache_id, make)
-        self.caches[cache_id] = self.caches.get(cache_id, 0) + 1
+        count(self.caches, cache_id)
 
         def set_state(value: Any) -> None:
             hook(copy, "set_copyable_state")(value)

@@ -196,7 +196,7 @@ def test_references_copies_and_caches_have_these_forms() -> None:
     thing, pond = Referenceable(), Pond([7])
     tag = f"{__name__}.Pond"
     assert speech.write([thing, thing]) == [Extension(Leaf.REMOTE, b"\1")] * 2
-    assert speech.books.exports._by_id[1].count == 2
+    assert dict(speech.books.exports.items())[1].count == 2
     assert speech.write([pond, pond], "Alice") == [
         [mark(Mark.SHARED, 1), [mark(Mark.CACHE, 2), tag, [MAP, "seen by", "Alice", "inside", [7]]]],
         again(1),

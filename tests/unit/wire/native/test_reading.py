@@ -421,7 +421,7 @@ def test_references_in_a_batch_are_seen_through_whom_each_of_its_calls_goes_to()
     assert isinstance(read, Batch)
     alices, bobs, nobodys = read.calls[0].args[0][0], read.calls[1].kwargs["x"], read.calls[2].args[0]
     assert (alices.perspective, bobs.perspective, nobodys.perspective) == ("Alice", "Bob", None)
-    assert [each.came for each in read.calls] == [None, None, {7: 1}]
+    assert [each.came for each in read.calls] == [None, None, [(7, 1)]]
 
 
 def test_references_anywhere_in_a_batch_are_found_and_others_are_left_alone() -> None:

@@ -29,7 +29,7 @@ CACHED = [b"cached", 7]
 def test_every_receipt_counts_where_it_stands(
     expression: object, references: dict[int, int], caches: dict[int, int]
 ) -> None:
-    assert receipts_in(expression) == (references, caches)
+    assert [*map(dict, receipts_in(expression))] == [references, caches]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_every_receipt_counts_where_it_stands(
     ids=repr,
 )
 def test_what_only_looks_like_a_receipt_is_none(expression: object) -> None:
-    assert receipts_in(expression) == ({}, {})
+    assert [*map(dict, receipts_in(expression))] == [{}, {}]
 
 
 @pytest.mark.parametrize(
