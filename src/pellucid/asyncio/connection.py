@@ -357,12 +357,15 @@ class Connection(asyncio.Protocol):
         is_strange = limit is not None and self.broker.limits is self._settings.before_login
         self.abort(f"{error}, before a login" if is_strange else str(error), limit=limit)
 
-    def eof_received(self) -> None:
-        self.inbox.catch_up()
-        self._shut("the peer closed the connection", peer_has_ended=True)
+    def eof_received(self) -> bool:
+        self.inbox.then(lambda: self._shut("the peer closed the connection", peer_has_ended=True))
+        return not self.is_closed and self._tls is None  # else the transport closes, as one of TLS does in any case
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.inbox.catch_up()
+        self.outbox.detach()
+        self.inbox.then(lambda: self._end(exc))
+
+    def _end(self, exc: Exception | None) -> None:
         if not self._is_ready:
             self._ending = self._ending or exc
         self._lose(f"the connection was lost: {exc}" if exc else "the peer closed the connection")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from math import inf
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pellucid.asyncio.methods import Runner
@@ -43,6 +43,7 @@ class Inbox:
     __slots__ = (
         "_at",
         "_broker",
+        "_ends",
         "_host",
         "_loop",
         "_outbox",
@@ -71,6 +72,8 @@ class Inbox:
         # What waits for its slice, and how much of that was handed over already.
         self._unread: bytes | None = None
         self._at = 0
+        # What is to happen once that is dealt with.
+        self._ends: Sequence[Callable[[], object]] = ()
 
     def attach(self, transport: asyncio.Transport) -> None:
         """The connection is made."""
@@ -120,14 +123,17 @@ class Inbox:
             self._outbox.held_back = False
         self._outbox.flush()
 
-    def catch_up(self) -> None:
-        """The peer has ended, which may be told of right behind the last that it said: that comes first."""
-        if self._unread is not None and not self._broker.books.closed:
-            self.take_slice(inf)
+    def then(self, end: Callable[[], object]) -> None:
+        """The peer has ended, which may be told of right behind the last that it said: that comes first, then `end`."""
+        if self._unread is None or self._broker.books.closed:
+            end()
+        else:
+            self._ends = [*self._ends, end]
 
     def take_slice(self, until: float) -> bool:
         """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
         broker, loop = self._broker, self._loop
+        has_more = False
         self._outbox.held_back = self.heard = self.used = True
         try:
             while not broker.books.closed:
@@ -139,7 +145,8 @@ class Inbox:
                 else:
                     break
                 if loop.time() >= until:
-                    return True
+                    has_more = True
+                    break
         except (ProtocolError, ConnectFailed) as error:
             self._host.break_off(error)
         except Exception:  # a fault of ours: as a transport does where it calls
@@ -149,10 +156,18 @@ class Inbox:
             broker.arrivals.copied = 0
             self._outbox.held_back = False
             self._outbox.flush()
+            if not has_more:
+                self._go_on()
+        return has_more
+
+    def _go_on(self) -> None:
+        """All that waited is dealt with."""
         self._unread = None
+        ends, self._ends = self._ends, ()
+        for end in ends:
+            end()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-        return False
 
     def _wait(self, data: bytes = b"") -> None:
         if self._unread is not None:  # a transport may hand over what it has read already

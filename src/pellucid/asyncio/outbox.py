@@ -114,6 +114,10 @@ class Outbox:
         transport.set_write_buffer_limits(high=1)
         self._transport = transport
 
+    def detach(self) -> None:
+        """It is no more, though the last that the peer said may have to be dealt with still."""
+        self._transport = _NOWHERE
+
     def schedule(self) -> None:
         """There is something to send: soon, so that what is sent together travels together."""
         outgoing = self._outgoing
@@ -291,6 +295,21 @@ class Outbox:
     def _is_over(self) -> bool:
         """Whether more waits than the limits allow."""
         return self.queued_bytes > self._limit or self._outgoing.bulk_bytes > self._most_bulk
+
+
+class _Nowhere(asyncio.WriteTransport):
+    """Takes the answers to a peer that is gone. At the transport that there was, asyncio would log each of them."""
+
+    def write(self, data: object) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return True
+
+
+_NOWHERE = _Nowhere()
 
 
 def _write(transport: asyncio.WriteTransport, data: bytes | memoryview) -> None:

@@ -196,14 +196,18 @@ async def test_one_that_ends_while_it_waits_holds_up_nobody() -> None:
 async def test_what_a_peer_said_before_it_ended_is_dealt_with_though_it_waits(how: str) -> None:
     noting = Noting()
     (first, pipe), (second, other) = piped(noting), piped(Noting())
+    noted_soon: list[int] = []
     pipe.send(flood())
     assert noting.noted == []
     if how == "eof":
-        first.eof_received()  # a transport with TLS may say so at once, whether or not it is read
+        assert first.eof_received()  # one with TLS may say so at once, whether or not it is read; it is to stay open
     else:
         pipe.abort()
-    assert noting.noted == list(range(1, MANY + 1))
+    first.loop.call_soon(lambda: noted_soon.append(len(noting.noted)))
     await first.wait_closed()
+    assert noting.noted == list(range(1, MANY + 1))
+    assert noted_soon[0] < MANY  # others have their turn in between
+    assert answers(pipe) == (noting.noted if how == "eof" else [])
     other.end()
     await second.wait_closed()
 
