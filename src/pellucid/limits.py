@@ -6,17 +6,21 @@ The reference page of limits is made from this module: `make pages`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-__all__ = ["Limits", "Usage"]
+__all__ = ["DEFAULT_LIMITS", "Limits", "Usage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one connection may ask for. Make a changed copy with `dataclasses.replace`."""
+    """How much one connection may ask for. Make a changed copy with `dataclasses.replace`.
+
+    Raises:
+        ValueError: one of them is no number from 0 on.
+    """
 
     string_bytes: int = 640 * 1024
     """*pb:* bytes in one string.
@@ -224,6 +228,12 @@ class Limits:
     A further one is cut off at once; the log says so when the server begins to.
     """
 
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            most = getattr(self, each.name)
+            if not (isinstance(most, int | float) and most >= 0):
+                raise ValueError(f"Limits.{each.name} is a number from 0 on, not {most!r}")
+
     def before_login(self) -> Limits:
         """These limits, lowered to what a stranger needs in order to log in.
 
@@ -232,6 +242,9 @@ class Limits:
         """
         return replace(self, **{name: min(most, getattr(self, name)) for name, most in BEFORE_LOGIN.items()})
 
+
+DEFAULT_LIMITS: Final = Limits()
+"""Those of `serve` and `connect` where they are given none."""
 
 BEFORE_LOGIN: Final[Mapping[str, int]] = MappingProxyType(
     {

@@ -56,6 +56,12 @@ def test_every_limit_is_a_positive_number() -> None:
     assert all(getattr(Limits(), limit.name) > 0 for limit in fields(Limits))
 
 
+@pytest.mark.parametrize("most", [-1, float("nan"), "10", None])
+def test_what_is_no_number_or_below_0_is_no_limit(most: Any) -> None:
+    with pytest.raises(ValueError, match=r"Limits\.nesting is a number from 0 on, not "):
+        Limits(nesting=most)
+
+
 # A value over a limit fails its call; nobody else is concerned.
 
 

@@ -15,7 +15,7 @@ from pellucid.asyncio.tls_failures import why_no_server
 from pellucid.errors import ConnectFailed, NoCommonDialect, RemoteProtocolError
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS, Limits
 from pellucid.urls import TCPURL, UnixURL, parse_url
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named, sharing_named
@@ -59,7 +59,7 @@ def connect(
     settings = Settings(
         registry=registry,
         policy=policy or DEFAULT_POLICY,
-        limits=limits or Limits(),
+        limits=limits or DEFAULT_LIMITS,
         dialects=dialects_named(dialects),
         sharing=sharing_named(sharing),
         unsafe_tracebacks=unsafe_tracebacks,

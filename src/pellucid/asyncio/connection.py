@@ -7,7 +7,7 @@ import logging
 import secrets
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isinf
 from typing import Any, Literal, cast
 
@@ -35,7 +35,7 @@ from pellucid.flavors.hooks import hook
 from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
-from pellucid.limits import Limits, Usage
+from pellucid.limits import DEFAULT_LIMITS, Limits, Usage
 from pellucid.wire.dialect import DialectClass, Sharing
 from pellucid.wire.dialects import DIALECTS
 from pellucid.wire.messages import Answer, CallFailed, Cancel, MethodCall
@@ -49,7 +49,7 @@ class Settings:
 
     registry: Registry = DEFAULT_REGISTRY
     policy: Policy = DEFAULT_POLICY
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = DEFAULT_LIMITS
     before_login: Limits | None = None
     """The limits until a login is granted; None where nobody logs in."""
     dialects: tuple[DialectClass, ...] = DIALECTS

@@ -14,7 +14,7 @@ from pellucid.asyncio.current import current_call
 from pellucid.core.references import RemoteReference
 from pellucid.errors import LimitExceeded, PBConnectionLost
 from pellucid.flavors.referenceable import Referenceable
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS
 
 __all__ = ["PAGE_BYTES", "PageCollector", "get_all_pages", "send_pages"]
 
@@ -25,7 +25,7 @@ PAGE_BYTES = 8192
 class PageCollector(Referenceable):
     """Gathers pages that a peer sends; await `pages` for all of them."""
 
-    def __init__(self, *, limit: int = Limits().paged_bytes) -> None:
+    def __init__(self, *, limit: int = DEFAULT_LIMITS.paged_bytes) -> None:
         self._limit = limit
         self._gathered: list[Any] = []
         self._bytes = 0

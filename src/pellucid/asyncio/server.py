@@ -22,7 +22,7 @@ from pellucid.flavors.policy import DEFAULT_POLICY, Policy
 from pellucid.flavors.referenceable import Referenceable, Root
 from pellucid.flavors.registry import DEFAULT_REGISTRY, Registry
 from pellucid.flavors.validation import prepare, validates
-from pellucid.limits import Limits, Usage
+from pellucid.limits import DEFAULT_LIMITS, Limits, Usage
 from pellucid.urls import TCPURL, UnixURL, parse_url
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.dialects import dialects_named, sharing_named
@@ -84,7 +84,7 @@ def serve(
     check_tls(tls)
     if limits_before_login is not None and not isinstance(root, Portal):
         raise ValueError("limits_before_login= are given, but nobody logs in at a root that is no Portal")
-    limits = limits or Limits()
+    limits = limits or DEFAULT_LIMITS
     settings = Settings(
         registry=registry,
         policy=policy or DEFAULT_POLICY,

@@ -15,7 +15,7 @@ from twisted.persisted import styles
 from twisted.python import log
 
 from pellucid.errors import LimitBroken, LimitExceeded, RemoteProtocolError
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS, Limits
 from pellucid.wire.pb.banana import NEED_DATA, Decoder, Expression
 from pellucid.wire.pb.banana import encode as encode_expression
 from pellucid.wire.pb.vocabulary import TOKENS, WORDS
@@ -52,12 +52,12 @@ VOCAB = b"\x87"
 HIGH_BIT_SET = b"\x80"
 """The smallest type byte: what is below it is a digit."""
 
-_DEFAULT_SIZE_LIMIT = Limits().string_bytes
+_DEFAULT_SIZE_LIMIT = DEFAULT_LIMITS.string_bytes
 
 SIZE_LIMIT = _DEFAULT_SIZE_LIMIT
 """Bytes in one string, and elements in one list: at most so many are sent and taken in. A program may set another."""
 
-_prefix_limit = Limits().prefix_digits
+_prefix_limit = DEFAULT_LIMITS.prefix_digits
 
 
 class BananaError(Exception):
@@ -110,7 +110,7 @@ class Banana(protocol.Protocol, styles.Ephemeral):
     outgoingVocabulary: ClassVar[dict[bytes, int]] = dict(TOKENS)
     incomingVocabulary: ClassVar[dict[int, bytes]] = dict(WORDS)
 
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
     """The bounds that Twisted's Banana does not have: `nesting`, `elements` and `message_bytes`.
 
     The other bounds on expressions are `sizeLimit` and `prefixLimit`. The default is much larger than what programs
@@ -236,7 +236,7 @@ def encode(lst: Any) -> bytes:
     Raises:
         BananaError: it holds something that is no expression, or is over a limit.
     """
-    return _encode(lst, _limits(Limits(), SIZE_LIMIT, _prefix_limit), None)
+    return _encode(lst, _limits(DEFAULT_LIMITS, SIZE_LIMIT, _prefix_limit), None)
 
 
 def decode(st: bytes) -> Any:
@@ -246,7 +246,7 @@ def decode(st: bytes) -> Any:
         BananaError: they are not banana, or over a limit; also a NotImplementedError where they mean nothing.
         IndexError: they end within the first expression.
     """
-    decoder = Decoder(_limits(Limits(), SIZE_LIMIT, _prefix_limit), None)
+    decoder = Decoder(_limits(DEFAULT_LIMITS, SIZE_LIMIT, _prefix_limit), None)
     decoder.receive_data(st)
     expressions = list(iter(lambda: _next_expression(decoder), None))
     if not expressions:

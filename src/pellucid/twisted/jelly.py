@@ -19,7 +19,7 @@ from pellucid.flavors.cacheable import Cacheable, Observer, RemoteCache
 from pellucid.flavors.policy import BASIC_TYPES, Policy
 from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.serializable import Held, Jellyable, Unjellyable, Unpersistable, qualified_name
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS
 from pellucid.twisted._codec import (
     Jellier,
     PersistentLoad,
@@ -184,7 +184,7 @@ class _NoBooks(Ledger):
         self.registry = TagRegistry()
         self.policy: Policy = policy
         self.sharing = "graph"
-        self.limits = _NO_LIMITS if isinstance(policy.taster, DummySecurityOptions) else Limits()
+        self.limits = _NO_LIMITS if isinstance(policy.taster, DummySecurityOptions) else DEFAULT_LIMITS
         self._invoker = policy.invoker
 
     def export(self, obj: Referenceable) -> int:
@@ -234,7 +234,7 @@ class _NoBooks(Ledger):
         """There are none."""
 
 
-_NO_LIMITS = replace(Limits(), expanded_elements=sys.maxsize, odd_keys=sys.maxsize)
+_NO_LIMITS = replace(DEFAULT_LIMITS, expanded_elements=sys.maxsize, odd_keys=sys.maxsize)
 
 
 def _no_connection() -> InsecureJelly:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from pellucid.errors import LimitBroken, NoCommonDialect, RemoteProtocolError
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS, Limits
 from pellucid.wire.pb import banana
 
 __all__ = ["Negotiation"]
@@ -123,10 +123,10 @@ class Negotiation:
 @lru_cache(maxsize=64)
 def _offer(names: tuple[str, ...]) -> bytes:
     """How those dialects are offered."""
-    return banana.encode([name.encode() for name in names], Limits(), None)
+    return banana.encode([name.encode() for name in names], DEFAULT_LIMITS, None)
 
 
 @lru_cache(maxsize=64)
 def _choice(name: str) -> bytes:
     """How that dialect is chosen."""
-    return banana.encode(name.encode(), Limits(), None)
+    return banana.encode(name.encode(), DEFAULT_LIMITS, None)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pellucid.errors import LimitExceeded
-from pellucid.limits import Limits
+from pellucid.limits import DEFAULT_LIMITS, Limits
 from pellucid.wire.messages import ExportId
 from pellucid.wire.pb.banana import INTS, LISTS, STRINGS, encode, encode_float, encode_int, encode_list
 
@@ -56,7 +56,7 @@ class PlainWriter:
 
     def __init__(self, tokens: Mapping[bytes, int] | None) -> None:
         def written(expression: object) -> bytes:
-            return encode(expression, Limits(), tokens)
+            return encode(expression, DEFAULT_LIMITS, tokens)
 
         self._words = {word: written(word) for word in tokens or ()}
         self._constants: dict[bool | None, bytes] = {None: written([b"None"])}
