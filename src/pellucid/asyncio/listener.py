@@ -23,8 +23,11 @@ from pellucid.urls import TCPURL, UnixURL
 
 __all__ = ["Listener", "LoopsListener", "can_watch"]
 
-CLIENTS_AT_ONCE = 16
-"""Clients that are accepted before others have their turn."""
+CLIENTS_AT_ONCE = 100
+"""Clients that are accepted before others have their turn, at most."""
+
+CLIENT_SECONDS = 0.0002
+"""What a client costs, roughly."""
 
 RETRY_SECONDS = 1.0
 """Seconds until it is tried again to accept where that has failed."""
@@ -60,6 +63,7 @@ class Listener:
         self._untouched: set[socket.socket] = set()  # of clients that the loop was not told of yet
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._troubled = self._is_closed = False
+        self._accepted_at = 0.0
         for sock in place.sockets:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # Those accepted inherit it. asyncio sees to it by itself only where the socket was made with the number
@@ -98,7 +102,10 @@ class Listener:
             self._begin(self._accept_one_by_one(sock), self._accepting)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        for _ in range(CLIENTS_AT_ONCE):
+        # Those who come take no more time than others had since: who only connects can't keep these waiting.
+        now = self._loop.time()
+        had, self._accepted_at = now - self._accepted_at, now
+        for _ in range(max(1, min(CLIENTS_AT_ONCE, int(had / CLIENT_SECONDS)))):
             try:
                 accepted, address = sock.accept()
             except (BlockingIOError, InterruptedError):

@@ -9,6 +9,7 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -17,6 +18,7 @@ from pellucid.asyncio import listener
 from pellucid.errors import ConnectFailed
 from tests.unit.asyncio.door import HERE, Gate, on_each_loop, outcome, pair
 from tests.unit.asyncio.raw import until
+from tests.unit.asyncio.test_limits_of_time import StoppedClock, on_a_stopped_clock
 
 # What is in the way.
 
@@ -95,6 +97,46 @@ async def test_a_path_where_no_unix_socket_can_be_is_named_with_its_url(
 async def test_a_directory_that_is_not_ours_is_a_permission_error(tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o500)  # noqa: PTH101 - a path's own is not for coroutines
     assert isinstance(await refusal(f"pb+unix:{tmp_path / 'socket'}"), PermissionError)
+
+
+# Who comes, and others.
+
+
+@on_a_stopped_clock
+async def test_clients_that_come_take_no_more_time_than_others_had(clock: StoppedClock) -> None:
+    turn, came = 0, list[int]()
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def turns_of_six(port: int) -> set[int]:
+        """In which turns of the loop clients were accepted who came together."""
+        came.clear()
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(6)]
+        await until(lambda: len(came) == 6)
+        for client in clients:
+            client.close()
+        return {*came}
+
+    take = listener.Listener._take
+
+    def noting(self: listener.Listener, *accepted: Any) -> None:
+        came.append(turn)
+        take(self, *accepted)
+
+    with patch.object(listener.Listener, "_take", noting):
+        counting = asyncio.ensure_future(count_turns())
+        async with pb.serve(Gate(), HERE) as server:
+            port = int(server.urls[0].rpartition(":")[2])
+            await clock.let_pass(1)
+            assert len(await turns_of_six(port)) == 1
+            assert len(await turns_of_six(port)) == 6
+            await clock.let_pass(3.5 * listener.CLIENT_SECONDS)
+            assert len(await turns_of_six(port)) == 4
+        counting.cancel()
 
 
 # What is left behind.
