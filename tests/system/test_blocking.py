@@ -127,7 +127,12 @@ def test_ctrl_c_ends_a_program_that_waits(tmp_path: Path, start: Start) -> None:
     running = start(program(tmp_path, "root.call('for_ever')"))
     assert running.line() == "waiting"
 
-    ended = running.interrupt()
+    try:
+        ended = running.interrupt()
+    except subprocess.TimeoutExpired:
+        # Of a signal that comes right before a thread waits for a lock, Python takes note when that has ended: this was
+        # seen once in thousands of times, on CPython 3.11. Whoever sits there presses Ctrl-C again.
+        ended = running.interrupt()
 
     assert ended.code == -signal.SIGINT
     assert ended.err.endswith("KeyboardInterrupt\n")
