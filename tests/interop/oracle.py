@@ -48,6 +48,7 @@ REFUSED_HERE = (
     Reason("holds something else than pairs", _STRICTER, "A pair of a dictionary that is a string of two bytes"),
     Reason("a dereference has no reference before it", _STRICTER, "A `dereference` ahead of its `reference`"),
     Reason("a reference stands for nothing but another one", _STRICTER, "A `reference` to a `dereference`"),
+    Reason("sent the state of a cacheable twice$", _STRICTER, "The state of a cacheable that was sent before"),
 )
 """What Twisted takes and is refused here, by the text of the error."""
 
