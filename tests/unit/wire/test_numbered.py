@@ -72,8 +72,9 @@ def references(table: list[int], number: int) -> list[Any]:
 
 
 def caches(table: list[int], number: int) -> list[Any]:
+    # To make a copy takes far longer than to look one up: so there are more look-ups.
     states: list[Any] = [[Extension(Mark.CACHE, unsigned(each)), "pond", {}] for each in [*table, number]]
-    return [[Kind.CALL, 1, "root", "keep", [states + [Extension(Leaf.CACHED, unsigned(number))] * TIMES]]]
+    return [[Kind.CALL, 1, "root", "keep", [states + [Extension(Leaf.CACHED, unsigned(number))] * 10 * TIMES]]]
 
 
 def shared(table: list[int], number: int) -> list[Any]:
