@@ -119,7 +119,15 @@ class Portal:
         Raises:
             TypeError: the realm returned what it may not; a mistake in the application.
         """
-        return _as_login(avatar_id, await settled(self._realm.request_avatar(avatar_id, mind)))
+        asked: Any = self._realm.request_avatar(avatar_id, mind)
+        try:
+            granted = await settled(asked)
+        except BaseException:
+            # Cancelled in the very turn in which the future had come: with it, its logout would be lost.
+            if not _has_come(asked):
+                raise
+            granted = asked.result()
+        return _as_login(avatar_id, granted)
 
     async def keys_of(self, username: str) -> KnownKeys:
         """The SCRAM keys of that user, or those that it would have if it existed.
@@ -168,6 +176,11 @@ def _kinds_of(checker: Any) -> tuple[type, ...]:
 
 def _keeps_keys(checker: Any) -> bool:
     return has_scram() and callable(getattr(checker, "scram_keys", None))
+
+
+def _has_come(asked: Any) -> bool:
+    """Whether it is a future, and has a result."""
+    return hasattr(asked, "exception") and asked.done() and not asked.cancelled() and asked.exception() is None
 
 
 def _as_login(avatar_id: str, granted: object) -> Login:

@@ -138,6 +138,28 @@ async def test_a_login_granted_to_a_client_that_is_gone_is_logged_out_at_once() 
 
 
 @on_each_loop
+async def test_a_login_granted_in_the_turn_in_which_its_client_goes_is_logged_out() -> None:
+    class Building(Hall):
+        """Has its avatars made elsewhere."""
+
+        def request_avatar(self, avatar_id: str, mind: Any) -> Any:
+            self.made = asyncio.get_running_loop().create_future()
+            self.entered.put_nowait(None)
+            return self.made
+
+    hall = Building()
+    async with pair(portal(hall)) as both:
+        login = asyncio.ensure_future(outcome(both.client.login(ALICE)))
+        await hall.entered.get()
+        hall.made.set_result(Hall.request_avatar(hall, "alice", None))
+        both.served.abort("it goes")
+        assert isinstance(await login, PBConnectionLost)
+        while not hall.left_by:
+            await turns(1)
+    assert (hall.came, hall.left_by) == (["alice"], ["alice"])
+
+
+@on_each_loop
 async def test_a_login_whose_answer_could_not_be_sent_is_logged_out() -> None:
     hall = Hall()
     # One reference is the challenger's, who is still held when the avatar is sent.
