@@ -214,7 +214,7 @@ class UnhandledCredentials(LoginFailed):
 
 
 class TooManyLogins(LoginFailed):
-    """Too many logins have failed, from this address or of this user: these credentials were not looked at."""
+    """Too many logins have failed, from this address or of this user: this one was wrong, or was not looked at."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"too many logins have failed; try again in {ceil(seconds)} s")

@@ -32,7 +32,11 @@ class CallLog:
             who = clip(error.username)
             claim = "" if who is None else f" as {who!r}"
             text, peer = "login from %s%s refused: %s", self._caller.peer
-            self._note(Event.LOGIN_REFUSED, call, text, peer, claim, str(error), error=error, username=who)
+            cause = error.__cause__
+            shown = None if isinstance(cause, LoginFailed) else cause  # a checker's own fault, that no peer is to see
+            self._note(
+                Event.LOGIN_REFUSED, call, text, peer, claim, str(error), error=error, username=who, exc_info=shown
+            )
         elif is_refusal(error):
             # That is no news, but of a one-way call nobody else is told.
             self.refused(call, error, level=logging.DEBUG if call.wants_answer else logging.WARNING)

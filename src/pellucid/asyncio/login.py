@@ -70,6 +70,17 @@ class Link:
         """The result of a function that computes for a while, from a thread."""
         return in_thread(function)(*args, **kwargs)
 
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """The result of `work`; where that fails, or takes longer, TimeoutError after exactly so many `seconds`."""
+        until, failure = self._connection.loop.time() + seconds, None
+        try:
+            async with asyncio.timeout_at(until):
+                return await work
+        except Exception as error:  # noqa: BLE001 - its peer is to see none of it
+            failure = error
+        await asyncio.sleep(until - self._connection.loop.time())
+        raise TimeoutError from failure
+
     def now(self) -> float:
         """The time in seconds, by the loop's clock."""
         return self._connection.now()

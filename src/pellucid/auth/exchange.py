@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import ParamSpec, Protocol, TypeVar
+from typing import NoReturn, ParamSpec, Protocol, TypeVar
 
 from pellucid.auth.challenge import CHALLENGE_BYTES
 from pellucid.auth.credentials import Anonymous, Bearer, PasswordChallenge, PeerCertificate, PlainPassword
@@ -63,6 +63,10 @@ class ServerLink(Protocol):
 
     def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         """The result of a function that computes for a while, and holds up nobody."""
+        ...
+
+    def within(self, seconds: float, work: Awaitable[T], /) -> Awaitable[T]:
+        """The result of `work`; where that fails, or takes longer, TimeoutError after exactly so many `seconds`."""
         ...
 
     def now(self) -> float:
@@ -171,7 +175,6 @@ class PortalRoot(PBPortalRoot):
         Raises:
             UnhandledCredentials: the portal has no checker for `PasswordChallenge`.
             UnprotectedLogin: the connection is not one for this kind of login.
-            TooManyLogins: the response would not be looked at.
         """
         self._portal.checker_for(PasswordChallenge)
         if not (self._link.protected or self._portal.allow_md5):
@@ -179,7 +182,6 @@ class PortalRoot(PBPortalRoot):
                 f"this server takes PB's md5 login over {_PROTECTED} alone; connect so, or have it allowed with"
                 " Portal(..., allow_md5=True)"
             )
-        self._check_rate(_as_text(username))
         return super().remote_login(username)
 
     def remote_mechanisms(self) -> list[str]:
@@ -205,22 +207,22 @@ class PortalRoot(PBPortalRoot):
         Raises:
             UnauthorizedLogin: the message is malformed, or asks for another channel binding than there is.
             UnhandledCredentials: the portal has no checker that keeps keys.
-            TooManyLogins: the next message would not be looked at.
         """
         if self._portal.keeper is None:
             await self._portal.keys_of("")  # says why
         exchange = ServerExchange(first, self._link.certificate)
         username = exchange.username
-        self._check_rate(username)
         known = await self._portal.keys_of(username)
 
         async def finish(final: object, mind: object) -> object:
-            attempt = self._begin(username)
-            last = exchange.finish(final)
-            # What the client has proved counts as long as it is so: the password may have been changed since.
-            if not known.exists or await self._portal.keys_of(username) != known:
-                raise UnauthorizedLogin(_WRONG)
-            return await self._grant(attempt, self._portal.grant(username, mind)), last
+            async def look(attempt: Attempt) -> object:
+                last = exchange.finish(final)
+                # What the client has proved counts as long as it is so: the password may have been changed since.
+                if not known.exists or await self._portal.keys_of(username) != known:
+                    raise UnauthorizedLogin(_WRONG)
+                return await self._grant(attempt, self._portal.grant(username, mind)), last
+
+            return await self._try(username, look)
 
         return exchange.answer(known.keys), _Finisher(username, finish)
 
@@ -231,7 +233,7 @@ class PortalRoot(PBPortalRoot):
             UnauthorizedLogin: no such user, or another password.
             UnhandledCredentials: the portal has no checker for `PlainPassword`, nor one that keeps keys.
             UnprotectedLogin: the connection is not one for passwords.
-            TooManyLogins: the password was not looked at.
+            TooManyLogins: too many have failed before.
         """
         portal, name = self._portal, _as_text(username)
         if not self._link.protected:
@@ -242,12 +244,15 @@ class PortalRoot(PBPortalRoot):
             return await self._enter(name, PlainPassword(name, password), mind)
         if portal.keeper is None:
             await portal.keys_of(name)  # says why
-        with _named(name):
-            attempt = self._begin(name)
+
+        async def look(attempt: Attempt) -> object:
             known = await portal.keys_of(name)
             if not await self._link.work(known.keys.match, password) or not known.exists:
                 raise UnauthorizedLogin(_WRONG)
             return await self._grant(attempt, portal.grant(name, mind))
+
+        with _named(name):
+            return await self._try(name, look)
 
     async def remote_loginBearer(self, token: object, mind: object) -> object:  # noqa: N802  # as the others
         """The avatar of whom the token belongs to.
@@ -256,7 +261,7 @@ class PortalRoot(PBPortalRoot):
             UnauthorizedLogin: the checker refuses it.
             UnhandledCredentials: the portal has no checker for `Bearer`.
             UnprotectedLogin: the connection is not one for tokens.
-            TooManyLogins: it was not looked at.
+            TooManyLogins: too many have failed before.
         """
         if not self._link.protected:
             raise UnprotectedLogin(f"this server takes tokens over {_PROTECTED} alone")
@@ -270,7 +275,7 @@ class PortalRoot(PBPortalRoot):
         Raises:
             UnauthorizedLogin: the checker refuses it, or TLS has verified none.
             UnhandledCredentials: the portal has no checker for `PeerCertificate`.
-            TooManyLogins: it was not looked at.
+            TooManyLogins: too many have failed before.
         """
         self._portal.checker_for(PeerCertificate)
         certificate = self._link.peer_certificate
@@ -284,14 +289,25 @@ class PortalRoot(PBPortalRoot):
     async def _enter(self, username: str | None, credentials: object, mind: object) -> object:
         with _named(username):
             self._portal.checker_for(type(credentials))  # what nobody takes is no failure to log in
-            return await self._grant(self._begin(username), self._portal.login(credentials, mind))
+            return await self._try(
+                username, lambda attempt: self._grant(attempt, self._portal.login(credentials, mind))
+            )
 
-    def _check_rate(self, username: str) -> None:
-        with _named(username):
-            self._portal.throttle.check(self._link.host, username, self._link.now())
+    async def _try(self, username: str | None, look: Callable[[Attempt], Awaitable[object]]) -> object:
+        """What `look` comes to, as often as the throttle allows.
 
-    def _begin(self, username: str | None) -> Attempt:
-        return self._portal.throttle.begin(self._link.host, username, self._link.now())
+        Beyond that all failures are alike, in what they say and in the time they take: looked at or not, they end in
+        TooManyLogins when the time is up.
+        """
+        throttle = self._portal.throttle
+        attempt = throttle.begin(self._link.host, username, self._link.now())
+        if attempt.refusal is None:
+            return await look(attempt)
+        work = look(attempt) if attempt.is_looked_at else _not_looked_at()
+        try:
+            return await self._link.within(throttle.refused_seconds, work)
+        except TimeoutError as error:
+            raise attempt.refusal from error.__cause__
 
     async def _grant(self, attempt: Attempt, granting: Awaitable[Login]) -> object:
         login = await granting
@@ -311,13 +327,17 @@ class _Finisher(Referenceable):
 
         Raises:
             UnauthorizedLogin: the client does not know the password, or has been here before.
-            TooManyLogins: the message was not looked at.
+            TooManyLogins: too many have failed before.
         """
         finish, self._finish = self._finish, None
         if finish is None:
             raise UnauthorizedLogin("this exchange has ended; log in again")
         with _named(self._username):
             return await finish(final, mind)
+
+
+async def _not_looked_at() -> NoReturn:
+    raise UnauthorizedLogin(_WRONG)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """How often a login may fail: by the peer's network and by the user, in bounded memory, with the clock handed in.
 
 Each counter is a bucket of so many failures that refills at an even rate, kept as one number: the time at which it is
-full again (the "generic cell rate algorithm"). A login takes from its buckets before it is checked, or many could be
-checked at the same time, and has it given back when it succeeds.
+full again (the "generic cell rate algorithm"). A login takes from its buckets before it is looked at, or many could be
+at the same time, and has it given back when it succeeds.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ class LoginThrottle:
     """Slows down those who guess passwords. One counts for all connections of the `Portal` that has it.
 
     A peer may fail `by_peer` times, and once more each `peer_seconds`; IPv6 peers of one /64 count as one. Logins of
-    one user may fail `by_user` times from networks that this user has not logged in from before, and once more each
-    `user_seconds`. A user at a network from which a login succeeded before is counted apart from both, `by_peer` times:
-    so nobody elsewhere can keep a user out. Beyond that a login is answered `TooManyLogins`, unchecked. Logins that
-    succeed do not count.
+    one user may fail `by_user` times, and once more each `user_seconds`. Logins that succeed do not count.
+
+    Beyond either a login is not looked at, but for a user who has logged in from that network before: otherwise anybody
+    could keep users out. These are looked at `by_peer` times more, and once more each `peer_seconds`. That nobody can
+    tell who they are, all that fail there are answered alike, `TooManyLogins`, `refused_seconds` after they came: let
+    that be longer than a login takes, as one that takes longer fails as well.
 
     `remembered` of each kind are kept, whoever failed or succeeded last: more failures than that, from elsewhere and
     for other names, have one forgotten.
@@ -44,44 +46,48 @@ class LoginThrottle:
         peer_seconds: float = 6.0,
         by_user: int = 20,
         user_seconds: float = 10.0,
+        refused_seconds: float = 1.0,
         remembered: int = 10_000,
     ) -> None:
-        if min(by_peer, peer_seconds, by_user, user_seconds, remembered) <= 0:
+        if min(by_peer, peer_seconds, by_user, user_seconds, refused_seconds, remembered) <= 0:
             raise ValueError("the parameters of a LoginThrottle are positive")
+        self.refused_seconds = refused_seconds
         self._peers = _Buckets(by_peer, peer_seconds, remembered)
         self._users = _Buckets(by_user, user_seconds, remembered)
         self._regulars = _Buckets(by_peer, peer_seconds, remembered)
         self._remembered = remembered
         self._homes: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
 
-    def check(self, host: str, username: str | None, now: float) -> None:
-        """Raise TooManyLogins if a login would not be checked now. It counts nothing.
+    def begin(self, host: str, username: str | None, now: float) -> Attempt:
+        """Count a login as failed that is about to be looked at; tell the `Attempt` if it succeeds.
 
         `host` is the peer's address, `username` None for credentials without one, `now` the time in seconds by any
         clock that does not go back.
         """
-        seconds = max(buckets.wait(key, now) for buckets, key in self._counters(host, username))
+        network = network_of(host)
+        user = None if username is None else _digest(username)
+        counters = [(self._peers, network.encode())]
+        if user is not None:
+            counters.append((self._users, user))
+        refusal: TooManyLogins | None = None
+        seconds = _wait(counters, now)
         if seconds > 0:
-            raise TooManyLogins(seconds)
-
-    def begin(self, host: str, username: str | None, now: float) -> Attempt:
-        """Count a login as failed that is about to be checked; tell the `Attempt` if it succeeds.
-
-        Raises:
-            TooManyLogins: it is not to be checked.
-        """
-        self.check(host, username, now)
-        counters = self._counters(host, username)
+            refusal = TooManyLogins(seconds)
+            if user is None or network not in self._homes.get(user, ()):
+                return Attempt(refusal, is_looked_at=False, succeeded=_nothing)
+            counters = [(self._regulars, user + network.encode())]
+            if _wait(counters, now) > 0:
+                return Attempt(refusal, is_looked_at=False, succeeded=_nothing)
         for buckets, key in counters:
             buckets.take(key, now)
 
         def succeeded() -> None:
             for buckets, key in counters:
                 buckets.give_back(key)
-            if username is not None:
-                self._remember(_digest(username), network_of(host))
+            if user is not None:
+                self._remember(user, network)
 
-        return Attempt(succeeded)
+        return Attempt(refusal, is_looked_at=True, succeeded=succeeded)
 
     def _remember(self, user: bytes, network: str) -> None:
         others = tuple(home for home in self._homes.pop(user, ()) if home != network)
@@ -89,20 +95,15 @@ class LoginThrottle:
         if len(self._homes) > self._remembered:
             self._homes.popitem(last=False)
 
-    def _counters(self, host: str, username: str | None) -> list[tuple[_Buckets, bytes]]:
-        network = network_of(host)
-        if username is None:
-            return [(self._peers, network.encode())]
-        user = _digest(username)
-        if network in self._homes.get(user, ()):
-            return [(self._regulars, user + network.encode())]
-        return [(self._peers, network.encode()), (self._users, user)]
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A login that is being checked, and counts as failed until it succeeds."""
+    """A login that counts as failed until it succeeds."""
 
+    refusal: TooManyLogins | None
+    """How it is to end where it fails; None: as it does by itself."""
+    is_looked_at: bool
+    """Whether it can succeed. Where it can't, its peer is not to notice."""
     succeeded: Callable[[], None]
     """To be called when it does: it is not counted, and the user is known at that network from now on."""
 
@@ -128,6 +129,14 @@ class _Buckets:
     def give_back(self, key: bytes) -> None:
         if key in self._full_at:
             self._full_at[key] -= self._seconds
+
+
+def _wait(counters: list[tuple[_Buckets, bytes]], now: float) -> float:
+    """Seconds until something can be taken of all of them."""
+    return max(buckets.wait(key, now) for buckets, key in counters)
+
+
+def _nothing() -> None: ...
 
 
 def _digest(username: str) -> bytes:

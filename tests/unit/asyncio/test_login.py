@@ -75,7 +75,9 @@ async def test_a_name_goes_into_the_log_on_one_line_and_not_at_any_length(caplog
 async def test_logins_that_failed_too_often_are_not_looked_at_over_whatever_connections(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    guarded = portal(Hall(), pb.InMemoryPasswords({"alice": "secret"}), throttle=pb.LoginThrottle(by_peer=2))
+    guarded = portal(
+        Hall(), pb.InMemoryPasswords({"alice": "secret"}), throttle=pb.LoginThrottle(by_peer=2, refused_seconds=0.01)
+    )
     async with pair(guarded) as both:
         for _ in range(2):
             assert isinstance(await outcome(both.client.login(Password("alice", "wrong"))), UnauthorizedLogin)

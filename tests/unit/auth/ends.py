@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
@@ -99,6 +99,14 @@ class FakeLink:
     async def work(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         self.worked.append(function)
         return function(*args, **kwargs)
+
+    async def within(self, seconds: float, work: Awaitable[T], /) -> T:
+        until = self.time + seconds
+        try:
+            return await work
+        except Exception as error:
+            self.time = until
+            raise TimeoutError from error
 
     def now(self) -> float:
         return self.time

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from pellucid.auth.credentials import (
 )
 from pellucid.auth.exchange import PBPortalRoot, PortalRoot
 from pellucid.auth.portal import Login, Portal
+from pellucid.auth.scram import UNBOUND, ClientExchange
 from pellucid.auth.throttle import LoginThrottle
 from pellucid.errors import (
     RemoteProtocolError,
@@ -264,13 +266,66 @@ def test_a_peer_that_has_failed_too_often_is_not_looked_at_and_may_try_again_lat
     for username in "alice", "mallory":
         with pytest.raises(UnauthorizedLogin):
             run(challenger_for(root, username).remote_respond(b"wrong", None))
-    with pytest.raises(TooManyLogins) as for_alice:
-        root.remote_login("alice")
-    with pytest.raises(TooManyLogins) as for_mallory:
-        root.remote_login("mallory")
-    assert str(for_alice.value) == str(for_mallory.value) == "too many logins have failed; try again in 6 s"
+    with pytest.raises(TooManyLogins, match=r"^too many logins have failed; try again in 6 s$"):
+        run(challenger_for(root).remote_respond(respond(CHALLENGE, "secret"), None))
+    assert link.time == throttle.refused_seconds  # it was not answered before
     link.time = 6.0
     assert run(challenger_for(root).remote_respond(respond(CHALLENGE, "secret"), 1)) is not None
+
+
+class Directory:
+    """Knows alice, and breaks where a password has a zero in it."""
+
+    credentials = (PlainPassword,)
+
+    def check(self, credentials: PlainPassword) -> str:
+        if "\0" in credentials.password:
+            raise ValueError("embedded zero")
+        if (credentials.username, credentials.password) != ("alice", "secret"):
+            raise UnauthorizedLogin("no")
+        return credentials.username
+
+
+def by_challenge(root: PortalRoot, username: str, password: str) -> object:
+    return run(challenger_for(root, username).remote_respond(respond(CHALLENGE, password), None))
+
+
+def by_password(root: PortalRoot, username: str, password: str) -> object:
+    return run(root.remote_loginPlain(username, password, None))
+
+
+def by_scram(root: PortalRoot, username: str, password: str) -> object:
+    exchange = ClientExchange(Password(username, password), [UNBOUND], None)
+    answer, finisher = run(root.remote_scram(exchange.first))
+    return run(cast(Any, finisher).remote_finish(exchange.answer(answer), None))
+
+
+@pytest.mark.parametrize(
+    ("log_in", "checker", "wrong"),
+    [
+        (by_challenge, InMemoryPasswords({"alice": "secret"}), "wrong"),
+        (by_scram, InMemoryPasswords({"alice": "secret"}), "wrong"),
+        (by_password, InMemoryPasswords({"alice": "secret"}), "wrong"),
+        (by_password, Directory(), "wrong"),
+        (by_password, Directory(), "wr\0ng"),
+    ],
+    ids=["md5", "scram", "plain", "directory", "directory that breaks"],
+)
+def test_where_others_fail_a_user_gets_in_who_was_there_before_and_by_failures_nobody_can_tell_who_that_is(
+    log_in: Callable[[PortalRoot, str, str], object], checker: Any, wrong: str
+) -> None:
+    link, throttle = FakeLink(), LoginThrottle(by_peer=2, peer_seconds=6.0)
+    root = PortalRoot(Portal(Naming(), [checker], throttle=throttle), link)
+    assert log_in(root, "alice", "secret")
+    for username in "bob", "carol":
+        with pytest.raises(UnauthorizedLogin):
+            log_in(root, username, "wrong")
+    for username in "alice", "bob":
+        link.time = 0.0
+        with pytest.raises(TooManyLogins, match="try again in 6 s"):
+            log_in(root, username, wrong)
+        assert link.time == 1.0
+    assert log_in(root, "alice", "secret")
 
 
 def test_challenges_asked_for_beforehand_do_not_get_around_that() -> None:

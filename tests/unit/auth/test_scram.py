@@ -205,8 +205,6 @@ def test_exchanges_are_limited_as_all_logins_are() -> None:
     with pytest.raises(TooManyLogins) as caught:
         run(Reference(answers[1][1], []).call("finish", begun[1].answer(answers[1][0]), None))
     assert caught.value.username == "alice"
-    with pytest.raises(TooManyLogins):
-        run(root.remote_scram(begun[0].first))
 
 
 def test_a_portal_whose_checkers_keep_no_keys_has_no_scram() -> None:
