@@ -26,16 +26,11 @@ class Call(calls.Call):
 
     def __await__(self) -> Generator[Any, None, Any]:
         while not self._done:
-            waiter = self.maker.door.loop.create_future()
-            if self._waiters is None:
-                self._waiters = [waiter]
-            else:
-                self._waiters.append(waiter)
-            self._noticed = True
+            waiter = self.wait()
             try:
                 yield from waiter
             except asyncio.CancelledError:
-                self._stop_waiting(waiter)
+                self.stop_waiting(waiter)
                 raise
         self._noticed = True
         if self._error is not None:
@@ -44,6 +39,23 @@ class Call(calls.Call):
             finally:
                 del self  # or the traceback would keep the call, and the call the traceback
         return self._value
+
+    def wait(self) -> asyncio.Future[None]:
+        """What is done once the call is, which is not done yet. Who cancels it says so: `stop_waiting`."""
+        waiter: asyncio.Future[None] = self.maker.door.loop.create_future()
+        if self._waiters is None:
+            self._waiters = [waiter]
+        else:
+            self._waiters.append(waiter)
+        self._noticed = True
+        return waiter
+
+    def stop_waiting(self, waiter: asyncio.Future[None]) -> None:
+        """Somebody who waited does not any more: where it was the last who needs the call, it is cancelled."""
+        if self._waiters is not None:
+            self._waiters.remove(waiter)
+            if not self._waiters and not self.needed:
+                self.cancel()
 
     # With these it is a coroutine to those who ask for one, such as asyncio.create_task. Tasks may share it: nothing is
     # kept of how far one has come.
@@ -58,7 +70,7 @@ class Call(calls.Call):
     def throw(self, error: BaseException, /, *_: object) -> NoReturn:
         """As of a coroutine: a task that awaits this was cancelled."""
         for waiter in [waiter for waiter in self._waiters or () if waiter.cancelled()]:
-            self._stop_waiting(waiter)
+            self.stop_waiting(waiter)
         raise error
 
     def close(self) -> None:
@@ -85,13 +97,6 @@ class Call(calls.Call):
             text, error = "call of %s failed and was never awaited: %s", self._error
             fields = self.maker.door.fields | {"method": self.name, "call": self.correlation_id}
             Event.CALL_UNNOTICED.log(text, repr(self.name), error, fields=fields, error=name_of(error))
-
-    def _stop_waiting(self, waiter: asyncio.Future[None]) -> None:
-        """A task that awaited this was cancelled: where it was the last who needs it, so is this."""
-        if self._waiters is not None:
-            self._waiters.remove(waiter)
-            if not self._waiters and not self.needed:
-                self.cancel()
 
     def _expire(self, why: str) -> None:
         self.fail(DeadlineExceeded(why))

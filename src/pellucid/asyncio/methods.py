@@ -10,6 +10,7 @@ from types import CoroutineType
 from typing import Any, NoReturn, Protocol
 
 from pellucid.asyncio.call_log import CallLog
+from pellucid.asyncio.calls import Call
 from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
 from pellucid.asyncio.slices import LARGE
@@ -92,7 +93,7 @@ class Runner:
         self._outbox = host.outbox
         self._arrivals.watcher = self
         # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
-        self._tasks: dict[asyncio.Task[None], MethodCall] | None = None
+        self._tasks: dict[asyncio.Future[None], MethodCall] | None = None
         self._timers: dict[int, asyncio.TimerHandle] | None = None
         self._overdue: set[int] | None = None
         self._made_log: CallLog | None = None
@@ -332,6 +333,9 @@ class Runner:
 
     def _begin(self, call: MethodCall, result: Awaitable[Any]) -> None:
         """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
+        if type(result) is Call and not result.done:
+            self._follow(call, result)
+            return
         self._due += 1
         self._admission.keep_running(call)
         call.handle = _ABOUT_TO_BEGIN
@@ -342,6 +346,27 @@ class Runner:
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = call
+
+    def _follow(self, call: MethodCall, result: Call) -> None:
+        """The method has handed on a call that it made, which needs no task: what that ends in is the answer."""
+        self._admission.keep_running(call)
+        call.handle, call.begun = result.wait(), True
+        if self._tasks is None:
+            self._tasks = {}
+        self._tasks[call.handle] = call
+        call.handle.add_done_callback(partial(self._followed, call, result))
+
+    def _followed(self, call: MethodCall, result: Call, waiter: asyncio.Future[None]) -> None:
+        if waiter.cancelled():
+            result.stop_waiting(waiter)
+            self._tell(call, self._why_cancelled(call))
+        elif result.error is not None:
+            self._fail(call, result.error)
+        elif self._admission.held:
+            self._answer_late(call, result.outcome())
+        else:
+            self._answer(call, result.outcome())
+        self._ended(call, waiter)
 
     async def _await(self, call: MethodCall, result: Awaitable[Any]) -> None:
         self._due -= 1
@@ -375,7 +400,7 @@ class Runner:
     def _thread_ended(self, call: MethodCall, _: asyncio.Future[Any]) -> None:
         self._ended(call, call.handle)
 
-    def _ended(self, call: MethodCall, task: asyncio.Task[None] | None) -> None:
+    def _ended(self, call: MethodCall, task: asyncio.Future[None] | None) -> None:
         if task is not None and self._tasks is not None:
             self._tasks.pop(task, None)
         call.handle = None
@@ -419,7 +444,7 @@ class Runner:
 
     def _stop(self, call: MethodCall) -> bool:
         """Cancel the method that `call` runs; whether it runs. Where it is about to begin it won't."""
-        task: asyncio.Task[None] | None = call.handle
+        task: asyncio.Future[None] | None = call.handle
         if task is not None and call.begun:
             task.cancel()
             return True
