@@ -132,7 +132,7 @@ class Limits:
     """
 
     kept_bytes: int = 16 * 1024 * 1024
-    """*native:* bytes of these answers, as they were sent.
+    """*native:* bytes of these answers, as they were sent; of those of 64 KiB or more in memory, roughly.
 
     As `kept_answers`.
     """
@@ -146,7 +146,8 @@ class Limits:
     running_bytes: int = 256 * 1024 * 1024
     """Bytes of the calls whose methods are under way: coroutines, threads, Deferreds that have not ended.
 
-    Once there are as many, further calls wait, in the order made. A batch counts whole while one of its calls is under
+    Of those of 64 KiB or more the bytes in memory count, roughly. Once there are as many, further calls wait, in the
+    order made. A batch counts whole while one of its calls is under
     way. In the asyncio door the results that wait for others of their batch have as many bytes again: beyond that, the
     calls of batches that have not started are answered `TooManyCalls`. There, too, no more than as many bytes of
     results wait for a peer that does not read, and one result above it: beyond that, a coroutine that ends is answered
@@ -159,8 +160,8 @@ class Limits:
     Further calls are answered `TooManyCalls`. A batch may have as many calls as may run and wait.
     """
 
-    waiting_bytes: int = 16 * 1024 * 1024
-    """Bytes of the calls that wait for their turn; a batch counts whole while one of its calls does.
+    waiting_bytes: int = 64 * 1024 * 1024
+    """Bytes of the calls that wait for their turn, as of `running_bytes`; a batch counts while one of its calls waits.
 
     Further calls are answered `TooManyCalls`, and so are those that ask for one result of another call as an argument,
     once it was copied for as many bytes.

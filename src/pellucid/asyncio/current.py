@@ -46,7 +46,8 @@ class CurrentCall:
     correlation_id: str
     """Stands for this call in the log; for its caller it is `Call.correlation_id`, in the native dialect."""
     size: int
-    """Bytes that it took on the wire, and those of results that it was given by promise."""
+    """Bytes that it took on the wire, and those of results that it was given by promise; of 64 KiB or more, those that
+    it takes in memory, roughly, where these are more."""
     remaining: float | None = None
     """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
 

@@ -1,16 +1,25 @@
-"""How much a value takes, before it is written."""
+"""How much a value takes: before it is written, and once it was read."""
 
 from __future__ import annotations
 
+from itertools import chain
+from sys import getsizeof
 from typing import Any
 
-__all__ = ["weight_of"]
+__all__ = ["WEIGHED", "memory_of", "weight_of"]
+
+WEIGHED = 64 * 1024
+"""Bytes on the wire from which on it is looked at what a message takes in memory. Of smaller ones, limits on the number
+of what is kept see to it that they don't take much."""
 
 _TEXTS = frozenset({str, bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, set, frozenset})
+_LOOKED_INTO = frozenset({type(None), bool, int, float, dict}) | _TEXTS | _CONTAINERS
 _PLACE = 8
 """Bytes of one place in a container."""
 _LOOKED_AT = 1000
+_MANY_PARTS = 16
+"""What a byte of many parts is taken to stand for: as much as those of records do, nearly. At worst it is 70."""
 
 
 def weight_of(value: Any) -> int:
@@ -34,3 +43,25 @@ def weight_of(value: Any) -> int:
             weight += _PLACE * len(each)
             waiting += [part for part, _ in zip(each, range(left), strict=False)]
     return weight
+
+
+def memory_of(value: Any, size: int) -> int:
+    """Bytes that `value` takes in memory, which took `size` bytes on the wire; no fewer than these.
+
+    Where there are more than a thousand parts, or objects of classes, it is told from `size` alone.
+    """
+    weight, left, level = 0, _LOOKED_AT, [value]
+    while level:
+        kinds = set(map(type, level))
+        if not kinds <= _LOOKED_INTO:
+            return max(weight, size * _MANY_PARTS)
+        weight += sum(map(getsizeof, level))
+        lists: list[Any] = [part for part in level if type(part) in _CONTAINERS]
+        dicts: list[Any] = [part for part in level if type(part) is dict]
+        left -= sum(map(len, lists)) + 2 * sum(map(len, dicts))
+        if left < 0:
+            return max(weight, size * _MANY_PARTS)
+        level = [*chain.from_iterable(lists), *chain.from_iterable(dicts)]
+        for part in dicts:
+            level += part.values()
+    return max(weight, size)

@@ -73,7 +73,8 @@ class MethodCall:
     args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
     size: int = 0
-    """Bytes that it took on the wire, and those of results that it was given."""
+    """Bytes that it took on the wire, and those of results that it was given. Of a large one the receiver's broker puts
+    here what it takes in memory, where that is more."""
 
     wants_answer: bool = field(default=True, init=False)
     to_cache: bool = field(default=False, init=False)

@@ -380,6 +380,15 @@ def test_results_over_the_limit_are_forgotten_and_calls_of_them_fail(limits: Lim
     assert [result.outcome()[0] for result in results] == ["0", "1", "2"]
 
 
+def test_of_a_large_result_it_counts_what_it_takes_in_memory() -> None:
+    scene = Scene(limits=Limits(kept_bytes=1_000_000))
+    result = scene.root.call("echo", [[] for _ in range(80_000)])  # a byte each as it is sent, and 64 in memory
+    scene.there()
+    call = scene.root.call("echo", result)
+    scene.finish()
+    assert "not kept any more" in str(call.error)
+
+
 def test_a_call_that_waits_finds_its_result_whatever_the_limits() -> None:
     scene = Scene(limits=Limits(kept_answers=0, kept_bytes=0))
     later = scene.later()

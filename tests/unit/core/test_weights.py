@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from sys import getsizeof
 from typing import Any
 
 import pytest
 
-from pellucid.core.weights import weight_of
+from pellucid.core.weights import memory_of, weight_of
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,39 @@ def test_what_contains_itself_and_what_doubles_in_each_step_come_to_an_end() -> 
     for _ in range(100):
         doubled = [doubled, doubled]
     assert weight_of(doubled) <= 16_000
+
+
+RECORDS = [{"id": number, "name": f"number {number}", "tags": ["a", "b"]} for number in range(50)]
+
+
+@pytest.mark.parametrize(
+    "value", [[], "text" * 1000, RECORDS, ({"a": [1.5] * 900}, None), {("a", "b"), frozenset("cd")}]
+)
+def test_of_few_parts_the_memory_of_each_counts(value: Any) -> None:
+    def size_of(part: Any) -> int:
+        if isinstance(part, dict):
+            return getsizeof(part) + sum(map(size_of, part)) + sum(map(size_of, part.values()))
+        if isinstance(part, list | tuple | set | frozenset):
+            return getsizeof(part) + sum(map(size_of, part))
+        return getsizeof(part)
+
+    assert memory_of(value, 1) == size_of(value)
+
+
+def test_what_takes_more_on_the_wire_than_in_memory_counts_by_that() -> None:
+    assert memory_of(memoryview(bytes(100_000)), 100_012) == 100_012
+    assert memory_of(["x"], 70_000) == 70_000
+
+
+@pytest.mark.parametrize("value", [[[]] * 1001, {"a": dict.fromkeys(range(600))}, [[0] * 600, [0] * 600], object()])
+def test_of_many_parts_and_of_objects_a_byte_stands_for_sixteen(value: Any) -> None:
+    assert memory_of(value, 100_000) == 1_600_000
+
+
+def test_what_contains_itself_or_doubles_in_each_step_is_of_many_parts() -> None:
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    doubled: list[Any] = []
+    for _ in range(100):
+        doubled = [doubled, doubled]
+    assert memory_of(cyclic, 100_000) == memory_of(doubled, 100_000) == 1_600_000
