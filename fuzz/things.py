@@ -56,10 +56,10 @@ LIMITS = pb.Limits(
     unknown_messages=5,
     calls_pending=50,
     kept_answers=6,
-    kept_bytes=2_000,
+    kept_bytes=32_000,
     running_calls=4,
     waiting_calls=6,
-    waiting_bytes=2_000,
+    waiting_bytes=32_000,
     queued_bytes=10_000,
     paged_bytes=1_000,
 )

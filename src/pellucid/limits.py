@@ -131,8 +131,8 @@ class Limits:
     The oldest are forgotten. A call of the peer's that refers to one fails with `Error`.
     """
 
-    kept_bytes: int = 16 * 1024 * 1024
-    """*native:* bytes of these answers, as they were sent; of those of 64 KiB or more in memory, roughly.
+    kept_bytes: int = 64 * 1024 * 1024
+    """*native:* bytes of these answers, in memory, as of `running_bytes`.
 
     As `kept_answers`.
     """
@@ -144,14 +144,14 @@ class Limits:
     """
 
     running_bytes: int = 256 * 1024 * 1024
-    """Bytes of the calls whose methods are under way: coroutines, threads, Deferreds that have not ended.
+    """Bytes in memory of the calls whose methods are under way: coroutines, threads, Deferreds that have not ended.
 
-    Of those of 64 KiB or more the bytes in memory count, roughly. Once there are as many, further calls wait, in the
-    order made. A batch counts whole while one of its calls is under
-    way. In the asyncio door the results that wait for others of their batch have as many bytes again: beyond that, the
-    calls of batches that have not started are answered `TooManyCalls`. There, too, no more than as many bytes of
-    results wait for a peer that does not read, and one result above it: beyond that, a coroutine that ends is answered
-    `Overloaded`, though its method has run.
+    A byte of a message is taken to stand for 16. Where it has 4 KiB or more, and no more than a hundred parts, such as
+    long texts and buffers, these are looked at. Once there are as many, further calls wait, in the order made. A batch
+    counts whole while one of its calls is under way. In the asyncio door the results that wait for others of their
+    batch have as many bytes again: beyond that, the calls of batches that have not started are answered `TooManyCalls`.
+    There, too, no more than as many bytes of results wait for a peer that does not read, and one result above it:
+    beyond that, a coroutine that ends is answered `Overloaded`, though its method has run.
     """
 
     waiting_calls: int = 10_000
@@ -161,7 +161,7 @@ class Limits:
     """
 
     waiting_bytes: int = 64 * 1024 * 1024
-    """Bytes of the calls that wait for their turn, as of `running_bytes`; a batch counts while one of its calls waits.
+    """Bytes in memory of the calls that wait for their turn, as of `running_bytes`; a batch counts while one waits.
 
     Further calls are answered `TooManyCalls`, and so are those that ask for one result of another call as an argument,
     once it was copied for as many bytes.
@@ -175,7 +175,7 @@ class Limits:
     """
 
     paged_bytes: int = 64 * 1024 * 1024
-    """Bytes of one paged transfer; a page that is no string counts as many as its call took.
+    """Bytes of one paged transfer; a page that is no string counts as many as its call takes in memory.
 
     `get_all_pages` ends in `LimitExceeded`, and what was gathered is thrown away.
     """
@@ -263,11 +263,11 @@ BEFORE_LOGIN: Final[Mapping[str, int]] = MappingProxyType(
         "unknown_messages": 10,
         "calls_pending": 64,
         "kept_answers": 64,
-        "kept_bytes": 64 * 1024,
+        "kept_bytes": 1024 * 1024,
         "running_calls": 8,
-        "running_bytes": 256 * 1024,
+        "running_bytes": 1024 * 1024,
         "waiting_calls": 64,
-        "waiting_bytes": 256 * 1024,
+        "waiting_bytes": 1024 * 1024,
         "queued_bytes": 256 * 1024,
         "paged_bytes": 64 * 1024,
     }

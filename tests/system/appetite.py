@@ -38,15 +38,19 @@ LIMITS = pb.Limits(
     references_exported=2_000,
     references_imported=2_000,
     kept_answers=500,
-    kept_bytes=256 * KIB,
+    kept_bytes=1 * MIB,
     running_calls=4,
+    running_bytes=1 * MIB,
     waiting_calls=500,
-    waiting_bytes=256 * KIB,
+    waiting_bytes=1 * MIB,
     queued_bytes=256 * KIB,
 )
 
 PER_BYTE = 100
 """Bytes in memory for which one on the wire can stand, at worst: an array of four bytes that stands for a set."""
+
+PER_KEPT = 7
+"""Bytes in memory for which one can stand, at worst, of those that limits count of what is kept."""
 
 PER_ELEMENT = 400
 """Bytes in memory for which one element of PB's can stand, at worst: a set of none."""
@@ -206,7 +210,9 @@ CASES: dict[str, Case] = {
     "shared lists": Case(one(packed([Extension(Mark.SHARED, b"\1"), []])), ONE_MESSAGE),
     "promises inside a value": Case(one(packed(promise(1))), ONE_MESSAGE),
     "a result that one call names often": Case(_named_often, ONE_MESSAGE),
-    "a result that many calls wait with": Case(_with_a_result, PER_BYTE * (LIMITS.waiting_bytes + LIMITS.kept_bytes)),
+    "a result that many calls wait with": Case(
+        _with_a_result, PER_KEPT * (LIMITS.waiting_bytes + LIMITS.kept_bytes) + SPARE
+    ),
     "lists of PB's": Case(jelly([]), ONE_OF_PB, "pb"),
     "sets of PB's": Case(jelly([b"set"]), ONE_OF_PB, "pb"),
     "dictionaries of PB's": Case(jelly([b"dictionary"]), ONE_OF_PB, "pb"),
@@ -226,7 +232,7 @@ CASES: dict[str, Case] = {
         lambda: iter([header(LIMITS.inline_bytes), *[b"\x90"] * 5_000]), 2 * LIMITS.inline_bytes + SPARE
     ),
     "answers that are kept": Case(
-        numbered(lambda number: call(number, "echo", [{}] * 500), 1_500), PER_BYTE * LIMITS.kept_bytes + SPARE
+        numbered(lambda number: call(number, "echo", [{}] * 500), 1_500), PER_KEPT * LIMITS.kept_bytes + SPARE
     ),
     "small answers that are kept": Case(
         numbered(lambda number: call(number, "echo", 1)), PER_THING * LIMITS.kept_answers + IN_THE_WAY_OUT
@@ -235,16 +241,37 @@ CASES: dict[str, Case] = {
         numbered(lambda number: call(number, "x" * 20_000), 1_500), PER_THING * LIMITS.kept_answers + ONE_MESSAGE // 4
     ),
     "calls that wait for their turn": Case(
-        _behind("drop", [{}] * 400), PER_BYTE * LIMITS.waiting_bytes + PER_THING * LIMITS.waiting_calls + IN_THE_WAY_OUT
+        _behind("drop", [{}] * 400), PER_KEPT * LIMITS.waiting_bytes + PER_THING * LIMITS.waiting_calls + IN_THE_WAY_OUT
     ),
     "small calls that wait for their turn": Case(_behind("drop"), PER_THING * LIMITS.waiting_calls + IN_THE_WAY_OUT),
     "calls that wait for a promise": Case(
         _behind("drop", promise(1_000_000), [{}] * 400),
-        PER_BYTE * LIMITS.waiting_bytes + PER_THING * LIMITS.waiting_calls + IN_THE_WAY_OUT,
+        PER_KEPT * LIMITS.waiting_bytes + PER_THING * LIMITS.waiting_calls + IN_THE_WAY_OUT,
+    ),
+    "calls under way": Case(
+        numbered(lambda number: call(number, "never", [{}] * 250_000), 10),
+        PER_KEPT * (LIMITS.running_bytes + LIMITS.waiting_bytes) + 2 * ONE_MESSAGE + IN_THE_WAY_OUT,
+    ),
+    "calls of PB's under way": Case(
+        numbered(
+            lambda number: [
+                b"message",
+                number,
+                b"root",
+                b"never",
+                1,
+                [b"tuple", [b"list", *[[]] * 45_000]],
+                [b"dictionary"],
+            ],
+            40,
+            dialect="pb",
+        ),
+        PER_KEPT * (LIMITS.running_bytes + LIMITS.waiting_bytes) + 2 * ONE_MESSAGE + IN_THE_WAY_OUT,
+        "pb",
     ),
     "batches that never end": Case(
         numbered(lambda number: [Kind.BATCH, number, [["root", "never", []]] * 400], 200),
-        PER_THING * (LIMITS.waiting_calls + 2 * 400) + PER_BYTE * LIMITS.waiting_bytes + IN_THE_WAY_OUT,
+        PER_THING * (LIMITS.waiting_calls + 2 * 400) + PER_KEPT * LIMITS.waiting_bytes + IN_THE_WAY_OUT,
     ),
     "references sent": Case(
         numbered(lambda number: call(number, "keep", remote(number)), 5_000),
@@ -270,10 +297,7 @@ CASES: dict[str, Case] = {
     "empty batches": Case(numbered(lambda number: [Kind.BATCH, number, []], 50_000), IN_THE_WAY_OUT, reads=False),
     "answers that nobody reads": Case(
         numbered(lambda number: call(number, "echo", "x" * 2_000)),
-        IN_THE_WAY_OUT
-        + PER_BYTE * LIMITS.kept_bytes // 10
-        + 2 * LIMITS.waiting_bytes
-        + PER_THING * LIMITS.waiting_calls,
+        IN_THE_WAY_OUT + LIMITS.kept_bytes + 2 * LIMITS.waiting_bytes + PER_THING * LIMITS.waiting_calls,
         reads=False,
     ),
     "refusals that nobody reads": Case(

@@ -46,8 +46,7 @@ class CurrentCall:
     correlation_id: str
     """Stands for this call in the log; for its caller it is `Call.correlation_id`, in the native dialect."""
     size: int
-    """Bytes that it took on the wire, and those of results that it was given by promise; of 64 KiB or more, those that
-    it takes in memory, roughly, where these are more."""
+    """Bytes that it takes in memory, roughly, with results that it was given by promise: see `Limits.running_bytes`."""
     remaining: float | None = None
     """Seconds until the caller gives up; None where it waits without end, or speaks a PB dialect, which can't tell."""
 

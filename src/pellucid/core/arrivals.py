@@ -15,7 +15,7 @@ from pellucid.core.batches import BatchRun
 from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
-from pellucid.core.weights import WEIGHED, memory_of
+from pellucid.core.weights import LARGE, PER_BYTE, memory_of
 from pellucid.errors import (
     CallCancelled,
     Error,
@@ -58,7 +58,7 @@ class Incoming(Call):
         self.perspective: Any = None
         """Through whose eyes the peer sees the result."""
         self.size = 0
-        """Bytes that the answer took: on the wire or, of a large one, in memory."""
+        """Bytes that the answer takes in memory, roughly."""
         self.given = 0
         """Bytes that calls were given of the result."""
         self.flaw: Exception | None = None
@@ -271,8 +271,7 @@ class Arrivals:
 
     def answered(self, call: MethodCall, outcome: Any, size: int) -> None:
         """`call` was answered with `outcome`, a result or `CallFailed`, in a message of so many bytes."""
-        if size >= WEIGHED:
-            size = memory_of(outcome, size)
+        size = size * PER_BYTE if size < LARGE else memory_of(outcome, size)
         call_id = call.call_id
         if isinstance(outcome, CallFailed):
             outcome = _without_frames(outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.core.weights import WEIGHED, memory_of
+from pellucid.core.weights import memory_of
 from pellucid.wire.messages import Batch, MethodCall
 
 __all__ = ["BatchRun"]
@@ -42,11 +42,9 @@ class BatchRun:
         """Whether its caller has given it up."""
         self.made: list[MethodCall] | None = None
         """Its calls, by place, where anybody asked for them."""
-        self.size: int = batch.size
-        """Bytes that it takes: on the wire, or in memory; see `MethodCall.size`."""
-        if batch.size >= WEIGHED:
-            held = [(call.args, call.kwargs) for call in batch.calls] if batch.items is None else batch.items
-            self.size = memory_of(held, batch.size)
+        held = [(call.args, call.kwargs) for call in batch.calls] if batch.items is None else batch.items
+        self.size: int = memory_of(held, batch.size)
+        """Bytes that it takes in memory, roughly."""
         self.share: int = batch.size // (len(batch) or 1)
         """The size that each of its calls came with."""
         self.kept: dict[str, int] = {}

@@ -13,7 +13,7 @@ from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
-from pellucid.core.weights import WEIGHED, memory_of, weight_of
+from pellucid.core.weights import LARGE, PER_BYTE, memory_of, weight_of
 from pellucid.errors import SELF_EXPLANATORY, Error, NoSuchMethod, drop_frames, is_refusal, told_without_traceback
 from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
@@ -70,8 +70,9 @@ class Serving:
 
     def take(self, call: MethodCall) -> MethodCall | None:
         """A call came: with what to run, or why there is nothing; None where it has to wait for others."""
-        if call.size >= WEIGHED and call.batch is None:
-            call.size = memory_of((call.args, call.kwargs), call.size)
+        if call.batch is None:
+            size = call.size
+            call.size = size * PER_BYTE if size < LARGE else memory_of((call.args, call.kwargs), size)
         if self._chains:
             arrivals = self.arrivals
             if call.wants_answer and call.batch is None:

@@ -6,11 +6,13 @@ from itertools import chain
 from sys import getsizeof
 from typing import Any
 
-__all__ = ["WEIGHED", "memory_of", "weight_of"]
+__all__ = ["LARGE", "PER_BYTE", "memory_of", "weight_of"]
 
-WEIGHED = 64 * 1024
-"""Bytes on the wire from which on it is looked at what a message takes in memory. Of smaller ones, limits on the number
-of what is kept see to it that they don't take much."""
+PER_BYTE = 16
+"""What a byte on the wire is taken to stand for in memory: nearly as much as those of records do. The worst take 70."""
+
+LARGE = 4096
+"""Bytes on the wire from which on it is worth a look what they take: there may be long texts and buffers among them."""
 
 _TEXTS = frozenset({str, bytes, bytearray, memoryview})
 _CONTAINERS = frozenset({list, tuple, set, frozenset})
@@ -18,8 +20,7 @@ _LOOKED_INTO = frozenset({type(None), bool, int, float, dict}) | _TEXTS | _CONTA
 _PLACE = 8
 """Bytes of one place in a container."""
 _LOOKED_AT = 1000
-_MANY_PARTS = 16
-"""What a byte of many parts is taken to stand for: as much as those of records do, nearly. At worst it is 70."""
+_FEW = 100
 
 
 def weight_of(value: Any) -> int:
@@ -46,21 +47,23 @@ def weight_of(value: Any) -> int:
 
 
 def memory_of(value: Any, size: int) -> int:
-    """Bytes that `value` takes in memory, which took `size` bytes on the wire; no fewer than these.
+    """Bytes that `value`, which took `size` bytes on the wire, takes in memory, roughly.
 
-    Where there are more than a thousand parts, or objects of classes, it is told from `size` alone.
+    Where these are few, or there are more than a hundred parts, or objects of classes, it is told from `size` alone.
     """
-    weight, left, level = 0, _LOOKED_AT, [value]
+    if size < LARGE:
+        return size * PER_BYTE
+    weight, left, level = 0, _FEW, [value]
     while level:
         kinds = set(map(type, level))
         if not kinds <= _LOOKED_INTO:
-            return max(weight, size * _MANY_PARTS)
-        weight += sum(map(getsizeof, level))
+            return size * PER_BYTE
         lists: list[Any] = [part for part in level if type(part) in _CONTAINERS]
         dicts: list[Any] = [part for part in level if type(part) is dict]
         left -= sum(map(len, lists)) + 2 * sum(map(len, dicts))
         if left < 0:
-            return max(weight, size * _MANY_PARTS)
+            return size * PER_BYTE
+        weight += sum(map(getsizeof, level))
         level = [*chain.from_iterable(lists), *chain.from_iterable(dicts)]
         for part in dicts:
             level += part.values()

@@ -73,8 +73,8 @@ class MethodCall:
     args: tuple[Any, ...] | list[Any]
     kwargs: dict[str, Any]
     size: int = 0
-    """Bytes that it took on the wire, and those of results that it was given. Of a large one the receiver's broker puts
-    here what it takes in memory, where that is more."""
+    """Bytes that it took on the wire; of a call in a batch, its share. The receiver's broker puts here what it takes in
+    memory, roughly, and adds the results that it is given."""
 
     wants_answer: bool = field(default=True, init=False)
     to_cache: bool = field(default=False, init=False)

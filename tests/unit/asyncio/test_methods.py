@@ -188,9 +188,9 @@ async def test_many_plain_methods_that_waited_for_one_slow_one_all_run() -> None
 @on_each_loop
 async def test_calls_that_wait_are_bounded_in_bytes_too() -> None:
     gate = Gate()
-    async with pair(gate, limits=pb.Limits(running_calls=1, waiting_bytes=10_000)) as both:
+    async with pair(gate, limits=pb.Limits(running_calls=1, waiting_bytes=160_000)) as both:
         calls = [both.client.root.call("wait", bytes(4000)) for _ in range(4)]
-        with pytest.raises(TooManyCalls, match=r"over Limits\.waiting_bytes=10000: 12\d\d\d asked"):
+        with pytest.raises(TooManyCalls, match=r"over Limits\.waiting_bytes=160000: 19\d\d\d\d asked"):
             await calls[3]
         gate.opened.set()
         assert await asyncio.gather(*calls[:3]) == [bytes(4000)] * 3
@@ -200,7 +200,7 @@ async def test_calls_that_wait_are_bounded_in_bytes_too() -> None:
 @on_each_loop
 async def test_calls_wait_while_those_under_way_have_too_many_bytes() -> None:
     gate = Gate()
-    async with pair(gate, limits=pb.Limits(running_bytes=7_000)) as both:
+    async with pair(gate, limits=pb.Limits(running_bytes=112_000)) as both:
         calls = [both.client.root.call("wait", bytes(4000)) for _ in range(3)]
         late = both.client.root.call("echo", "late")
         assert [len(await gate.entered.get()) for _ in range(2)] == [4000, 4000]
@@ -208,8 +208,8 @@ async def test_calls_wait_while_those_under_way_have_too_many_bytes() -> None:
         assert gate.entered.empty()
         assert not late.done
         usage = both.served.usage["running_bytes"]
-        assert 8_000 < usage.used < 8_200
-        assert usage.limit == 7_000
+        assert 16 * 8_000 < usage.used < 16 * 8_200
+        assert usage.limit == 112_000
         gate.opened.set()
         assert await asyncio.gather(*calls) == [bytes(4000)] * 3
         assert await late == "late"

@@ -39,7 +39,7 @@ def have_threads(count: int) -> None:
 async def test_a_method_that_was_cancelled_counts_as_running_until_its_thread_has_ended() -> None:
     root = Blocking()
     have_threads(2)
-    async with pair(root, limits=pb.Limits(running_calls=3, running_bytes=7_000)) as both:
+    async with pair(root, limits=pb.Limits(running_calls=3, running_bytes=112_000)) as both:
         for _ in range(2):
             call, before = both.client.root.call("block", bytes(4000)), root.entered
             await until(lambda: root.entered > before)  # noqa: B023 - it is asked at once
@@ -48,7 +48,7 @@ async def test_a_method_that_was_cancelled_counts_as_running_until_its_thread_ha
         late = both.client.root.call("echo", "late")
         await until(lambda: used(both, "waiting_calls"))
         assert used(both, "running_calls") == 2
-        assert 8_000 < used(both, "running_bytes") < 8_200
+        assert 16 * 8_000 < used(both, "running_bytes") < 16 * 8_200
         root.opened.set()
         assert await late == "late"
         await until(lambda: not used(both, "running_calls"))

@@ -76,12 +76,12 @@ def used(connection: pb.Connection, *limits: str) -> list[float]:
 @on_each_loop
 async def test_a_large_call_among_many_that_have_ended_counts_while_it_runs() -> None:
     desk = Desk()
-    connection, pipe = piped(desk, limits=pb.Limits(running_bytes=9_000))
+    connection, pipe = piped(desk, limits=pb.Limits(running_bytes=16 * 9_000))
     pipe.say(*(batch(number, "root", "wait", [LARGE]) for number in range(1, 5)))
     await turns()
     running, running_bytes, waiting = used(connection, "running_calls", "running_bytes", "waiting_calls")
     assert (running, waiting) == (2, 100 + 100)
-    assert 9_000 < running_bytes < 13_000
+    assert 16 * 9_000 < running_bytes < 16 * 13_000
     desk.opened.set()
     await turns()
     await turns()
@@ -92,7 +92,7 @@ async def test_a_large_call_among_many_that_have_ended_counts_while_it_runs() ->
 @on_each_loop
 async def test_a_large_call_among_many_that_have_ended_counts_while_it_waits_for_another() -> None:
     desk = Desk()
-    connection, pipe = piped(desk, limits=pb.Limits(waiting_bytes=15_000))
+    connection, pipe = piped(desk, limits=pb.Limits(waiting_bytes=16 * 15_000))
     pipe.say(call_of(1, "get"))
     drawer = int.from_bytes(pipe.messages()[-1][2].body, "big")
     pipe.say([Kind.SEEN.value, [1]], call_of(1, "wait"))
@@ -100,7 +100,7 @@ async def test_a_large_call_among_many_that_have_ended_counts_while_it_waits_for
     pipe.say(*(batch(number, drawer, "echo", [PROMISE_OF_1, LARGE]) for number in range(2, 8)))
     waiting, waiting_bytes = used(connection, "waiting_calls", "waiting_bytes")
     assert waiting == 2
-    assert 10_000 < waiting_bytes < 15_000
+    assert 16 * 10_000 < waiting_bytes < 16 * 15_000
     refused = [message for message in pipe.messages() if message[0] == Kind.BATCH_ANSWER]
     assert [message[1] for message in refused] == [4, 5, 6, 7]
     desk.opened.set()
@@ -112,13 +112,13 @@ async def test_a_large_call_among_many_that_have_ended_counts_while_it_waits_for
 @on_each_loop
 async def test_a_batch_whose_calls_all_wait_counts_once() -> None:
     desk = Desk()
-    connection, pipe = piped(desk, limits=pb.Limits(running_calls=1, waiting_bytes=9_000))
+    connection, pipe = piped(desk, limits=pb.Limits(running_calls=1, waiting_bytes=16 * 9_000))
     pipe.say(call_of(1, "wait"))
     await turns()
     pipe.say(batch(2, "root", "wait", [LARGE]))
     waiting, waiting_bytes = used(connection, "waiting_calls", "waiting_bytes")
     assert waiting == 100
-    assert 4_000 < waiting_bytes < 6_500
+    assert 16 * 4_000 < waiting_bytes < 16 * 6_500
     pipe.end()
 
 

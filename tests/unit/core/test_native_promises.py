@@ -364,7 +364,7 @@ def test_what_is_seen_is_kept_no_longer() -> None:
     assert Kind.SEEN in scene.kinds()
 
 
-@pytest.mark.parametrize("limits", [Limits(kept_answers=2), Limits(kept_bytes=100)], ids=["answers", "bytes"])
+@pytest.mark.parametrize("limits", [Limits(kept_answers=2), Limits(kept_bytes=1_600)], ids=["answers", "bytes"])
 @pytest.mark.parametrize("kept", [0, 1, 2])
 def test_results_over_the_limit_are_forgotten_and_calls_of_them_fail(limits: Limits, kept: int) -> None:
     scene = Scene(limits=limits)
@@ -659,7 +659,7 @@ def test_a_number_that_is_under_way_can_not_be_used_again() -> None:
 
 
 def test_a_number_that_was_answered_can_be_used_again_and_costs_no_more_than_once() -> None:
-    peer = stranger(limits=Limits(kept_bytes=1_000))
+    peer = stranger(limits=Limits(kept_bytes=16_000))
     for value in range(100):
         peer.say(call_of(1, "echo", str(value) * 100), call_of(2, "echo", promise(1)))
         replies = reply(peer.hear())
@@ -699,7 +699,7 @@ def test_a_promise_in_an_answer_fails_the_call_that_is_answered() -> None:
 
 
 def test_calls_that_wait_are_bounded_in_number_and_in_bytes() -> None:
-    for limits in (Limits(waiting_calls=3), Limits(waiting_bytes=400)):
+    for limits in (Limits(waiting_calls=3), Limits(waiting_bytes=16 * 400)):
         peer = stranger(limits=limits)
         peer.say(call_of(1, "later"), *[call_of(number, "note", promise(1), "x" * 100) for number in range(2, 10)])
         replies = reply(peer.hear())
@@ -757,7 +757,7 @@ def test_what_many_results_in_one_call_cost_grows_no_faster_than_their_number(ke
 
 
 def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
-    peer = stranger(limits=Limits(waiting_bytes=10_000))
+    peer = stranger(limits=Limits(waiting_bytes=160_000))
     peer.say(call_of(1, "echo", ["x" * 3_000]), call_of(2, "later"))
     peer.hear()
     peer.say(*[call_of(number, "all", promise(1), promise(2)) for number in range(3, 9)])
@@ -765,7 +765,7 @@ def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
     assert {kind for kind, _ in replies.values()} == {f"pellucid.errors.{TooManyCalls.__name__}"}
     assert sorted(replies) == [6, 7, 8]
     usage = peer.side.broker.arrivals.usage
-    assert (usage["waiting_calls"], 9_000 < usage["waiting_bytes"] <= 10_000) == (3, True)
+    assert (usage["waiting_calls"], 16 * 9_000 < usage["waiting_bytes"] <= 160_000) == (3, True)
     peer.say([Kind.CANCEL.value, 3], call_of(9, "all", promise(1), promise(2)))
     assert 9 not in reply(peer.hear())
     for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
@@ -776,7 +776,7 @@ def test_results_that_calls_wait_with_count_as_bytes_that_wait() -> None:
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "under way"])
 def test_a_result_is_copied_for_no_more_bytes_than_may_wait(kept: bool) -> None:
-    peer = stranger(limits=Limits(waiting_bytes=10_000))
+    peer = stranger(limits=Limits(waiting_bytes=160_000))
     peer.say(call_of(1, "echo" if kept else "later", *([["x" * 3_000]] if kept else [])), call_of(2, "echo", 5))
     peer.say(*[call_of(number, "all", promise(1), promise(2)) for number in range(3, 9)])
     for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
