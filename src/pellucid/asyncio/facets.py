@@ -40,7 +40,7 @@ def facet(
 
     Raises:
         TypeError: `obj` is nothing that a peer may call, `methods` is one text, `until` no time, or `audit` async.
-        ValueError: `until` has no time zone, or `calls_per_second` allows no call.
+        ValueError: `until` has no time zone, `calls_per_second` allows no call, or a name has the prefix ``remote_``.
     """
     end: float | None = None
     if isinstance(until, datetime.datetime):

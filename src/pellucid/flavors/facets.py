@@ -68,6 +68,9 @@ class Facet(Referenceable):
         """What it is a facet of."""
         self.methods: frozenset[str] | None = None if methods is None else frozenset(methods)
         """The names that may be called; None where all may that the object has."""
+        for name in self.methods or ():
+            if name.startswith("remote_") and not hasattr(obj, f"remote_{name}"):
+                raise ValueError(f"methods are named as callers name them: {name[7:]!r}, not {name!r}")
         self._until = until
         self._audit = audit
         self._clock = clock

@@ -353,6 +353,11 @@ def test_one_text_is_no_list_of_methods() -> None:
         made(None, "look")
 
 
+def test_methods_are_named_without_prefix_and_who_writes_it_is_told_so() -> None:
+    with pytest.raises(ValueError, match="'look', not 'remote_look'"):
+        Facet(Referenceable(), ["remote_look"], clock=Clock())
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan")])
 def test_a_rate_allows_something(rate: float) -> None:
     with pytest.raises(ValueError, match="of no use"):
