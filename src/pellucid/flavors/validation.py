@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, singledispatchmethod
 from inspect import Parameter, getattr_static, signature, unwrap
 from types import FunctionType, MethodType
 from typing import Any, ClassVar
@@ -239,6 +239,8 @@ def _made_for(method: Callable[..., Any], function: Any, cls: type, given: int) 
     elif not hasattr(described, "__annotations__"):
         described = type(described).__call__
     try:
+        if _is_single_dispatch(function):
+            raise TypeError("which function it runs, and so its contract, is up to the argument: call it from a method")
         parameters = signature(method).parameters
         before = list(signature(function).parameters.values())[:given]
         hints = {key: hint for key, hint in getattr(described, "__annotations__", {}).items() if key in parameters}
@@ -251,3 +253,8 @@ def _made_for(method: Callable[..., Any], function: Any, cls: type, given: int) 
         raise TypeError(f"the arguments of {method_name} can't be checked (validate=True): {error}") from error
     given_names = frozenset(each.name for each in before if each.kind is Parameter.POSITIONAL_OR_KEYWORD)
     return Contract(name, parameters, checkers, given_names)
+
+
+def _is_single_dispatch(function: Any) -> bool:
+    """Whether `function` is what a `singledispatchmethod` is found as; its signature is another one, with ``self``."""
+    return isinstance(getattr(getattr(function, "register", None), "__self__", None), singledispatchmethod)

@@ -8,6 +8,7 @@ import sys
 import weakref
 from abc import ABC
 from collections.abc import Callable
+from functools import singledispatchmethod
 from typing import Any, ParamSpec
 
 import pytest
@@ -500,6 +501,22 @@ def test_who_decorates_without_wraps_is_told_where_and_what_to_do() -> None:
 
     with pytest.raises(TypeError, match=r"Passing\.run can't be checked .*P\.args are .*: use functools\.wraps"):
         ask(Passing(), "double", 2)
+
+
+def test_a_method_whose_function_is_up_to_the_argument_has_no_contract() -> None:
+    class Either(Referenceable, validate=True):
+        @singledispatchmethod
+        def remote_take(self, value: object) -> str:
+            return "something"
+
+        @remote_take.register
+        def _(self, value: int) -> str:
+            return "a number"
+
+    with pytest.raises(TypeError, match=r"Either\.remote_take can't be checked .*its contract, is up to the argument"):
+        ask(Either(), "take", 2)
+    with pytest.raises(TypeError, match="remote_take can't be checked"):
+        prepare(Either, "remote_")
 
 
 def test_all_methods_of_a_class_can_be_looked_at_before() -> None:
