@@ -62,7 +62,7 @@ class _HashedPassword:
     """A `PasswordChallenge`, as the checkers of twisted.cred want it."""
 
     def __init__(self, challenge: PasswordChallenge) -> None:
-        self.username = challenge.username.encode()
+        self.username = challenge.username.encode("utf-8", "surrogatepass")
         self._challenge = challenge
 
     def checkPassword(self, password: bytes | str) -> bool:

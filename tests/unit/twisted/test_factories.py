@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from twisted.cred import checkers, credentials, portal
 from twisted.cred.error import UnauthorizedLogin, UnhandledCredentials
-from twisted.internet import error
+from twisted.internet import defer, error
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogLevel, formatEvent, globalLogPublisher
@@ -119,6 +119,13 @@ def test_names_and_passwords_may_be_text() -> None:
 def test_a_wrong_password_and_an_unknown_user_are_refused_alike(name: bytes, password: bytes) -> None:
     failure = Hall().login(name, password)
     assert failure.check(UnauthorizedLogin) is UnauthorizedLogin
+
+
+def test_a_name_with_lone_surrogates_is_one_of_nobody() -> None:
+    hall = Hall()
+    _, challenger = pb.IPBRoot(hall.portal).rootObject(hall.link.server).remote_login("al\udc80ice")
+    waiting = defer.Deferred.fromCoroutine(challenger.remote_respond(b"a guess", None))
+    assert outcome(waiting).check(UnauthorizedLogin) is UnauthorizedLogin
 
 
 def test_anyone_is_let_in_where_the_portal_says_so() -> None:
