@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 import time
 from collections.abc import Callable, Iterable
 
@@ -59,4 +60,5 @@ def facet(
         audit=audit,
         deep=deep,
         clock=time.monotonic,
+        lock=threading.Lock(),
     )

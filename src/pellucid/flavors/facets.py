@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from inspect import iscoroutinefunction
@@ -40,7 +41,8 @@ class Facet(Referenceable):
     """Exposes less than an object does; made by `pellucid.facet`, which says what the arguments mean.
 
     It is an object of its own: a peer that has both the facet and its object has two references, and the one that is
-    sent home is the facet. `clock` gives seconds, and `until` is by that clock.
+    sent home is the facet. `clock` gives seconds, and `until` is by that clock. `lock` is held for a moment where calls
+    in several threads would be in each other's way.
     """
 
     _pellucid_stands_in: ClassVar[bool] = True
@@ -55,6 +57,7 @@ class Facet(Referenceable):
         audit: Callable[[FacetUse], object] | None = None,
         deep: bool = False,
         clock: Callable[[], float],
+        lock: AbstractContextManager[Any] | None = None,
     ) -> None:
         if not isinstance(obj, Referenceable):
             raise TypeError(f"a facet is of a Referenceable, not of {type(obj).__name__}")
@@ -74,7 +77,8 @@ class Facet(Referenceable):
         self._until = until
         self._audit = audit
         self._clock = clock
-        self._rate = None if calls_per_second is None else _Rate(calls_per_second, clock())
+        self._lock = nullcontext() if lock is None else lock
+        self._rate = None if calls_per_second is None else _Rate(calls_per_second, clock, self._lock)
         self._is_revoked = False
         self._membrane = _Membrane(self) if deep else None
 
@@ -126,8 +130,7 @@ class Facet(Referenceable):
             if isinstance(method, Checked):
                 method.contract.check(args, kwargs)
                 method = method.method
-            for rate in filter(None, (facet._rate for facet in way)):
-                rate.count()
+            _count([facet._rate for facet in way if facet._rate is not None])
         except (Revoked, RateExceeded, NoSuchMethod, InvalidArgument) as error:
             refusal = error
             error.__traceback__ = None
@@ -147,8 +150,8 @@ class Facet(Referenceable):
             raise _revoked()
         if self.methods is not None and name not in self.methods:
             raise NoSuchMethod(f"No such method: {f'remote_{name}'[:200]}")
-        if self._rate is not None and not self._rate.admits(self._clock()):
-            raise RateExceeded(f"over calls_per_second={self._rate.per_second:g}: call less often")
+        if self._rate is not None:
+            self._rate.check()
 
     def __repr__(self) -> str:
         names = "all methods" if self.methods is None else ", ".join(sorted(self.methods)) or "no methods"
@@ -205,7 +208,7 @@ class _Obtained(Facet):
     """What stands for an object that was obtained through a facet."""
 
     def __init__(self, obj: Referenceable, through: Facet) -> None:
-        super().__init__(obj, until=through._until, clock=through._clock)
+        super().__init__(obj, until=through._until, clock=through._clock, lock=through._lock)
         self._membrane = through._membrane
 
 
@@ -235,9 +238,10 @@ class _Membrane:
         # Here and not when it is sent: it is the view that is a facet's to end.
         seen = Viewpoint(through.perspective, obj) if isinstance(obj, Viewable) else obj
         key = identity(seen)
-        facet = self._obtained.get(key)
-        if facet is None:
-            facet = self._obtained[key] = _Obtained(seen, through)
+        with through._lock:
+            facet = self._obtained.get(key)
+            if facet is None:
+                facet = self._obtained[key] = _Obtained(seen, through)
         return facet
 
     def _original(self, obj: Exported) -> Exported:
@@ -247,22 +251,48 @@ class _Membrane:
 class _Rate:
     """How often something may happen: as often in a row as in one second, and then at that rate."""
 
-    __slots__ = ("_left", "_most", "_seen", "per_second")
+    __slots__ = ("_clock", "_left", "_lock", "_most", "_per_second", "_seen")
 
-    def __init__(self, per_second: float, now: float) -> None:
-        self.per_second = per_second
+    def __init__(self, per_second: float, clock: Callable[[], float], lock: AbstractContextManager[Any]) -> None:
+        self._per_second = per_second
         self._most = self._left = max(1.0, per_second)
-        self._seen = now
+        self._clock = clock
+        self._lock = lock
+        self._seen = clock()
 
-    def admits(self, now: float) -> bool:
-        """Whether it may happen `now`."""
-        self._left = min(self._most, self._left + max(0.0, now - self._seen) * self.per_second)
-        self._seen = now
-        return self._left >= 1
+    def check(self) -> None:
+        """Raise RateExceeded where it may not happen now."""
+        with self._lock:
+            self._refill()
 
     def count(self) -> None:
-        """It happens, now that it may."""
-        self._left -= 1
+        """It happens now. Raises RateExceeded where it may not."""
+        with self._lock:
+            self._refill()
+            self._left -= 1
+
+    def give_back(self) -> None:
+        """It was counted, and did not happen after all."""
+        with self._lock:
+            self._left += 1
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._left = min(self._most, self._left + max(0.0, now - self._seen) * self._per_second)
+        self._seen = now
+        if self._left < 1:
+            raise RateExceeded(f"over calls_per_second={self._per_second:g}: call less often")
+
+
+def _count(rates: list[_Rate]) -> None:
+    """Count one call by all of `rates`, or by none. Raises RateExceeded: another thread may have had the last one."""
+    for number, rate in enumerate(rates):
+        try:
+            rate.count()
+        except RateExceeded:
+            for counted in rates[:number]:
+                counted.give_back()
+            raise
 
 
 def _replaced(value: Any, replace: Callable[[Exported], Exported]) -> Any:

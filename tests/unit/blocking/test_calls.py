@@ -12,7 +12,7 @@ import pytest
 import pellucid as pb
 from pellucid import blocking
 from tests.dialects import each_dialect, over
-from tests.unit.asyncio.door import Gate
+from tests.unit.asyncio.door import HERE, Gate
 from tests.unit.asyncio.things import Broken, Things
 from tests.unit.blocking.front import SECONDS, Calling, connected, in_loop, in_thread, interrupting, serving
 
@@ -379,3 +379,39 @@ def test_a_failure_that_nobody_asks_for_is_logged_with_the_name_of_its_call(capl
     told = vars(record)
     assert (told["method"], told["call"], told["error"]) == ("nothing", named, "pellucid.errors.NoSuchMethod")
     assert told["connection"] == (named or "").partition("-")[0]
+
+
+class Together(pb.Root):
+    """Looks for a method no sooner than two calls have come as far as that."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self._both = threading.Barrier(2)
+
+    def method_for(self, name: str) -> Any:
+        self._both.wait(SECONDS)
+        return super().method_for(name)
+
+    def remote_note(self, who: str) -> None:
+        self.ran.append(who)
+
+
+def test_calls_of_a_facet_in_two_threads_are_no_more_than_its_rate_allows() -> None:
+    root = Together()
+    facet = pb.facet(pb.facet(root), calls_per_second=0.001)
+    with (
+        blocking.serve(facet, HERE) as server,
+        blocking.connect(*server.urls) as first,
+        blocking.connect(*server.urls) as second,
+    ):
+
+        def ask(connection: blocking.Connection, who: str) -> str:
+            try:
+                connection.root.call("note", who)
+            except pb.RateExceeded:
+                return "refused"
+            return who
+
+        outcomes = [in_thread(lambda: ask(first, "first")), in_thread(lambda: ask(second, "second"))]
+        assert sorted(outcome() for outcome in outcomes) == sorted([*root.ran, "refused"])
+    assert len(root.ran) == 1

@@ -132,6 +132,50 @@ def test_it_can_be_called_as_often_in_a_row_as_in_a_second_and_then_at_that_rate
         ask(facet, "sell")
 
 
+class Busy:
+    """A lock that others are quicker to take: meanwhile `at_last` runs."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.at_last: list[Callable[[], object]] = []
+
+    def __enter__(self) -> None:
+        if self.at_last and not self.held:
+            self.at_last.pop()()
+        self.held += 1
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.held -= 1
+
+
+def test_who_has_to_wait_for_others_counts_what_they_left() -> None:
+    lock = Busy()
+    facet = made(None, calls_per_second=1, lock=lock)
+    lock.at_last = [lambda: ask(facet, "sell"), lambda: None]  # when it is counted, and not when it is looked at
+    with pytest.raises(RateExceeded):
+        ask(facet, "look")
+    assert not facet.object.asked  # type: ignore[attr-defined]
+
+
+def test_a_call_that_the_last_of_several_rates_refuses_counts_for_none() -> None:
+    lock = Busy()
+    inner = made(None, calls_per_second=1, lock=lock)
+    outer = Facet(inner, calls_per_second=1, clock=Clock())
+    lock.at_last = [lambda: ask(inner, "sell"), lambda: None]
+    with pytest.raises(RateExceeded):
+        ask(outer, "sell")
+    outer.object = Shop()
+    assert ask(outer, "sell") == "sold"
+
+
+def test_of_one_object_one_facet_is_obtained_though_two_threads_get_it_at_once() -> None:
+    lock = Busy()
+    facet, obtained = made(None, deep=True, lock=lock), list[Any]()
+    lock.at_last = [lambda: obtained.append(ask(facet, "look"))]
+    obtained.append(ask(facet, "look"))
+    assert obtained[0] is obtained[1]
+
+
 def test_less_than_one_call_a_second_can_be_allowed() -> None:
     clock = Clock()
     facet = made(clock, calls_per_second=0.1)
