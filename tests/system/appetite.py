@@ -195,6 +195,19 @@ def _named_often() -> Iterator[bytes]:
     yield write(call(1_000_001, "drop", *[promise(1_000_000)] * 30_000), "pellucid")
 
 
+def _texts_met_again() -> Iterator[bytes]:
+    text = [Extension(Mark.SHARED, b"\1"), "x" * 150 * KIB]
+    for number, times in enumerate((30, 10_000), 1):
+        yield write(call(number, "echo", [text, *[Extension(Leaf.AGAIN, b"\1")] * times]), "pellucid")
+
+
+def _texts_of_pb_met_again() -> Iterator[bytes]:
+    text = [b"reference", 1, [b"unicode", b"x" * 150 * KIB]]
+    for number, times in enumerate((30, 10_000), 1):
+        values = [b"list", text, *[[b"dereference", 1]] * times]
+        yield write([b"message", number, b"root", b"echo", 1, [b"tuple", values], [b"dictionary"]], "pb")
+
+
 CASES: dict[str, Case] = {
     "empty dictionaries": Case(one(b"\x80"), ONE_MESSAGE),
     "empty lists": Case(one(b"\x90"), ONE_MESSAGE),
@@ -208,6 +221,8 @@ CASES: dict[str, Case] = {
     "copies": Case(one(packed([Extension(Mark.COPY, b""), "cup", None])), ONE_MESSAGE),
     "failures": Case(one(packed([Extension(Mark.FAILURE, b"")])), ONE_MESSAGE),
     "shared lists": Case(one(packed([Extension(Mark.SHARED, b"\1"), []])), ONE_MESSAGE),
+    "texts that are met again": Case(_texts_met_again, ONE_MESSAGE),
+    "texts of PB's that are met again": Case(_texts_of_pb_met_again, ONE_OF_PB, "pb"),
     "promises inside a value": Case(one(packed(promise(1))), ONE_MESSAGE),
     "a result that one call names often": Case(_named_often, ONE_MESSAGE),
     "a result that many calls wait with": Case(

@@ -19,6 +19,7 @@ from pellucid.core.weights import LARGE, PER_BYTE, memory_of
 from pellucid.errors import (
     CallCancelled,
     Error,
+    LimitExceeded,
     NotAReference,
     RemoteProtocolError,
     TooManyCalls,
@@ -333,10 +334,18 @@ class Arrivals:
         if call.ended:  # its time was over before its turn
             return None
         copies: dict[Incoming, Any] = {}
+        again = 0
         try:
             for value in (*call.args, *call.kwargs.values()):
-                if type(value) is _Result and value.promise not in copies:
+                if type(value) is not _Result:
+                    continue
+                if value.promise not in copies:
                     copies[value.promise] = self._copy(value.promise)
+                    continue
+                # As in a message where it is met again; a byte may be an element.
+                again += value.promise.size
+                if again > self.limits.expanded_elements:
+                    raise LimitExceeded("expanded_elements", self.limits.expanded_elements)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             call.args, call.kwargs = (), {}
             if call.deadline is not None and self.watcher is not None:

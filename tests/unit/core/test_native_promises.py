@@ -16,6 +16,7 @@ from pellucid.errors import (
     Error,
     ForeignReference,
     InsecureJelly,
+    LimitExceeded,
     NotAReference,
     PBConnectionLost,
     RemoteError,
@@ -740,6 +741,19 @@ def test_a_result_that_a_call_names_many_times_is_copied_once() -> None:
     assert values == [[1, 2]] * 100 + [{}]
     result = [*peer.side.broker.arrivals._kept.values()][-1][0]
     assert len({id(value) for value in result[:100]}) == 1
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "under way"])
+def test_a_result_that_a_call_names_again_counts_each_time(kept: bool) -> None:
+    peer = stranger(limits=Limits(expanded_elements=10_000))
+    peer.say(call_of(1, "echo" if kept else "later", *(["x" * 3_000] if kept else [])))
+    peer.say(call_of(2, "all", *[promise(1)] * 4), call_of(3, "all", *[promise(1)] * 5), call_of(4, "echo", promise(1)))
+    for later in peer.side.published.laters.values():  # type: ignore[attr-defined]
+        later.result, later.is_there = "x" * 3_000, True
+    replies = reply(peer.hear())
+    assert replies[2] == ["x" * 3_000] * 4 + [{}]
+    assert replies[3] == (f"pellucid.errors.{LimitExceeded.__name__}", "over Limits.expanded_elements=10000")
+    assert replies[4] == "x" * 3_000
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "under way"])

@@ -8,6 +8,7 @@ may not cross.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -58,6 +59,10 @@ OPTIONS = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 """The codec writes exact plain types by itself, and nothing else."""
+
+_LARGE = re.compile(rb"\xc6(?!\0\0)")
+"""How binary data begins, as the codec writes it, that is long enough to travel beside its message. What is not may
+happen to look so."""
 
 _LEVELS = 255
 """How deep the codec writes arrays and maps inside each other, the message and its arguments included."""
@@ -145,6 +150,8 @@ class Encoder:
             body = packb(message, self._default, OPTIONS)
             if len(body) < self._unlooked_at or (len(body) <= self._most and not _has_large(message)):
                 return body, (), False
+            if len(body) > self._most and not _LARGE.search(body):  # in the slow way it is no shorter
+                raise LimitExceeded("inline_bytes", self._most, len(body))
         except TypeError:
             pass
         except BaseException:

@@ -79,6 +79,9 @@ class Reader(Unjellier):
         self.is_ready: bool = False
         """Whether a message without buffers can be read as if `begin` had been called."""
         self._error: Exception | None = None
+        # Bytes of leaves that have many, by id() of their values, and the buffers that were named.
+        self._long: dict[int, int] = {}
+        self._named_buffers: set[int] = set()
         # Receipts that came with the message, whether or not they are taken.
         self._came: Numbered[int] = Numbered()
         self._caches_came: Numbered[int] = Numbered()
@@ -226,6 +229,8 @@ class Reader(Unjellier):
         self.brings_home = self.has_jelly = self._reads_jelly = False
         self._error = None
         self._is_fresh = True
+        self._long.clear()
+        self._named_buffers.clear()
         self.references.clear()
         self.caches.clear()
         self._came.clear()
@@ -256,7 +261,10 @@ class Reader(Unjellier):
         kind, read = READERS[code]
         self._allow(kind)
         try:
-            return read(body)
+            value = read(body)
+            if len(body) > _SHORT:
+                self._long[id(value)] = len(body)
+            return value
         except (ValueError, ArithmeticError, struct.error) as error:
             raise RemoteProtocolError(f"the body of a {kind or 'number'} makes no sense: {str(error)[:200]}") from None
 
@@ -285,7 +293,11 @@ class Reader(Unjellier):
         index = number_of(body)
         if index >= len(self.buffers):
             raise RemoteProtocolError("a buffer did not come with the message")
-        return self.buffers[index]
+        buffer = self.buffers[index]
+        if index in self._named_buffers:
+            self._met_again(len(buffer))
+        self._named_buffers.add(index)
+        return buffer
 
     def _take_named(self, code: int, body: bytes) -> Any:
         kind, _, name = body.decode(errors="backslashreplace").partition(":")
@@ -331,7 +343,11 @@ class Reader(Unjellier):
             return self._single(expression)
         if self._checks and cls in _KINDS:
             self._allow(_KINDS[cls])
+        self._texts += len(expression) if cls in _TEXTS else self._long.get(id(expression), 0)
         return expression
+
+    def _texts_in(self, expression: Any) -> int:
+        return super()._texts_in(expression) if self._reads_jelly else 0  # others are counted as they are read
 
     def _allow(self, kind: str) -> None:
         if self._checks and kind and kind not in self._types:
@@ -355,6 +371,7 @@ class Reader(Unjellier):
             case Leaf.CACHED:
                 return self._cached([b"cached", marked.number])
             case Leaf.PLACEHOLDER:
+                self._texts += len(marked.text)
                 return self._unpersistable([b"unpersistable", marked.text.encode()])
             case _:
                 raise RemoteProtocolError("a mark is not the first element of an array")
@@ -372,10 +389,15 @@ class Reader(Unjellier):
         if number is not None:
             self._shared[number] = value
         for index, element in enumerate(value):
-            if type(element) in _LOOKED_AT or self._checks:
+            cls = type(element)
+            if cls in _LOOKED_AT or self._checks:
                 read = value[index] = self._unjelly(element)
                 if type(read) is Unfinished:
                     self._leave_gap(read, item_filler(value, index))
+            elif cls in _TEXTS:
+                self._texts += len(element)
+            elif self._long:
+                self._texts += self._long.get(id(element), 0)
         self._depth -= 1
         return value
 
@@ -387,11 +409,17 @@ class Reader(Unjellier):
         self._deeper()
         if number is not None:
             self._shared[number] = value
+        self._texts += sum(map(len, value))
         for key, element in value.items():
-            if type(element) in _LOOKED_AT or self._checks:
+            cls = type(element)
+            if cls in _LOOKED_AT or self._checks:
                 read = value[key] = self._unjelly(element)
                 if type(read) is Unfinished:
                     self._leave_gap(read, item_filler(value, key))
+            elif cls in _TEXTS:
+                self._texts += len(element)
+            elif self._long:
+                self._texts += self._long.get(id(element), 0)
         self._depth -= 1
         return value
 
@@ -458,7 +486,9 @@ class Reader(Unjellier):
     def _read_jelly(self, value: list[Any]) -> Any:
         before, self._reads_jelly = self._reads_jelly, True
         try:
-            return self._unjelly(value[1])
+            read = self._unjelly(value[1])
+            self._texts += self._texts_in(value[1])
+            return read
         finally:
             self._reads_jelly = before
 
@@ -478,6 +508,7 @@ class Reader(Unjellier):
 
     def _read_failure(self, value: list[Any]) -> Any:
         _, name, text, parents, traceback, raised, details = (value + [None] * 7)[:7]
+        self._texts += sum(len(each) for each in (name, text, traceback) if type(each) is str)
         told = FailureReport(
             _text(name),
             _text(text),
@@ -501,6 +532,9 @@ class Reader(Unjellier):
 
 
 _LOOKED_AT = frozenset({list, dict, _Marked})
+_TEXTS = frozenset({str, bytes})
+_SHORT = 64
+"""Bytes of a leaf up to which it counts as an element, and no more."""
 
 Reader.takers = {
     **dict.fromkeys(READERS, Reader._take_plain),

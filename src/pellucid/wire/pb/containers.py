@@ -3,8 +3,8 @@
 Cycles are built by making the mutable object first and filling it afterwards; a tuple or frozenset that is referred to
 from inside itself leaves a gap in a mutable container, which is filled once the tuple is whole.
 
-Shared structure is counted each time it is met (`Limits.expanded_elements`), so that what this side hands on can't be
-larger than what it took in by more than that.
+Shared structure is counted each time it is met (`Limits.expanded_elements`), with the texts in it, so that what this
+side hands on can't be larger than what it took in by more than that.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ _FEW = 1000
 """... in a dictionary or a set of more members than that: in smaller ones they are never far from their places."""
 
 
+_TEXT_PER_ELEMENT = 128
+"""Bytes of text, and of other values that can be long, that count as one element where they are met again."""
+
+
 class Unfinished:
     """Stands for a tuple or frozenset that is referred to before it is whole."""
 
@@ -69,6 +73,8 @@ class Containers:
         self._shared: Numbered[Any] = Numbered()
         # By number: how many elements it stands for.
         self._sizes: Numbered[int] = Numbered()
+        # Bytes of text in what is shared, as far as it was read.
+        self._texts = 0
         # States that have gaps still, to be set when the message is whole.
         self._late: list[Callable[[], None]] = []
         self._open_gaps = 0
@@ -118,6 +124,10 @@ class Containers:
         self._count += elements
         if self._count > self._most:
             raise LimitExceeded("expanded_elements", self._most)
+
+    def _met_again(self, texts: int) -> None:
+        """Something without elements, and with so many bytes of text, was met again."""
+        self._counted(1 + texts // _TEXT_PER_ELEMENT)
 
     def _tagged(self, expression: list[Any], number: int | None = None) -> Any:
         """What an expression of no kind that there is a decoder for stands for."""
@@ -280,7 +290,7 @@ class Containers:
         """What `inner` stands for, met again by that `number`; `filled_later` reads what is made before its parts."""
         if number in self._shared:
             raise RemoteProtocolError("a reference's number stands for two objects")
-        before = self._count
+        before, texts = self._count, self._texts
         if filled_later is not None:
             value = filled_later(self, inner, number)
         else:
@@ -293,8 +303,23 @@ class Containers:
             else:
                 self._fill_gaps(unfinished, value)
         self._shared[number] = value
-        self._sizes[number] = self._count - before
+        self._texts += self._texts_in(inner)
+        self._sizes[number] = self._count - before + (self._texts - texts) // _TEXT_PER_ELEMENT
         return value
+
+    def _texts_in(self, expression: Any) -> int:
+        """Bytes of the texts in `expression`, which was read, but for those in what is shared itself."""
+        texts, waiting = 0, [expression]
+        while waiting:
+            part = waiting.pop()
+            if type(part) is bytes:
+                texts += len(part)
+            # Neither a pair nor anything else that is read begins so, and goes on like that.
+            elif type(part) is list and not (
+                len(part) > 2 and part[0] == b"reference" and type(part[1]) is int and part[1] in self._shared
+            ):
+                waiting += part
+        return texts
 
     def _dereference(self, expression: list[Any]) -> Any:
         return self._again(operand(expression, 1))

@@ -28,10 +28,10 @@ from pellucid.flavors.referenceable import Referenceable
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Unpersistable
 from pellucid.limits import Limits
-from pellucid.wire.messages import Answer, CallFailed, Release, ReleaseCache
-from pellucid.wire.native.codes import Leaf, Mark
-from pellucid.wire.native.frames import frame
-from tests.pair import Extension, Settings
+from pellucid.wire.messages import Answer, CallFailed, Message, Release, ReleaseCache
+from pellucid.wire.native.codes import Kind, Leaf, Mark
+from pellucid.wire.native.frames import HEADER, LAST_CHUNK, MESSAGE_WITH_BUFFERS, frame, header
+from tests.pair import Extension, Settings, write
 from tests.unit.wire.native.speech import Speech, mark
 
 TUPLE, SET, FROZENSET, MAP, COPY = (mark(code) for code in (Mark.TUPLE, Mark.SET, Mark.FROZENSET, Mark.MAP, Mark.COPY))
@@ -506,6 +506,64 @@ def test_a_kilobyte_can_not_stand_for_terabytes() -> None:
         form.append(shared(number, [again(number - 1)] * 8))
     with pytest.raises(LimitExceeded, match="expanded_elements"):
         Speech().read(form)
+
+
+LONG = 12_800
+"""Bytes that count as a hundred elements where they are met again."""
+
+LONG_FORMS: dict[str, Any] = {
+    "text": "x" * LONG,
+    "bytes": b"x" * LONG,
+    "an int": Extension(Leaf.INT, b"\1" * LONG),
+    "a decimal in a list": [Extension(Leaf.DECIMAL, b"1" * 9_000), Extension(Leaf.DECIMAL, b"1" * 9_000)],
+    "a list of texts": ["x" * (LONG // 2)] * 2,
+    "a tuple": [TUPLE, b"x" * LONG],
+    "a key": {"x" * LONG: 1},
+    "a value": {"key": "x" * LONG},
+    "a map": [MAP, 1, "x" * LONG],
+    "a copy": [COPY, "duck", {"name": "x" * LONG}],
+    "an int in a copy": [COPY, "duck", {"name": Extension(Leaf.INT, b"\1" * LONG)}],
+    "a failure": [FAILURE, "shop.Sold", "x" * LONG],
+    "a placeholder in a copy": [COPY, "duck", {"name": Extension(Leaf.PLACEHOLDER, b"x" * LONG)}],
+    "an s-expression": [mark(Mark.JELLY), [b"list", [b"unicode", b"x" * LONG]]],
+    "one that shares": [mark(Mark.JELLY), [b"list", [b"reference", 9, [b"unicode", b"x" * LONG]]]],
+    "a pair that looks shared": [mark(Mark.JELLY), [b"dictionary", [b"reference", [b"unicode", b"x" * LONG]]]],
+    "something shared": [shared(9, "x" * LONG)],
+}
+
+
+@pytest.mark.parametrize("form", LONG_FORMS.values(), ids=LONG_FORMS)
+def test_texts_in_what_is_shared_count_each_time_it_is_met(form: Any) -> None:
+    def read(times: int) -> list[Any]:
+        speech = Speech(Settings(registry=REGISTRY, limits=Limits(expanded_elements=1_000)))
+        read: list[Any] = speech.read([shared(1, form), *[again(1)] * times])
+        return read
+
+    assert len(read(6)) == 7
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000"):
+        read(11)
+
+
+def test_texts_that_are_not_met_again_count_as_elements() -> None:
+    speech = Speech(Settings(limits=Limits(expanded_elements=1_000)))
+    assert len(speech.read(["x" * 200_000, [TUPLE, b"x" * 200_000], shared(1, 5), again(1)])) == 4
+
+
+def test_a_buffer_that_is_named_again_counts_each_time() -> None:
+    def named(times: int) -> Message:
+        speech = Speech(Settings(limits=Limits(expanded_elements=1_000)))
+        body = write([Kind.ANSWER, 1, [Extension(Leaf.BUFFER, b"\0")] * times], "pellucid")[HEADER:]
+        speech.dialect.receive_data(header(LONG, LAST_CHUNK) + b"x" * LONG)
+        speech.dialect.receive_data(header(len(body), MESSAGE_WITH_BUFFERS) + body)
+        (message,) = speech.heard()
+        return message
+
+    answer, refused = named(8), named(12)
+    assert isinstance(answer, Answer)
+    assert answer.value == [b"x" * LONG] * 8
+    assert isinstance(refused, CallFailed)
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000"):
+        raise refused.error
 
 
 def test_keys_whose_hash_a_peer_can_choose_are_few() -> None:

@@ -11,6 +11,7 @@ from pellucid.flavors.copyable import RemoteCopy
 from pellucid.flavors.policy import Policy
 from pellucid.flavors.registry import Registry
 from pellucid.flavors.serializable import Unpersistable
+from pellucid.limits import Limits
 from tests.pair import Jelly, Pair, Settings, Stranger
 
 
@@ -325,6 +326,42 @@ def test_structure_that_stands_for_too_much_is_refused() -> None:
     assert len(read(doubling(17))) == 2
     with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000000"):
         read(doubling(40))
+
+
+LONG = b"x" * 12_800
+"""It counts as a hundred elements where it is met again."""
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        LONG,
+        [b"unicode", LONG],
+        [b"list", LONG[:6_400], [b"unicode", LONG[:6_400]]],
+        [b"tuple", LONG],
+        [b"dictionary", [LONG, 1]],
+        [b"dictionary", [b"reference", LONG]],
+        [b"list", [b"reference", 2, LONG]],
+        [b"list", [b"reference", 2, b"short"], LONG],
+    ],
+    ids=["bytes", "text", "list", "tuple", "key", "value", "shared", "beside what is shared"],
+)
+def test_texts_in_what_is_shared_count_each_time_it_is_met(inner: Any) -> None:
+    def read(times: int) -> Any:
+        jelly = Jelly(Settings(limits=Limits(expanded_elements=1_000)))
+        return jelly.read([b"list", [b"reference", 1, inner], *[[b"dereference", 1]] * times])
+
+    assert len(read(8)) == 9
+    with pytest.raises(LimitExceeded, match=r"over Limits.expanded_elements=1000"):
+        read(11)
+
+
+def test_texts_inside_each_other_are_counted_once_for_each_time() -> None:
+    expression: list[Any] = [b"reference", 0, [b"unicode", LONG]]
+    for number in range(1, 50):
+        expression = [b"reference", number, [b"list", expression]]
+    jelly = Jelly(Settings(limits=Limits(expanded_elements=1_000)))
+    assert len(jelly.read([b"list", expression, [b"dereference", 0], [b"dereference", 49]])) == 3
 
 
 def test_keys_in_keys_are_not_walked_again_at_every_level() -> None:
