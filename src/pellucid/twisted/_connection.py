@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from twisted.internet import defer, error
-from twisted.internet.interfaces import IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, IReactorTime, ITCPTransport
 from twisted.python import log
 from twisted.python.failure import Failure
 
@@ -37,7 +37,7 @@ from pellucid.flavors.serializable import Serializable
 from pellucid.limits import Limits
 from pellucid.twisted import banana, jelly
 from pellucid.twisted._dialects import DIALECTS, NativeDialect
-from pellucid.twisted._methods import Runner, remaining_time, run
+from pellucid.twisted._methods import COPIED_AT_A_TIME_BYTES, Runner, remaining_time, run
 from pellucid.twisted._policy import TagRegistry, TasterPolicy
 from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
 from pellucid.twisted.interfaces import IJellyable
@@ -190,6 +190,8 @@ class Broker(banana.Banana):
         self._broken = False
         # Whether the transport asks for more when it has sent what it had, for pages or for large buffers.
         self._produces = False
+        # What goes on with what the peer has said, while others have their turn.
+        self._resting: Any = None
         # Whether anything came since the last look, the looks left once the peer was asked for it, and what looks next.
         self._heard = True
         self._looks_left = 0
@@ -240,21 +242,51 @@ class Broker(banana.Banana):
         if self._broken or self.disconnected:
             return
         self._receiving = self._heard = True
-        outgoing = self._core.outgoing
+        core, outgoing = self._core, self._core.outgoing
+        arrivals = core.arrivals
         try:
-            self._core.receive_data(data)
-            while (event := self._core.next_event()) is not None:
+            core.receive_data(data)
+            while self._resting is None and (event := core.next_event()) is not None:
                 self._settle(event)
                 del event  # it may hold the last references to objects of the peer
                 if outgoing.queued_bytes > AT_A_TIME_BYTES or outgoing.bulk_bytes > AT_A_TIME_BYTES:
                     self._flush_now()  # a few bytes can ask for gigabytes: see to the limits before the next call
                 if self._broken:
                     break
+                if arrivals.copied > COPIED_AT_A_TIME_BYTES:
+                    self.rest()
         except (ProtocolError, ConnectFailed) as broken:
             self.give_up(str(broken))
         finally:
             self._receiving = False
         self.flush()
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether others have their turn before anything further is done for this peer."""
+        return self._resting is not None
+
+    def rest(self) -> bool:
+        """Let others have their turn, where a reactor can see to that: whether what there is to do is done later."""
+        if self._resting is None:
+            self._core.arrivals.copied = 0
+            reactor = getattr(self.transport, "reactor", None)
+            if self.disconnected or not (IReactorTime.providedBy(reactor) and IPushProducer.providedBy(self.transport)):
+                return False
+            self.transport.pauseProducing()
+            self._resting = reactor.callLater(0, self._go_on)
+        return True
+
+    def _go_on(self) -> None:
+        """Others had their turn."""
+        self._resting = None
+        try:
+            self._runner.go_on()
+        except ProtocolError as broken:
+            self.give_up(str(broken))
+        self.dataReceived(b"")
+        if self._resting is None and not (self._broken or self.disconnected):
+            self.transport.resumeProducing()
 
     def connectionReady(self) -> None:
         """A dialect is agreed on: tell those who wait for that, and the factory."""
@@ -272,6 +304,9 @@ class Broker(banana.Banana):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         lost = self._core.close(reason.getErrorMessage())
         self._runner.stop()
         for call, failed in lost.calls:

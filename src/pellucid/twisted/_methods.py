@@ -29,7 +29,7 @@ from pellucid.twisted._failures import CopyableFailure, answer_for, is_expected
 from pellucid.wire.messages import MethodCall
 from pellucid.wire.native.codes import NAME as NATIVE
 
-__all__ = ["Runner", "remaining_time", "run"]
+__all__ = ["COPIED_AT_A_TIME_BYTES", "Runner", "remaining_time", "run"]
 
 # Whose peer asks for what it can't have has its answer; PB logs a method that is missing all the same.
 _NO_NEWS = tuple(kind for kind in SELF_EXPLANATORY if not issubclass(kind, NoSuchMethod))
@@ -67,6 +67,19 @@ class Host(Protocol):
         """Hang up on a peer that can't be talked to."""
         ...
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether others have their turn before anything further is done for this peer."""
+        ...
+
+    def rest(self) -> bool:
+        """Let others have their turn, if that can be: then `Runner.go_on` is called later."""
+        ...
+
+
+COPIED_AT_A_TIME_BYTES = 16 * 1024
+"""Bytes of results that the peer has handed on to its calls from which on others have their turn. A few bytes ask for
+each copy, and the calls that ask come many at a time."""
 
 running_call: ContextVar[tuple[Host, MethodCall]] = ContextVar("pellucid_twisted_call")
 """The call that runs the method we are in. Coroutines and inlineCallbacks keep it; callbacks of a Deferred don't."""
@@ -216,12 +229,18 @@ class Runner:
         self._start_next()
         return result
 
+    def go_on(self) -> None:
+        """Others have had their turn: start what may start."""
+        self._start_next()
+
     def _start_next(self) -> None:
         if self._starting:
             return  # a method ended that was started below: the loop there goes on
         self._starting = True
         try:
-            while True:
+            while not self._host.is_resting:
+                if self._arrivals.copied > COPIED_AT_A_TIME_BYTES and self._host.rest():
+                    break
                 if self._arrivals.ready:
                     ready = self._arrivals.next_ready()
                     if ready is not None:
