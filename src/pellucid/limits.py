@@ -96,8 +96,8 @@ class Limits:
 
     As `expanded_elements`. Ints beyond 64 bits, Decimals, and tuples and frozensets of two or more numbers count, and
     so do copies, with the elements of their state: three for one with a single field, or more. Enough with one hash
-    would make each look-up slow. Where there are more than 1,000 in one place other numbers count an eighth: a peer can
-    choose them to be in each other's way.
+    would make each look-up slow. Where there are more than 1,000 in one place other numbers, and times with a zone,
+    count an eighth: a peer can choose them to be in each other's way.
     """
 
     references_exported: int = 100_000

@@ -355,7 +355,8 @@ CONTAINERS: dict[bytes, tuple[str, Decoder]] = {
 
 SHARED: Decoders = {b"reference": Containers._reference, b"dereference": Containers._dereference}
 
-_SALTED = frozenset({str, bytes, bool, type(None), datetime.datetime, datetime.date, datetime.time})
+_SALTED = frozenset({str, bytes, bool, type(None), datetime.date})
+_TIMES = frozenset({datetime.datetime, datetime.time})
 
 _ATOMS = frozenset({int, datetime.timedelta, decimal.Decimal, uuid.UUID})
 """What is no copy, among the types that have `_freedom` to spare."""
@@ -368,6 +369,8 @@ def _freedom(key: Any) -> int:
     cls = type(key)
     if cls in _SALTED:
         return 0
+    if cls in _TIMES:  # the hash of one with a zone is that of a timedelta, and that is not salted
+        return 0 if key.tzinfo is None else 1
     # Of these no more than a few dozen have one hash; it takes two of them in a tuple to find more. For what they can
     # do all the same see `_count_number_key`.
     if cls is float or (cls is int and -(2**63) <= key < 2**63):

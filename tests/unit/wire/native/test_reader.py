@@ -575,6 +575,24 @@ def test_keys_whose_hash_a_peer_can_choose_are_few() -> None:
             speech.read(form)
 
 
+@pytest.mark.parametrize("code", [Leaf.DATETIME, Leaf.TIME])
+def test_times_with_a_zone_are_as_few_as_numbers(code: Leaf) -> None:
+    """Their hashes are those of timedeltas, the same in every process; those of other times are salted."""
+
+    def times(number: int, zone: str) -> list[Any]:
+        day = "2024-02-29T" if code is Leaf.DATETIME else ""
+        return [Extension(code, f"{day}{index // 60:02}:{index % 60:02}:00{zone}".encode()) for index in range(number)]
+
+    speech = Speech(Settings(limits=Limits(odd_keys=130)))
+    assert len(speech.read([SET, *times(1_040, "+00:00")])) == 1_040
+    assert len(speech.read([SET, *times(1_440, "")])) == 1_440
+    with pytest.raises(LimitExceeded, match=r"over Limits.odd_keys=130"):
+        speech.read([SET, *times(1_041, "+00:00")])
+    with pytest.raises(LimitExceeded, match=r"over Limits.odd_keys=130"):
+        speech.read([SET, *[[TUPLE, time, time] for time in times(66, "+00:00")]])
+    assert len(speech.read([SET, *[[TUPLE, time, time] for time in times(1_040, "")]])) == 1_040
+
+
 def nested(depth: int, *before: Any) -> Any:
     form: Any = 1
     for _ in range(depth):
