@@ -343,7 +343,10 @@ class Reader(Unjellier):
             return self._single(expression)
         if self._checks and cls in _KINDS:
             self._allow(_KINDS[cls])
-        self._texts += len(expression) if cls in _TEXTS else self._long.get(id(expression), 0)
+        if cls in _TEXTS:
+            self._texts += len(expression)
+        elif self._long:
+            self._texts += self._long.get(id(expression), 0)
         return expression
 
     def _texts_in(self, expression: Any) -> int:
