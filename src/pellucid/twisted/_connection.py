@@ -270,7 +270,7 @@ class Broker(banana.Banana):
         """Let others have their turn, where a reactor can see to that: whether what there is to do is done later."""
         if self._resting is None:
             self._core.arrivals.copied = 0
-            reactor = getattr(self.transport, "reactor", None)
+            reactor: Any = getattr(self.transport, "reactor", None)
             if self.disconnected or not (IReactorTime.providedBy(reactor) and IPushProducer.providedBy(self.transport)):
                 return False
             self.transport.pauseProducing()

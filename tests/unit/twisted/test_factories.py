@@ -123,7 +123,8 @@ def test_a_wrong_password_and_an_unknown_user_are_refused_alike(name: bytes, pas
 
 def test_a_name_with_lone_surrogates_is_one_of_nobody() -> None:
     hall = Hall()
-    _, challenger = pb.IPBRoot(hall.portal).rootObject(hall.link.server).remote_login("al\udc80ice")
+    root: Any = hall.link.server_factory.root
+    _, challenger = root.rootObject(hall.link.server).remote_login("al\udc80ice")
     waiting = defer.Deferred.fromCoroutine(challenger.remote_respond(b"a guess", None))
     assert outcome(waiting).check(UnauthorizedLogin) is UnauthorizedLogin
 
