@@ -40,6 +40,7 @@ from pellucid.twisted._dialects import DIALECTS, NativeDialect
 from pellucid.twisted._methods import COPIED_AT_A_TIME_BYTES, Runner, remaining_time, run
 from pellucid.twisted._policy import TagRegistry, TasterPolicy
 from pellucid.twisted._references import Call, RemoteCacheObserver, RemoteReference
+from pellucid.twisted._turns import Turns, turns_of
 from pellucid.twisted.interfaces import IJellyable
 from pellucid.wire.dialect import Sharing
 from pellucid.wire.messages import Answer, CallFailed, Cancel, Command, MethodCall, NotUnderstood
@@ -190,8 +191,8 @@ class Broker(banana.Banana):
         self._broken = False
         # Whether the transport asks for more when it has sent what it had, for pages or for large buffers.
         self._produces = False
-        # What goes on with what the peer has said, while others have their turn.
-        self._resting: Any = None
+        # What this waits in for its turn, where there is more to do than others should wait for.
+        self._resting: Turns | None = None
         # Whether anything came since the last look, the looks left once the peer was asked for it, and what looks next.
         self._heard = True
         self._looks_left = 0
@@ -274,7 +275,8 @@ class Broker(banana.Banana):
             if self.disconnected or not (IReactorTime.providedBy(reactor) and IPushProducer.providedBy(self.transport)):
                 return False
             self.transport.pauseProducing()
-            self._resting = reactor.callLater(0, self._go_on)
+            self._resting = turns_of(reactor)
+            self._resting.wait(self._go_on, reactor)
         return True
 
     def _go_on(self) -> None:
@@ -285,7 +287,7 @@ class Broker(banana.Banana):
         except ProtocolError as broken:
             self.give_up(str(broken))
         self.dataReceived(b"")
-        if self._resting is None and not (self._broken or self.disconnected):
+        if not (self.is_resting or self._broken or self.disconnected):
             self.transport.resumeProducing()
 
     def connectionReady(self) -> None:
@@ -305,7 +307,7 @@ class Broker(banana.Banana):
             self._watch.cancel()
             self._watch = None
         if self._resting is not None:
-            self._resting.cancel()
+            self._resting.leave(self._go_on)
             self._resting = None
         lost = self._core.close(reason.getErrorMessage())
         self._runner.stop()

@@ -39,10 +39,10 @@ class One(pb.Root):
 class Paced(Link):
     """A link whose server has the transport of a reactor."""
 
-    def __init__(self) -> None:
+    def __init__(self, reactor: Turns | None = None) -> None:
         self.one = One()
         super().__init__(self.one)
-        self.reactor = Turns()
+        self.reactor = reactor or Turns()
         self.to_client.reactor = self.reactor  # type: ignore[attr-defined]
 
     def turn(self) -> None:
@@ -108,8 +108,37 @@ def test_calls_of_a_peer_that_has_gone_have_no_turn() -> None:
         call.addErrback(lambda _: None)
     link.pump()
     link.cut()
+    link.turn()
     assert link.reactor.getDelayedCalls() == []
     assert link.one.ran == ["echo"] * 2
+
+
+def test_connections_of_one_reactor_have_one_turn_between_them() -> None:
+    reactor = Turns()
+    links = [Paced(reactor) for _ in range(3)]
+    for link in links:
+        hand_on(link)
+        link.pump()
+    ran = [[2, 2, 2]]
+    while reactor.getDelayedCalls():
+        assert len(reactor.getDelayedCalls()) == 1
+        links[0].turn()
+        ran.append([len(link.one.ran) for link in links])
+    assert ran[:6] == [[2, 2, 2], [3, 2, 2], [3, 3, 2], [3, 3, 3], [4, 3, 3], [4, 4, 3]]
+    assert ran[-1] == [5, 5, 5]
+
+
+def test_one_that_has_gone_does_not_keep_others_from_their_turn() -> None:
+    reactor = Turns()
+    first, second = links = [Paced(reactor) for _ in range(2)]
+    for link in links:
+        for call in hand_on(link):
+            call.addErrback(lambda _: None)
+        link.pump()
+    first.cut()
+    for _ in range(5):
+        second.turn()
+    assert (first.one.ran, second.one.ran) == (["echo"] * 2, ["echo"] * 5)
 
 
 def test_where_no_reactor_runs_there_are_no_turns() -> None:
