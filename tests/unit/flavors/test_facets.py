@@ -76,7 +76,7 @@ def test_other_names_are_as_good_as_not_there(name: str) -> None:
     assert str(not_exposed.value) == str(not_there.value)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "sell"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("sell", "remote_look")])
 def test_to_expose_a_name_does_not_make_a_method_of_it(name: str) -> None:
     with pytest.raises(NoSuchMethod):
         ask(made(None, [name]), name)
