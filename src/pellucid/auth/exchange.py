@@ -37,6 +37,9 @@ _PROTECTED = "TLS, a loopback address or a unix socket"
 
 _WRONG = "wrong username or password"
 
+_MOST_CHARACTERS = 1024
+"""In a username."""
+
 
 class ServerLink(Protocol):
     """What the server's half needs of its connection."""
@@ -114,7 +117,7 @@ class PBPortalRoot(Referenceable):
         """A fresh challenge, and the object that takes the response to it. Says nothing about who exists.
 
         Raises:
-            UnauthorizedLogin: `username` is neither text nor UTF-8.
+            UnauthorizedLogin: `username` is neither text nor UTF-8, or has more than 1,024 characters.
         """
         name = _as_text(username)
         challenge = self._random_bytes(CHALLENGE_BYTES)
@@ -351,13 +354,14 @@ def _named(username: str | None) -> Generator[None]:
 
 
 def _as_text(username: object) -> str:
-    match username:
-        case str():
-            return username
-        case bytes():  # how Python 2 sends text, and what `login` sends
-            try:
-                return username.decode()
-            except UnicodeDecodeError:
-                raise UnauthorizedLogin("a username is text in UTF-8") from None
-        case _:
-            raise UnauthorizedLogin("a username is text")
+    text = username
+    if isinstance(text, bytes):  # how Python 2 sends text, and what `login` sends
+        try:
+            text = text.decode()
+        except UnicodeDecodeError:
+            raise UnauthorizedLogin("a username is text in UTF-8") from None
+    if not isinstance(text, str):
+        raise UnauthorizedLogin("a username is text")
+    if len(text) > _MOST_CHARACTERS:  # it is kept with each challenge
+        raise UnauthorizedLogin(f"a username has at most {_MOST_CHARACTERS} characters")
+    return text

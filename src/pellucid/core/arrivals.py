@@ -180,8 +180,8 @@ class Arrivals:
         self._promised: Numbered[Incoming] = _NONE_BY_NUMBER
         self._waiting: dict[int, Incoming] = _NONE  # by id() of the call
         self._waiting_bytes = 0
-        # Outcomes, by number, mixed: the result or CallFailed, through whose eyes it is seen, the bytes it took, of which
-        # method, the bytes that calls were given of it since, and those that it takes in memory.
+        # Outcomes, by number, mixed: the result or CallFailed, through whose eyes it is seen, the bytes that it took,
+        # of which method, the bytes that calls were given of it since, and those that it takes in memory.
         self._kept: dict[int, tuple[Any, Any, int, str, int, int]] = {}
         self._kept_bytes = 0
 

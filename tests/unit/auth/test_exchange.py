@@ -89,7 +89,7 @@ def test_a_username_is_text_or_its_utf_8(username: str | bytes) -> None:
     assert admitted == ("admitted", "avatar of bøb with None")
 
 
-@pytest.mark.parametrize("username", [b"\xff", None, 1, ["alice"]])
+@pytest.mark.parametrize("username", [b"\xff", None, 1, ["alice"], "a" * 1025, b"a" * 1025])
 def test_a_malformed_username_is_unauthorized(username: object) -> None:
     with pytest.raises(UnauthorizedLogin):
         guarded().remote_login(username)
