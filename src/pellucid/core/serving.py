@@ -81,7 +81,8 @@ class Serving:
                 arrivals.running[call.call_id] = call
             if call.timeout is not None:
                 call.deadline = self._door.now() + call.timeout
-            if (call.waits or (arrivals.has_held and arrivals.is_behind(call))) and call.error is None:
+            # Of a call that is refused the target may be a promise, whatever it waits for.
+            if (call.waits or arrivals.has_held) and call.error is None and (call.waits or arrivals.is_behind(call)):
                 obj = arrivals.known_target(call)
                 if obj is None:
                     arrivals.hold(call)

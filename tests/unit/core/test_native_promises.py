@@ -691,6 +691,19 @@ def test_a_promise_inside_a_value_fails_the_call() -> None:
     assert "a promise is a target or an argument" in reply(peer.hear())[2][1]
 
 
+def test_a_refused_call_of_a_result_fails_alone_while_calls_of_one_object_wait() -> None:
+    hall = Hall()
+    peer = stranger(hall)
+    peer.say(call_of(1, "later"), call_of(2, "echo", promise(1)))
+    peer.hear()
+    peer.say(call_of(3, "echo", [promise(1)], target=promise(1)))
+    assert "a promise is a target or an argument" in reply(peer.hear())[3][1]
+    hall.laters["it"].result, hall.laters["it"].is_there = "there", True
+    peer.side.go_on()
+    peer.listen()
+    assert reply(peer.hear()) == {1: "there", 2: "there"}
+
+
 def test_a_promise_in_an_answer_fails_the_call_that_is_answered() -> None:
     peer = stranger()
     call = peer.side.root.call("anything")
