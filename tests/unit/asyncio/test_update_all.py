@@ -73,9 +73,9 @@ async def test_the_first_of_some_changes_leaves_at_once_and_the_others_together(
     pipe.system_buffer = 10_000
     for number in range(5):
         hall.board.write(number)
-    assert [message[-2] for message in pipe.messages()] == [[0]]
+    assert [message[4] for message in pipe.messages()] == [[0]]
     await turns(2)
-    assert [message[-2] for message in pipe.messages()] == [[1], [2], [3], [4]]
+    assert [message[4] for message in pipe.messages()] == [[1], [2], [3], [4]]
     pipe.end()
 
 

@@ -56,8 +56,8 @@ _CALL, _SEND, _UPDATE, _NOTIFY, _ANSWER, _BATCH, _BATCH_ANSWER = (
     Kind.BATCH_ANSWER.value,
 )
 
-_NOTIFY_START = b"\x96" + packb(_NOTIFY) + packb(0)
-"""How a message of six elements begins that tells a copy of a change. No number: nobody asks for an answer."""
+_NOTIFY_START, _NOTIFY_START_WITH_KEYWORDS = (bytes([0x90 + size]) + packb(_NOTIFY) + packb(0) for size in (5, 6))
+"""How a message begins that tells a copy of a change. No number: nobody asks for an answer."""
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
 
@@ -174,14 +174,15 @@ class MessageWriter:
             return None
         values = update.encoded.get(NAME)
         if values is None:
-            parts = (update.name, [*update.args], update.kwargs or None)
+            parts = (update.name, [*update.args], *([update.kwargs] if update.kwargs else []))
             try:
                 values = b"".join([packb(part, None, OPTIONS) for part in parts])
             except TypeError:
                 values = b""
             update.encoded[NAME] = values
         # All but the number of the copy is the same for each.
-        body = _NOTIFY_START + packb(cache_id) + values
+        start = _NOTIFY_START_WITH_KEYWORDS if update.kwargs else _NOTIFY_START
+        body = start + packb(cache_id) + values
         length = len(body)
         if length < self._encoder.short and values:
             return SHORT_HEADERS[length] + body

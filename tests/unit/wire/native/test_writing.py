@@ -19,7 +19,7 @@ from pellucid.flavors.registry import Registry
 from pellucid.limits import Limits
 from pellucid.wire.messages import Answer, Batch, BatchAnswer, CallFailed, Command, Promised, SharedUpdate
 from pellucid.wire.native.codes import Kind, Leaf, Mark
-from pellucid.wire.native.frames import BufferedMessage
+from pellucid.wire.native.frames import BufferedMessage, frame
 from tests.pair import Desk, Extension, Pair, Settings
 from tests.unit.wire.native.speech import Speech, call, mark
 
@@ -266,6 +266,13 @@ def test_what_many_copies_are_told_is_encoded_once_whatever_their_numbers(monkey
         (read,) = Speech().hear([Kind.NOTIFY.value, 0, number, "ducks", [5], {"x": 1}])
         speech.dialect.receive_data(data)
         assert speech.heard() == [read]
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"x": 1}])
+def test_what_many_copies_are_told_has_no_keyword_arguments_where_there_are_none(kwargs: dict[str, Any]) -> None:
+    told = Speech().dialect.encode_shared(7, SharedUpdate("ducks", (5,), kwargs))
+    body = ormsgpack.packb([Kind.NOTIFY.value, 0, 7, "ducks", [5], *([kwargs] if kwargs else [])])
+    assert told == frame(body)
 
 
 @pytest.mark.parametrize(
