@@ -550,11 +550,10 @@ class Connection(asyncio.Protocol):
         if self.is_closed:
             return
         self.tell_unsent()
-        lost = self.broker.close(reason)
+        lost = self.broker.close(reason, self.outbox.take_waiting())
         self._runner.stop(cancel=self._settings.on_disconnect == "cancel")
         for call, error in lost.calls:
             call.fail(error)
-        self.outbox.lose(reason)
         self._take_time()
         if self._idleness is not None:
             self._idleness.stop()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pellucid.core.broker import Broker
 from pellucid.core.calls import Call
-from pellucid.errors import Overloaded, PBConnectionLost
+from pellucid.errors import Overloaded
 from pellucid.limits import Limits
 
 __all__ = ["Outbox", "WasMade"]
@@ -241,11 +241,10 @@ class Outbox:
         # A large buffer has a limit of its own, wherever it waits.
         return max(0, waiting - self._piece) + self._outgoing.queued_bytes
 
-    def lose(self, reason: str) -> None:
-        """The connection has ended: what waits for room waits in vain."""
-        waiting, self._waiting = self._waiting or (), None
-        for call in waiting:
-            call.fail(PBConnectionLost(reason))
+    def take_waiting(self) -> list[Call]:
+        """One-way calls that wait for room; none is left: the connection has ended, and they wait in vain."""
+        waiting, self._waiting = self._waiting or [], None
+        return waiting
 
     def update_was_made(self) -> None:
         """The broker has a change to send: the first in a turn of the loop leaves at once, others together."""

@@ -15,7 +15,7 @@ behind with `close`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pellucid.core.arrivals import Arrivals
@@ -393,17 +393,19 @@ class Broker:
 
     # The end.
 
-    def close(self, reason: str) -> Lost:
+    def close(self, reason: str, one_way: Iterable[Call] = ()) -> Lost:
         """The connection has ended, for `reason`. The second time, nothing is left to be told.
 
-        When what it returns has been dealt with, `take_notice` has who asked to be told.
+        `one_way` are calls that want no answer, and whose door has them wait for room. When what this returns has been
+        dealt with, `take_notice` has who asked to be told.
         """
         self.state = step(self.state, Input.CLOSE)
         self.calling.promises.is_open = False
         books, handed_over, outgoing = self.books, self._handed_over, self.outgoing
+        made = [*books.pending.take_all().items(), *((call.call_id or 0, call) for call in one_way)]
         calls: list[tuple[Call, Exception]] = [
             (call, PBConnectionLost(reason, sent=call_id <= handed_over and not outgoing.holds(call_id)))
-            for call_id, call in books.pending.take_all().items()
+            for call_id, call in made
         ]
         calls += [(call, PBConnectionLost(reason, sent=False)) for call in self.calling.take_unsent()]
         lost = Lost(calls, observers=[_stopped(export) for export in books.cache_exports.take_all()])

@@ -9,9 +9,9 @@ import pytest
 
 import pellucid as pb
 from pellucid.asyncio.connection import Settings
-from pellucid.errors import Overloaded
+from pellucid.errors import Overloaded, PBConnectionLost
 from tests.dialects import each_dialect, over
-from tests.unit.asyncio.door import Gate, call_message, encoded, on_each_loop, turns
+from tests.unit.asyncio.door import Gate, call_message, encoded, on_each_loop, outcome, turns
 
 pytestmark = each_dialect
 
@@ -93,6 +93,17 @@ async def test_a_one_way_call_waits_for_room_where_more_waits_than_the_limit_say
     pipe.read_all()
     assert call.done
     connection.abort("for the test", level=logging.DEBUG)
+
+
+@over("none")
+@on_each_loop
+async def test_a_one_way_call_that_waits_for_room_in_vain_says_whether_it_was_handed_over() -> None:
+    connection, _ = piped(pb.Root())
+    calls = [queue(connection, QUEUED + 1), queue(connection, 500)]  # the transport has enough with the first
+    assert not any(call.done for call in calls)
+    connection.abort("for the test", level=logging.DEBUG)
+    errors = [await outcome(call) for call in calls]
+    assert [(type(error), error.sent) for error in errors] == [(PBConnectionLost, True), (PBConnectionLost, False)]
 
 
 @over("none")
