@@ -14,7 +14,7 @@ from collections import deque
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["AT_ONCE", "LARGE", "PIECE", "REST", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
+__all__ = ["AT_ONCE", "LARGE", "LONGEST_REST", "PIECE", "REST", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
 
 AT_ONCE = 16
 """Messages of one read that are dealt with at once where there is more than one connection."""
@@ -32,6 +32,10 @@ SLICE_SECONDS = 0.0001
 REST = 3
 """How much longer than a slice took the queue rests after it, while others speak. What the system reads for those of
 the queue costs time as well, and is no part of a slice; with less than this most calls of others would be late."""
+
+LONGEST_REST = 3.0
+"""Seconds that the queue rests at most. A slice seems to take long where the process was stopped in it, or a method
+blocked: nobody is to wait three times as long for that."""
 
 
 class Sliced(Protocol):
@@ -76,7 +80,7 @@ class Slices:
     def _go_on(self, took: float) -> None:
         """The loop has looked at everybody once since the last slice, which took so many seconds."""
         if self.others_spoke:
-            self._loop.call_later(took * REST, self._serve)
+            self._loop.call_later(min(took * REST, LONGEST_REST), self._serve)
         else:
             self._serve()
 

@@ -10,7 +10,7 @@ import pytest
 
 import pellucid as pb
 from pellucid.asyncio.inbox import Inbox
-from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, SLICE_SECONDS, Slices
+from pellucid.asyncio.slices import AT_ONCE, LARGE, LONGEST_REST, PIECE, SLICE_SECONDS, Slices
 from pellucid.wire.native.codes import Kind
 from tests.pair import Extension
 from tests.unit.asyncio.door import on_each_loop, turns
@@ -305,6 +305,14 @@ def test_while_others_speak_the_queue_rests_three_times_as_long_as_it_took(at_a_
         queued.others_spoke = True
     assert slow.slices == 3
     assert sum(delays) == pytest.approx(2 * 3 * at_a_time)  # between the three
+
+
+def test_it_rests_no_longer_than_some_seconds_where_the_process_was_stopped_for_long() -> None:
+    clock, queued = queue()
+    queued.wait(Slow(clock, 2 * 3600.0, 3600.0))
+    clock.turn()  # the slice
+    queued.others_spoke = True
+    assert [clock.turn(), clock.turn()] == [0, LONGEST_REST]
 
 
 def test_while_nobody_else_speaks_it_goes_on() -> None:
