@@ -287,13 +287,10 @@ class Calling:
                 if call.deadline is not None:
                     batch.timeout = max(0.0, call.deadline - self._door.now())
                 line.send(batch)
-        except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
+        except Exception:  # noqa: BLE001 - also what an application's hooks raise
             pending.drop(call_id)
-            if call.takes_errors:  # of those that can't be sent; the others can
-                call.gathers = None
-                return False
-            call.fail(told_without_traceback(error))
-            return True
+            call.gathers = None
+            return False  # by themselves those fail that can't be sent, and the others are run
         call.call_id = call_id
         self._door.call_was_made(call, one_way=False)
         return True
