@@ -23,12 +23,6 @@ from pellucid.urls import TCPURL, UnixURL
 
 __all__ = ["Listener", "LoopsListener", "can_watch"]
 
-CLIENTS_AT_ONCE = 100
-"""Clients that are accepted before others have their turn, at most."""
-
-CLIENT_SECONDS = 0.0002
-"""What a client costs, roughly."""
-
 RETRY_SECONDS = 1.0
 """Seconds until it is tried again to accept where that has failed."""
 
@@ -63,7 +57,6 @@ class Listener:
         self._untouched: set[socket.socket] = set()  # of clients that the loop was not told of yet
         self._retries: dict[socket.socket, asyncio.TimerHandle] = {}
         self._troubled = self._is_closed = False
-        self._accepted_at = 0.0
         for sock in place.sockets:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
                 # Those accepted inherit it. asyncio sees to it by itself only where the socket was made with the number
@@ -102,21 +95,19 @@ class Listener:
             self._begin(self._accept_one_by_one(sock), self._accepting)
 
     def _accept_from(self, sock: socket.socket) -> None:
-        # Those who come take no more time than others had since: who only connects can't keep these waiting.
-        now = self._loop.time()
-        had, self._accepted_at = now - self._accepted_at, now
-        for _ in range(max(1, min(CLIENTS_AT_ONCE, int(had / CLIENT_SECONDS)))):
-            try:
-                accepted, address = sock.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionAbortedError:
-                continue  # it was gone before it was accepted
-            except OSError as error:
-                self._note_trouble(error)
-                self._loop.remove_reader(sock)
-                self._retries[sock] = self._loop.call_later(RETRY_SECONDS, self._listen, sock)
-                return
+        # One after another, as what each costs is spread over a few turns of the loop: those of many would come
+        # together. Only handshakes are not waited for.
+        if self._connecting and self._tls_contexts is None:
+            return
+        try:
+            accepted, address = sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            pass  # another process was faster, or it was gone before it was accepted
+        except OSError as error:
+            self._note_trouble(error)
+            self._loop.remove_reader(sock)
+            self._retries[sock] = self._loop.call_later(RETRY_SECONDS, self._listen, sock)
+        else:
             self._take(accepted, address)
 
     async def _accept_one_by_one(self, sock: socket.socket) -> None:

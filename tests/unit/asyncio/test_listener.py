@@ -18,7 +18,6 @@ from pellucid.asyncio import listener
 from pellucid.errors import ConnectFailed
 from tests.unit.asyncio.door import HERE, Gate, on_each_loop, outcome, pair
 from tests.unit.asyncio.raw import until
-from tests.unit.asyncio.test_limits_of_time import StoppedClock, on_a_stopped_clock
 
 # What is in the way.
 
@@ -102,41 +101,23 @@ async def test_a_directory_that_is_not_ours_is_a_permission_error(tmp_path: Path
 # Who comes, and others.
 
 
-@on_a_stopped_clock
-async def test_clients_that_come_take_no_more_time_than_others_had(clock: StoppedClock) -> None:
-    turn, came = 0, list[int]()
-
-    async def count_turns() -> None:
-        nonlocal turn
-        while True:
-            turn += 1
-            await asyncio.sleep(0)
-
-    async def turns_of_six(port: int) -> set[int]:
-        """In which turns of the loop clients were accepted who came together."""
-        came.clear()
-        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(6)]
-        await until(lambda: len(came) == 6)
-        for client in clients:
-            client.close()
-        return {*came}
-
+@on_each_loop
+async def test_clients_that_come_together_are_let_in_one_after_another() -> None:
+    made: list[int] = []  # how many had been, whenever one was accepted
     take = listener.Listener._take
 
     def noting(self: listener.Listener, *accepted: Any) -> None:
-        came.append(turn)
+        made.append(len(server.connections))
         take(self, *accepted)
 
     with patch.object(listener.Listener, "_take", noting):
-        counting = asyncio.ensure_future(count_turns())
         async with pb.serve(Gate(), HERE) as server:
             port = int(server.urls[0].rpartition(":")[2])
-            await clock.let_pass(1)
-            assert len(await turns_of_six(port)) == 1
-            assert len(await turns_of_six(port)) == 6
-            await clock.let_pass(3.5 * listener.CLIENT_SECONDS)
-            assert len(await turns_of_six(port)) == 4
-        counting.cancel()
+            clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(6)]
+            await until(lambda: len(server.connections) == 6)
+            for client in clients:
+                client.close()
+    assert made == [*range(6)]
 
 
 # What is left behind.
