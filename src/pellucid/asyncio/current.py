@@ -65,7 +65,7 @@ def current_call() -> CurrentCall:
         caller, running, place = running_call.get()
     except LookupError:
         raise LookupError("current_call() has an answer only inside a method that a peer called") from None
-    call = running.calls[place] if isinstance(running, BatchRun) else running
+    call = running.shown(place) if isinstance(running, BatchRun) else running
     remaining = None if call.deadline is None else max(0.0, call.deadline - caller.loop.time())
     return CurrentCall(call.name, caller.peer, call.perspective, correlation_id(caller, call), call.size, remaining)
 

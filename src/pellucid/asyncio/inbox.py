@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox
-from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, slices_of
+from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, SLICE_SECONDS, STIRRED, slices_of
+from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.errors import ConnectFailed, ProtocolError
 from pellucid.wire.messages import Answer, MethodCall
@@ -44,6 +45,7 @@ class Inbox:
         "_at",
         "_broker",
         "_ends",
+        "_held",
         "_host",
         "_loop",
         "_outbox",
@@ -72,6 +74,7 @@ class Inbox:
         # What waits for its slice, and how much of that was handed over already.
         self._unread: bytes | None = None
         self._at = 0
+        self._held: Any = None  # what was made of the last of that, where there was no time left to settle it
         # What is to happen once that is dealt with.
         self._ends: Sequence[Callable[[], object]] = ()
 
@@ -95,21 +98,29 @@ class Inbox:
         if broker.books.closed:
             return
         slices, arrivals = self._slices, broker.arrivals
-        left = AT_ONCE if slices.connections > 1 else -1
+        left, until = AT_ONCE if slices.connections > 1 else -1, 0.0
         if self._unread is not None or (left > 0 and len(data) > LARGE):
             self._wait(data)
             return
+        if left > 0 and len(data) > PIECE:
+            until = self._loop.time() + SLICE_SECONDS
         self._outbox.held_back = self.heard = True
         try:
             broker.receive_data(data)
             while (event := broker.next_event()) is not None:
                 self.used = True
+                if until and self._loop.time() >= until:
+                    self._held = event
+                    self._wait()
+                    break
                 if type(event) is MethodCall:  # nearly all are one of these
                     self._runner.arrive(event)
                 elif type(event) is Answer:
                     event.call.succeed(event.value)
                 else:
                     self._host.settle(event)
+                    if left > 0 and type(event) is BatchRun and broker.serving.more is not None:
+                        left = 1  # this was a portion, and others have their turn before the next
                 left -= 1
                 # A call that is given what another one ended in can take as long as the largest message.
                 if not left or arrivals.copied > LARGE:
@@ -132,19 +143,22 @@ class Inbox:
 
     def take_slice(self, until: float) -> bool:
         """Deal with what the peer has said, until that time; whether there may be more. See `slices`."""
-        broker, loop = self._broker, self._loop
+        broker, loop, runner = self._broker, self._loop, self._runner
         has_more = False
+        runner.stirred = 0
         self._outbox.held_back = self.heard = self.used = True
         try:
             while not broker.books.closed:
-                event = broker.next_event()
+                event, self._held = self._held, None
                 if event is not None:
                     self._host.settle(event)
+                elif (event := broker.next_event()) is not None:
+                    self._held = event  # to read it may have taken long
                 elif self._unread is not None and self._at < len(self._unread):
                     self._take_piece(self._unread)
                 else:
                     break
-                if loop.time() >= until:
+                if loop.time() >= until or runner.stirred >= STIRRED:
                     has_more = True
                     break
         except (ProtocolError, ConnectFailed) as error:
@@ -162,7 +176,7 @@ class Inbox:
 
     def _go_on(self) -> None:
         """All that waited is dealt with."""
-        self._unread = None
+        self._unread = self._held = None
         ends, self._ends = self._ends, ()
         for end in ends:
             end()

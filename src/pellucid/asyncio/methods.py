@@ -13,7 +13,7 @@ from pellucid.asyncio.call_log import CallLog
 from pellucid.asyncio.calls import Call
 from pellucid.asyncio.current import Caller, running_call
 from pellucid.asyncio.outbox import Outbox
-from pellucid.asyncio.slices import LARGE
+from pellucid.asyncio.slices import LARGE, PORTION, STIRRED
 from pellucid.asyncio.threads import thread_behind
 from pellucid.core.batches import BatchRun
 from pellucid.core.calls import Admission
@@ -82,9 +82,12 @@ class Runner:
         "_starting",
         "_tasks",
         "_timers",
+        "stirred",
     )
 
     def __init__(self, host: Host) -> None:
+        self.stirred: int = 0
+        """How many methods were begun or cancelled since whoever minds that they have their turn has set this to 0."""
         self._host = host
         self._broker = host.broker
         self._admission = Admission(host.broker.limits)
@@ -124,17 +127,22 @@ class Runner:
     def arrive_together(self, run: BatchRun) -> None:
         """The peer made these calls in one message: run one after the other, as far as it is their turn.
 
-        What plain methods return is the outcome at once; all else goes the way of any call.
+        What plain methods return is the outcome at once; all else goes the way of any call. A portion is run at a time;
+        what is left comes again.
         """
         if run.items is not None:
             self._run_items(run, run.items)
         else:
-            for call in run.calls:
-                self._run_in_batch(call)
+            first, run.taken = run.taken, min(run.taken + STIRRED, len(run.outcomes))
+            for place in range(first, run.taken):
+                self._run_in_batch(run.call(place))
         if self._gone:
             return
+        if run.taken < len(run.outcomes):
+            self._serving.put_back(run)
+            return
         if run.left:
-            run.forget_ended()
+            run.items = None  # nothing but the outcome is to be kept of those that have ended
         try:
             self._serving.answer_batch(run)
         except LimitExceeded as hindrance:
@@ -151,9 +159,11 @@ class Runner:
         called = attribute = ""
         obj: Any = None
         state = -1
+        first = place = run.taken
+        to_stir = STIRRED
         token = running_call.set((host, run, 0))
         try:
-            for place, (target, name, args) in enumerate(items):
+            for place, (target, name, args) in enumerate(items[first : first + PORTION], first):
                 if self._gone:
                     return
                 if target != known_by or name != called or exports.changes != state:
@@ -161,34 +171,37 @@ class Runner:
                     obj, attribute = serving.find_plain(target, name)
                 method: Any = getattr(obj, attribute, None) if attribute else None
                 if not callable(method) or self._due or arrivals.is_full or not admission.has_room:
-                    self._run_in_batch(run.calls[place])
+                    self._run_in_batch(run.call(place))
                     room = arrivals.room
-                    continue
-                running_call.set((host, run, place))
-                try:
-                    result: Any = method(*args)
-                    kind = type(result)
-                    if kind in _ANSWERS:
-                        outcomes[place] = result
-                        ended += 1
-                        if kind not in _SMALL:
-                            weight += len(result) if kind is str or kind is bytes else weight_of(result)
-                            if weight > room:
-                                arrivals.keep_results(run, weight)
-                                weight = 0
-                        if run.made is not None:
-                            run.made[place].ended = True
-                    elif _is_awaitable(result):
-                        admission.running += 1
-                        self._begin(run.calls[place], result)
-                    else:
-                        self._answer(run.calls[place], result)
-                except asyncio.CancelledError:
-                    self._tell(run.calls[place], CallCancelled(f"{name!r} was cancelled where it ran"))
-                except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
-                    self._fail(run.calls[place], error)
+                else:
+                    running_call.set((host, run, place))
+                    try:
+                        result: Any = method(*args)
+                        kind = type(result)
+                        if kind in _ANSWERS:
+                            outcomes[place] = result
+                            ended += 1
+                            if kind not in _SMALL:
+                                weight += len(result) if kind is str or kind is bytes else weight_of(result)
+                                if weight > room:
+                                    arrivals.keep_results(run, weight)
+                                    weight = 0
+                            continue
+                        if _is_awaitable(result):
+                            admission.running += 1
+                            self._begin(run.call(place), result)
+                        else:
+                            self._answer(run.call(place), result)
+                    except asyncio.CancelledError:
+                        self._tell(run.call(place), CallCancelled(f"{name!r} was cancelled where it ran"))
+                    except BaseException as error:  # noqa: BLE001 - whatever the method raises is its answer
+                        self._fail(run.call(place), error)
+                to_stir -= 1
+                if not to_stir:
+                    break
         finally:
             running_call.reset(token)
+            run.taken = place + 1
             run.left -= ended
             arrivals.keep_results(run, weight)
 
@@ -225,7 +238,9 @@ class Runner:
 
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
-        if not self._stop(call):
+        if self._stop(call):
+            self.stirred += 1
+        else:
             self._tell(call, CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began"))
             self._outbox.schedule()
             self.unwatch(call)
@@ -249,9 +264,8 @@ class Runner:
         self._timers = self._overdue = None
         if self._made_log is not None:
             self._made_log.close()
-        if cancel:
-            for call in list((self._tasks or {}).values()):
-                self._stop(call)
+        if cancel and self._tasks:
+            self._stop_some([*self._tasks.values()])
 
     def bound(self, limits: Limits) -> None:
         """Let these limits count from now on."""
@@ -337,6 +351,7 @@ class Runner:
             self._follow(call, result)
             return
         self._due += 1
+        self.stirred += 1
         self._admission.keep_running(call)
         call.handle = _ABOUT_TO_BEGIN
         task = self._host.loop.create_task(self._await(call, result), name=call.name)
@@ -422,10 +437,10 @@ class Runner:
         if self._starting:
             return  # a plain method ended that was started below: the loop there goes on
         self._starting = True
-        arrivals = self._arrivals
+        arrivals, started = self._arrivals, 0
         try:
             while True:
-                if arrivals.copied > LARGE:  # that took a while: others have their turn
+                if arrivals.copied > LARGE or started == STIRRED:  # that took a while: others have their turn
                     arrivals.copied = 0
                     self._host.loop.call_soon(self._start_next)
                     break
@@ -435,12 +450,20 @@ class Runner:
                         self.arrive(ready)
                 elif (call := self._admission.next()) is not None:
                     self._start(call)
+                    started += 1
                 else:
                     break
         finally:
             self._starting = False
 
     # Ends before the method's own.
+
+    def _stop_some(self, calls: Sequence[MethodCall]) -> None:
+        """Cancel the methods that these calls run, a few in each turn of the loop."""
+        for call in calls[:STIRRED]:
+            self._stop(call)
+        if len(calls) > STIRRED:
+            self._host.loop.call_soon(self._stop_some, calls[STIRRED:])
 
     def _stop(self, call: MethodCall) -> bool:
         """Cancel the method that `call` runs; whether it runs. Where it is about to begin it won't."""

@@ -14,7 +14,19 @@ from collections import deque
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-__all__ = ["AT_ONCE", "LARGE", "LONGEST_REST", "PIECE", "REST", "SLICE_SECONDS", "Sliced", "Slices", "slices_of"]
+__all__ = [
+    "AT_ONCE",
+    "LARGE",
+    "LONGEST_REST",
+    "PIECE",
+    "PORTION",
+    "REST",
+    "SLICE_SECONDS",
+    "STIRRED",
+    "Sliced",
+    "Slices",
+    "slices_of",
+]
 
 AT_ONCE = 16
 """Messages of one read that are dealt with at once where there is more than one connection."""
@@ -26,8 +38,16 @@ or one that takes long to decode."""
 PIECE = 512
 """Bytes that are dealt with before the time is looked at, though nothing is told of the messages in them."""
 
+PORTION = 256
+"""Calls of one batch that are run at a time, where all of them end at once."""
+
+STIRRED = 32
+"""Methods that are begun, cancelled or told to wait at a time: each takes longer than one that ends at once, and nearly
+all have something to do in the next turn of the loop."""
+
 SLICE_SECONDS = 0.0001
-"""How long a connection from the queue is served at a time; the message at hand is always finished."""
+"""How long a connection from the queue is served at a time; the message at hand, or the portion of a batch, is always
+finished."""
 
 REST = 3
 """How much longer than a slice took the queue rests after it, while others speak. What the system reads for those of

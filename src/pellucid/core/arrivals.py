@@ -9,10 +9,11 @@ holds, and waits by the same rules (`pellucid.core.promises`).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 from pellucid.core.batches import BatchRun
-from pellucid.core.calls import Call, Maker, bytes_added, keep, let_go
+from pellucid.core.calls import Call, Maker, bytes_added, is_over, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
 from pellucid.core.weights import LARGE, PER_BYTE, memory_of
@@ -299,22 +300,25 @@ class Arrivals:
             if kept is not None:
                 self._kept_bytes -= kept[5]
 
-    def cancel(self, call_id: int) -> list[MethodCall]:
-        """The peer has given up that call, or batch: those that wait fail; returns those that have gone on."""
+    def cancel(self, call_id: int) -> Iterator[MethodCall]:
+        """The peer has given up that call, or batch: this fails those that wait, and gives each to whoever may run it.
+
+        It goes on only as it is asked for more: a batch has thousands.
+        """
         entry = self.running.get(call_id)
         if isinstance(entry, MethodCall):
             calls = [entry]
         elif entry is None or entry.given_up:  # a peer that says so again must not have thousands looked at again
-            return []
+            return
         else:
-            calls, entry.given_up = entry.calls, True
-        gone_on: list[MethodCall] = []
-        for call in reversed(calls):  # none is to go on because one that it waited behind was given up
-            why = CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began")
-            if not call.ended and not self.give_up(call, why):
-                gone_on.append(call)
-        gone_on.reverse()
-        return gone_on
+            entry.given_up = True
+            # From the last on: none is to go on because one that it waited behind was given up.
+            calls = [*reversed(entry.under_way.values())]
+        for call in calls:
+            if not call.ended:
+                if id(call) in self._waiting:
+                    self.give_up(call, CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began"))
+                yield call
 
     def give_up(self, call: MethodCall, error: Exception) -> bool:
         """Fail `call` with `error`, where it waits; whether it did."""
@@ -331,7 +335,7 @@ class Arrivals:
         """
         assert self.ready  # it is asked for one where there are any
         call = self.ready.popleft()
-        if call.ended:  # its time was over before its turn
+        if is_over(call):
             return None
         copies: dict[Incoming, Any] = {}
         again = 0

@@ -208,8 +208,10 @@ class Broker:
         while self.state is State.READY:
             if arrivals.ready:
                 event: Event | None = arrivals.next_ready()
-            elif serving.more:
-                more = serving.more.popleft()
+            elif serving.more is not None:
+                more = next(serving.more, None)
+                if more is None:
+                    serving.more = None
                 event = serving.take(more) if isinstance(more, MethodCall) else more
             else:
                 message = dialect.next_message()

@@ -316,6 +316,11 @@ def let_go(call: MethodCall, where: str) -> int:
     return bytes_added(call, where)
 
 
+def is_over(call: MethodCall) -> bool:
+    """Whether `call`, whose turn it would be, has ended or was given up while it waited."""
+    return call.ended or (call.batch is not None and call.batch.given_up)
+
+
 class Admission:
     """How many of the peer's methods run at a time: the others wait in order, and beyond that are refused."""
 
@@ -396,7 +401,7 @@ class Admission:
         while self.queue and self._may_start:
             call = self.queue.popleft()
             self._waiting_bytes -= let_go(call, "waiting")
-            if not call.ended:  # given up while it waited
+            if not is_over(call):
                 self.running += 1
                 return call
         return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from pellucid.core.arrivals import Arrivals
@@ -14,7 +13,15 @@ from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
 from pellucid.core.weights import LARGE, PER_BYTE, memory_of, weight_of
-from pellucid.errors import SELF_EXPLANATORY, Error, NoSuchMethod, drop_frames, is_refusal, told_without_traceback
+from pellucid.errors import (
+    SELF_EXPLANATORY,
+    CallCancelled,
+    Error,
+    NoSuchMethod,
+    drop_frames,
+    is_refusal,
+    told_without_traceback,
+)
 from pellucid.flavors.dispatch import is_validating
 from pellucid.flavors.referenceable import Referenceable, attribute_of, method_of
 from pellucid.limits import Limits
@@ -47,8 +54,8 @@ class Serving:
 
     def __init__(self, line: Line, door: Door) -> None:
         self.arrivals: Arrivals = Arrivals(line.books.limits, self)
-        self.more: deque[MethodCall | Cancel] | None = None
-        """What came with others in one message, and is still to be taken, where there is any."""
+        self.more: Iterator[MethodCall | Cancel | BatchRun] | None = None
+        """What is still to be taken of the message that came last, where there is any."""
         self._line = line
         self._door = door
         self._exports = line.books.exports
@@ -107,19 +114,24 @@ class Serving:
         is_simple = not self.arrivals.has_held and batch.timeout is None
         if is_simple and batch.items is not None:
             return run
-        for call in run.calls:
+        calls = run.calls
+        for call in calls:
             if call.waits or call.timeout is not None:
                 is_simple = False
             if batch.timeout is not None and (call.timeout is None or batch.timeout < call.timeout):
                 call.timeout = batch.timeout
         if is_simple:
             return run
-        self._add(run.calls)
+        self.more = iter(calls)
         return None
+
+    def put_back(self, run: BatchRun) -> None:
+        """A door has run a portion of `run`: it comes again, before anything that the peer said after it."""
+        self.more = iter((run,))
 
     def take_cancel(self, cancel: Cancel) -> None:
         """The peer has given a call of its up, or a batch: `more` has whom to tell."""
-        self._add(Cancel(cancel.call_id, call) for call in self.arrivals.cancel(cancel.call_id))
+        self.more = (Cancel(cancel.call_id, call) for call in self.arrivals.cancel(cancel.call_id))
 
     def answer(self, call: MethodCall, value: Any) -> Exception | None:
         """Answer `call` with `value`. Where that can't be sent, an error is sent in its place, and returned.
@@ -201,7 +213,10 @@ class Serving:
         if run.left or not self.arrivals.take_batch(run):
             return
         try:
-            self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
+            if run.given_up:  # nobody looks at the outcomes, and to send a thousand errors takes long
+                self._line.send(CallFailed(run.call_id, CallCancelled("the batch was cancelled by its caller")))
+            else:
+                self._line.send(BatchAnswer(run.call_id, run.outcomes, run.perspectives))
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
             self._line.send(CallFailed(run.call_id, told_without_traceback(error)))
         if self._exports.has_cleanups:
@@ -213,11 +228,6 @@ class Serving:
         for part in value if type(value) is tuple else (value,):
             if isinstance(part, Referenceable):
                 self._line.books.not_sent(part)
-
-    def _add(self, more: Iterable[MethodCall | Cancel]) -> None:
-        if self.more is None:
-            self.more = deque()
-        self.more.extend(more)
 
     def exported(self, export_id: ExportId) -> Referenceable:
         """The object of ours that the peer may call so. Raises Error where there is none."""

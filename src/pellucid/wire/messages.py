@@ -146,15 +146,18 @@ class Batch:
         if self._calls is None:
             items = self.items or []
             size = self.size // (len(items) or 1)
-            self._calls = [
-                MethodCall(place, target.encode() if type(target) is str else target, name, args, {}, size)
-                for place, (target, name, args) in enumerate(items)
-            ]
+            self._calls = [call_of_item(place, item, size) for place, item in enumerate(items)]
         return self._calls
 
     def fail(self, error: Exception) -> None:
         """None of it is to be run, for `error`."""
         self._calls, self.items, self.error = [], None, error
+
+
+def call_of_item(place: int, item: Sequence[Any], size: int) -> MethodCall:
+    """The call that is at `place` of a batch and of which `Batch.items` has no more than `item`."""
+    target, name, args = item
+    return MethodCall(place, target.encode() if type(target) is str else target, name, args, {}, size)
 
 
 @dataclass(slots=True)
