@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox
-from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, SLICE_SECONDS, STIRRED, slices_of
+from pellucid.asyncio.slices import AT_ONCE, LARGE, PIECE, READ, SLICE_SECONDS, STIRRED, slices_of
 from pellucid.core.batches import BatchRun
 from pellucid.core.broker import Broker
 from pellucid.errors import ConnectFailed, ProtocolError
@@ -81,6 +81,8 @@ class Inbox:
     def attach(self, transport: asyncio.Transport) -> None:
         """The connection is made."""
         self._transport = transport
+        if hasattr(transport, "max_size"):  # asyncio's own, without TLS
+            transport.max_size = READ
         self._slices.connections += 1
 
     def detach(self) -> None:

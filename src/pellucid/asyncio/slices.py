@@ -20,6 +20,7 @@ __all__ = [
     "LONGEST_REST",
     "PIECE",
     "PORTION",
+    "READ",
     "REST",
     "SLICE_SECONDS",
     "STIRRED",
@@ -34,6 +35,10 @@ AT_ONCE = 16
 LARGE = 4096
 """Bytes of one read from which on it waits for a slice: they may hold thousands of messages of which nothing is told,
 or one that takes long to decode."""
+
+READ = 131_000
+"""Bytes that are read at a time, at most. asyncio reads twice as many, and from 128 KiB on glibc has the system map the
+memory for each read anew, however little came: that costs as much as a call."""
 
 PIECE = 512
 """Bytes that are dealt with before the time is looked at, though nothing is told of the messages in them."""

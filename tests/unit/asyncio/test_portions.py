@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -10,11 +11,12 @@ from unittest.mock import patch
 import pytest
 
 import pellucid as pb
-from pellucid.asyncio.slices import LARGE, PIECE, PORTION, SLICE_SECONDS, STIRRED
+from pellucid.asyncio.inbox import Inbox
+from pellucid.asyncio.slices import LARGE, PIECE, PORTION, READ, SLICE_SECONDS, STIRRED
 from pellucid.core.broker import Broker
 from pellucid.wire.native.codes import Kind
 from tests.pair import Extension
-from tests.unit.asyncio.door import on_each_loop, turns
+from tests.unit.asyncio.door import on_each_loop, run, turns
 from tests.unit.asyncio.pipe import Pipe, piped
 from tests.unit.asyncio.raw import call_of, until
 from tests.unit.asyncio.test_limits_of_time import StoppedClock, on_a_stopped_clock
@@ -288,3 +290,31 @@ async def test_messages_of_a_short_read_that_take_long_wait_for_a_slice(clock: S
     while len(slow.noted) < 3:
         await clock.let_pass(SLICE_SECONDS)
     await end(served, other)
+
+
+def test_asyncio_reads_no_more_at_a_time_than_takes_little() -> None:
+    read: list[int] = []
+    receive = Inbox.receive
+
+    def noting(inbox: Inbox, data: bytes) -> None:
+        read.append(len(data))
+        receive(inbox, data)
+
+    async def read_from_one_that_sends_much() -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * READ)  # those that it accepts have it, too
+        async with pb.serve(Counting(), sock=listening):
+            with socket.create_connection(listening.getsockname()) as peer:
+                peer.setblocking(False)
+                sent = 0
+                try:
+                    while sent < 4 * READ:
+                        sent += peer.send(bytes(READ))
+                except BlockingIOError:
+                    pass  # the system takes no more
+                assert sent > READ
+                await until(lambda: read)
+
+    with patch.object(Inbox, "receive", noting):
+        run(read_from_one_that_sends_much())
+    assert max(read) <= READ
