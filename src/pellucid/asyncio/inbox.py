@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pellucid.asyncio.methods import Runner
 from pellucid.asyncio.outbox import Outbox
@@ -82,7 +82,7 @@ class Inbox:
         """The connection is made."""
         self._transport = transport
         if hasattr(transport, "max_size"):  # asyncio's own, without TLS
-            transport.max_size = READ
+            cast(Any, transport).max_size = READ
         self._slices.connections += 1
 
     def detach(self) -> None:

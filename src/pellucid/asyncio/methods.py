@@ -87,7 +87,7 @@ class Runner:
 
     def __init__(self, host: Host) -> None:
         self.stirred: int = 0
-        """How many methods were begun or cancelled since whoever minds that they have their turn has set this to 0."""
+        """Methods begun, and twice those cancelled, since whoever minds what they do in their turn set this to 0."""
         self._host = host
         self._broker = host.broker
         self._admission = Admission(host.broker.limits)
@@ -239,7 +239,7 @@ class Runner:
     def cancel(self, call: MethodCall) -> None:
         """The peer has given `call` up: cancel it where it runs; where it has not begun it never will."""
         if self._stop(call):
-            self.stirred += 1
+            self.stirred += 2
         else:
             self._tell(call, CallCancelled(f"the call of {call.shown_name!r} was cancelled before it began"))
             self._outbox.schedule()
@@ -460,10 +460,11 @@ class Runner:
 
     def _stop_some(self, calls: Sequence[MethodCall]) -> None:
         """Cancel the methods that these calls run, a few in each turn of the loop."""
-        for call in calls[:STIRRED]:
+        some, others = calls[: STIRRED // 2], calls[STIRRED // 2 :]
+        for call in some:
             self._stop(call)
-        if len(calls) > STIRRED:
-            self._host.loop.call_soon(self._stop_some, calls[STIRRED:])
+        if others:
+            self._host.loop.call_soon(self._stop_some, others)
 
     def _stop(self, call: MethodCall) -> bool:
         """Cancel the method that `call` runs; whether it runs. Where it is about to begin it won't."""

@@ -47,8 +47,8 @@ PORTION = 256
 """Calls of one batch that are run at a time, where all of them end at once."""
 
 STIRRED = 32
-"""Methods that are begun, cancelled or told to wait at a time: each takes longer than one that ends at once, and nearly
-all have something to do in the next turn of the loop."""
+"""Methods that are begun or made to wait at a time: each takes longer than one that ends at once, and most have more to
+do in the next turn of the loop. One that is cancelled counts twice: there it ends."""
 
 SLICE_SECONDS = 0.0001
 """How long a connection from the queue is served at a time; the message at hand, or the portion of a batch, is always

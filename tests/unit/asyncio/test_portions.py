@@ -156,7 +156,7 @@ async def test_of_a_batch_that_is_given_up_a_few_methods_are_cancelled_in_each_t
     served[1].say(batch_of(200, "wait"))
     await until(lambda: counting.begun == 200)
     served[1].say([Kind.CANCEL.value, 1])
-    assert await most_in_a_turn(lambda: counting.cancelled, 200) <= STIRRED
+    assert await most_in_a_turn(lambda: counting.cancelled, 200) <= STIRRED // 2
     await end(served, other)
 
 
@@ -230,7 +230,7 @@ async def test_of_a_caller_that_vanishes_a_few_methods_are_cancelled_in_each_tur
     pipe.say(*(call_of(number, "wait") for number in range(1, 201)))
     await until(lambda: counting.begun == 200)
     pipe.end()
-    assert await most_in_a_turn(lambda: counting.cancelled, 200) <= STIRRED
+    assert await most_in_a_turn(lambda: counting.cancelled, 200) <= STIRRED // 2
     await connection.wait_closed()
 
 
