@@ -87,8 +87,8 @@ class Limits:
     """Elements in one message, where what is shared counts each time it is met.
 
     The call is refused, or fails, with `LimitExceeded`. A kilobyte that refers back to itself can stand for terabytes
-    once something writes it out. 128 bytes of text or binary data that come again so count as an element, and each byte
-    of a result that one call is given as several arguments.
+    once something writes it out. 128 bytes of text or binary data that come again so count as an element, and so do 16
+    bytes in memory of a result that one call is given as several arguments.
     """
 
     odd_keys: int = 4096

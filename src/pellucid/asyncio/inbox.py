@@ -42,7 +42,6 @@ class Inbox:
     """
 
     __slots__ = (
-        "_at",
         "_broker",
         "_ends",
         "_held",
@@ -71,9 +70,8 @@ class Inbox:
         self._host = host
         self._slices = slices_of(loop)
         self._transport: asyncio.Transport | None = None
-        # What waits for its slice, and how much of that was handed over already.
-        self._unread: bytes | None = None
-        self._at = 0
+        # What waits for its slice, of that what was not handed over yet.
+        self._unread: memoryview | None = None
         self._held: Any = None  # what was made of the last of that, where there was no time left to settle it
         # What is to happen once that is dealt with.
         self._ends: Sequence[Callable[[], object]] = ()
@@ -156,7 +154,7 @@ class Inbox:
                     self._host.settle(event)
                 elif (event := broker.next_event()) is not None:
                     self._held = event  # to read it may have taken long
-                elif self._unread is not None and self._at < len(self._unread):
+                elif self._unread:
                     self._take_piece(self._unread)
                 else:
                     break
@@ -187,14 +185,15 @@ class Inbox:
 
     def _wait(self, data: bytes = b"") -> None:
         if self._unread is not None:  # a transport may hand over what it has read already
-            self._unread, self._at = self._unread[self._at :] + data, 0
+            self._unread = memoryview(bytes(self._unread) + data)
             return
-        self._unread, self._at = data, 0
+        self._unread = memoryview(data)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
         self._slices.wait(self)
 
-    def _take_piece(self, unread: bytes) -> None:
+    def _take_piece(self, unread: memoryview) -> None:
         """Hand over some of what waits: little, unless it is known that nothing comes of it before there is more."""
-        at, self._at = self._at, self._at + max(PIECE, self._broker.missing_bytes)
-        self._broker.receive_data(unread[at : self._at])
+        size = max(PIECE, self._broker.missing_bytes)
+        self._unread = unread[size:]
+        self._broker.receive_data(bytes(unread[:size]))

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol
 from pellucid.asyncio.call_log import CallLog
 from pellucid.asyncio.calls import Call
 from pellucid.asyncio.current import Caller, running_call
+from pellucid.asyncio.deadlines import Deadlines
 from pellucid.asyncio.outbox import Outbox
 from pellucid.asyncio.slices import LARGE, PORTION, STIRRED
 from pellucid.asyncio.threads import thread_behind
@@ -71,17 +72,16 @@ class Runner:
         "_admission",
         "_arrivals",
         "_broker",
+        "_deadlines",
         "_drained",
         "_due",
         "_gone",
         "_host",
         "_made_log",
         "_outbox",
-        "_overdue",
         "_serving",
         "_starting",
         "_tasks",
-        "_timers",
         "stirred",
     )
 
@@ -95,10 +95,9 @@ class Runner:
         self._arrivals = host.broker.arrivals
         self._outbox = host.outbox
         self._arrivals.watcher = self
-        # These are there once they are needed: what runs, and, by id() of the call, when it has to end and what didn't.
+        # These are there once they are needed.
         self._tasks: dict[asyncio.Future[None], MethodCall] | None = None
-        self._timers: dict[int, asyncio.TimerHandle] | None = None
-        self._overdue: set[int] | None = None
+        self._deadlines: Deadlines | None = None
         self._made_log: CallLog | None = None
         # How many calls are due to start in this turn of the loop: a plain method must not overtake them.
         self._due = 0
@@ -259,9 +258,9 @@ class Runner:
         """The caller is gone: forget what waits, and cancel what runs where that is wanted."""
         self._gone = self._admission.held = True
         self._admission.clear()
-        for timer in (self._timers or {}).values():
-            timer.cancel()
-        self._timers = self._overdue = None
+        if self._deadlines is not None:
+            self._deadlines.clear()
+            self._deadlines = None
         if self._made_log is not None:
             self._made_log.close()
         if cancel and self._tasks:
@@ -309,7 +308,8 @@ class Runner:
         if self._arrivals.is_full and call.batch is not None:
             method, call.error = None, self._arrivals.no_room()
         if call.deadline is not None and call.deadline <= self._host.loop.time():
-            self._expire(call)
+            if self._deadlines is not None:  # else its caller is gone
+                self._deadlines.expire(call)
             self._end(call)
             return
         if method is None:
@@ -477,23 +477,16 @@ class Runner:
 
     def watch(self, call: MethodCall) -> None:
         """Have `call`, which has a deadline, end by it: while it waits for others, for its turn, or while it runs."""
-        if self._timers is None:
-            self._timers, self._overdue = {}, set()
-        if call.deadline is not None and id(call) not in self._timers:
-            self._timers[id(call)] = self._host.loop.call_at(call.deadline, self._expire, call)
+        if self._deadlines is None:
+            self._deadlines = Deadlines(self._host.loop, self._expire)
+        self._deadlines.watch(call)
 
     def _expire(self, call: MethodCall) -> None:
         """The caller of `call` does not wait any longer."""
-        if self._timers is None or self._overdue is None:
-            return  # its caller is gone
-        self._timers.pop(id(call), None)
-        if call.ended:
-            return
-        self._overdue.add(id(call))
         if self._stop(call):
             return
         why = self._why_cancelled(call)
-        self._overdue.discard(id(call))
+        self.unwatch(call)
         if not self._arrivals.give_up(call, why):
             self._tell(call, why)
         self._outbox.schedule()
@@ -502,14 +495,11 @@ class Runner:
 
     def unwatch(self, call: MethodCall) -> None:
         """`call` has ended: nothing is to end it any more."""
-        if self._timers is not None and self._overdue is not None:
-            self._overdue.discard(id(call))
-            timer = self._timers.pop(id(call), None)
-            if timer is not None:
-                timer.cancel()
+        if self._deadlines is not None:
+            self._deadlines.unwatch(call)
 
     def _why_cancelled(self, call: MethodCall) -> Exception:
-        if self._overdue is not None and id(call) in self._overdue:
+        if self._deadlines is not None and self._deadlines.is_overdue(call):
             return DeadlineExceeded(f"{call.shown_name!r} did not end in the time that its caller gave it")
         return CallCancelled(f"{call.shown_name!r} was cancelled where it ran")
 

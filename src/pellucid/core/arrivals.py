@@ -60,9 +60,9 @@ class Incoming(Call):
         self.perspective: Any = None
         """Through whose eyes the peer sees the result."""
         self.size = 0
-        """Bytes that the answer took."""
+        """Bytes that the result takes in memory, roughly."""
         self.given = 0
-        """Bytes in memory that calls were given of the result."""
+        """Bytes in memory that calls were given of it."""
         self.flaw: Exception | None = None
         """Why the result can't be the argument of another call, once that was tried."""
         self._noticed = True
@@ -181,9 +181,9 @@ class Arrivals:
         self._promised: Numbered[Incoming] = _NONE_BY_NUMBER
         self._waiting: dict[int, Incoming] = _NONE  # by id() of the call
         self._waiting_bytes = 0
-        # Outcomes, by number, mixed: the result or CallFailed, through whose eyes it is seen, the bytes that it took,
-        # of which method, the bytes that calls were given of it since, and those that it takes in memory.
-        self._kept: dict[int, tuple[Any, Any, int, str, int, int]] = {}
+        # Outcomes, by number, mixed: the result or CallFailed, through whose eyes it is seen, the bytes that it takes
+        # in memory, of which method, and the bytes that calls were given of it since.
+        self._kept: dict[int, tuple[Any, Any, int, str, int]] = {}
         self._kept_bytes = 0
 
     def enter(self, call_id: int, call: MethodCall | BatchRun) -> None:
@@ -283,9 +283,9 @@ class Arrivals:
         place = call_id ^ SECRET
         if place in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
-        held = size * PER_BYTE if size < LARGE else memory_of(outcome, size)
-        self._kept[place] = outcome, call.perspective, size, call.shown_name, 0, held
-        self._kept_bytes += held
+        size = size * PER_BYTE if size < LARGE else memory_of(outcome, size)
+        self._kept[place] = outcome, call.perspective, size, call.shown_name, 0
+        self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
             self._shed()
         if self._promised:
@@ -298,7 +298,7 @@ class Arrivals:
         for call_id in call_ids:
             kept = self._kept.pop(call_id ^ SECRET, None)
             if kept is not None:
-                self._kept_bytes -= kept[5]
+                self._kept_bytes -= kept[2]
 
     def cancel(self, call_id: int) -> Iterator[MethodCall]:
         """The peer has given up that call, or batch: this fails those that wait, and gives each to whoever may run it.
@@ -346,8 +346,8 @@ class Arrivals:
                 if value.promise not in copies:
                     copies[value.promise] = self._copy(value.promise)
                     continue
-                # As in a message where it is met again; a byte may be an element.
-                again += value.promise.size
+                # As in a message where it is met again; a byte on the wire may be an element.
+                again += value.promise.size // PER_BYTE
                 if again > self.limits.expanded_elements:
                     raise LimitExceeded("expanded_elements", self.limits.expanded_elements)
         except Exception as error:  # noqa: BLE001 - also what an application's hooks raise
@@ -424,7 +424,7 @@ class Arrivals:
         kept = self._kept.get(call_id ^ SECRET)
         if kept is None:
             raise Error("the call that a promise stands for is not under way, and its result is not kept any more")
-        outcome, perspective, size, name, given, _ = kept
+        outcome, perspective, size, name, given = kept
         promise = met[call_id] = Incoming(self._maker, self, name)
         promise.call_id, promise.given = call_id, given
         _settle(promise, outcome, perspective, size)
@@ -457,27 +457,26 @@ class Arrivals:
         assert promise.call_id is not None  # it was named by that
         if promise.flaw is not None:
             raise promise.flaw
-        held = memory_of(promise.result, promise.size)
-        asked, most = self._waiting_bytes + held, self.limits.waiting_bytes
+        asked, most = self._waiting_bytes + promise.size, self.limits.waiting_bytes
         if asked > most:
             raise TooManyCalls("waiting_bytes", most, asked)
         # A few bytes ask for another copy: as much as calls that wait may hold at a time is enough of that.
         if promise.given >= most:
-            raise TooManyCalls("waiting_bytes", most, promise.given + held)
+            raise TooManyCalls("waiting_bytes", most, promise.given + promise.size)
         self._waiting_bytes = asked
-        waiting.message.size += held
-        promise.given += held
+        waiting.message.size += promise.size
+        promise.given += promise.size
         place = promise.call_id ^ SECRET
         if place in self._kept:
-            outcome, perspective, size, name, _, held = self._kept[place]
-            self._kept[place] = outcome, perspective, size, name, promise.given, held
+            outcome, perspective, size, name, _ = self._kept[place]
+            self._kept[place] = outcome, perspective, size, name, promise.given
         return _Result(promise)
 
     def _copy(self, promise: Incoming) -> Any:
         """What `promise` resulted in, as if it had been to the peer and come back. Raises whatever prevents that."""
         if promise.flaw is not None:
             raise promise.flaw
-        self.copied += promise.size
+        self.copied += promise.size // PER_BYTE
         try:
             return self._host.brought_back(promise.result, promise.perspective)
         except Exception as error:
@@ -490,8 +489,8 @@ class Arrivals:
         promise.flaw = error
         place = promise.call_id ^ SECRET
         if place in self._kept:
-            _, perspective, size, name, given, held = self._kept[place]
-            self._kept[place] = CallFailed(promise.call_id, error), perspective, size, name, given, held
+            _, perspective, size, name, given = self._kept[place]
+            self._kept[place] = CallFailed(promise.call_id, error), perspective, size, name, given
 
     def right_of(self, promise: Call, waiting: Call) -> Right:
         """The right to call what `promise` resulted in."""
@@ -539,7 +538,7 @@ class Arrivals:
     def _shed(self) -> None:
         """Forget the oldest of the outcomes that are kept: the peer says too seldom what it has seen."""
         while len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:
-            self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[5]
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept)))[2]
 
 
 def _without_frames(failed: CallFailed) -> CallFailed:

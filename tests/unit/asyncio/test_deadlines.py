@@ -188,7 +188,7 @@ async def test_a_call_that_waits_for_its_turn_expires_without_running(running_ca
         hanging = [root.call("hang", str(number)) for number in range(running_calls)]
         assert isinstance(await outcome(root.call_with(timeout=SHORT).call("run", "late")), DeadlineExceeded)
         behind = root.call("run", "behind")
-        await until(lambda: not both.served._runner._timers)
+        await until(lambda: not both.served._runner._deadlines)
         timed.opened.set()
         assert await behind == "behind"
         assert timed.ran == ["behind"]
@@ -277,7 +277,7 @@ async def test_calls_made_together_some_of_which_wait_have_one_time_limit() -> N
         whole = pb.gather(root.prepare("hang", "a"), root.prepare("run", "never", late), timeout=SHORT)
         assert isinstance(await outcome(whole), DeadlineExceeded)
         assert await timed.ended.get() == "a"
-        await until(lambda: not both.served._runner._timers)
+        await until(lambda: not both.served._runner._deadlines)
         timed.opened.set()
         await late
         assert await root.call("run", "last") == "last"
@@ -321,8 +321,7 @@ async def test_no_timer_is_left_once_calls_have_ended() -> None:
         timed.opened.set()
         await hanging
         await both.client.root.call("echo")
-        assert not both.served._runner._timers
-        assert not both.served._runner._overdue
+        assert not both.served._runner._deadlines
 
 
 @on_each_loop
@@ -333,7 +332,7 @@ async def test_no_timer_is_left_of_a_call_that_waited_and_could_not_run() -> Non
         over = root.call_with(timeout=SHORT).call("hang")
         waits = root.call_with(timeout=LONG).call("run", "never", over)
         assert [type(await outcome(call)) for call in (over, waits)] == [DeadlineExceeded, DeadlineExceeded]
-        await until(lambda: not both.served._runner._timers)
+        await until(lambda: not both.served._runner._deadlines)
 
         thing = await root.call("thing")
         hanging = root.call("hang")
@@ -343,7 +342,7 @@ async def test_no_timer_is_left_of_a_call_that_waited_and_could_not_run() -> Non
         timed.opened.set()
         assert isinstance(await outcome(refused), TooManyCalls)
         assert await turn == ["turn"]
-        assert not both.served._runner._timers
+        assert not both.served._runner._deadlines
         assert timed.ran == ["it cancelled"]
 
 

@@ -666,7 +666,7 @@ def test_a_number_that_was_answered_can_be_used_again_and_costs_no_more_than_onc
         replies = reply(peer.hear())
         assert replies[2] == str(value) * 100
     arrivals = peer.side.broker.arrivals
-    assert arrivals._kept_bytes == sum(held for *_, held in arrivals._kept.values())
+    assert arrivals._kept_bytes == sum(size for _, _, size, *_ in arrivals._kept.values())
 
 
 @pytest.mark.parametrize("number", [2, 99, 2**32 - 1])

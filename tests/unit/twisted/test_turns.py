@@ -12,7 +12,7 @@ from tests.unit.twisted.link import Link, outcome
 
 pytestmark = pytest.mark.usefixtures("speaks_native")
 
-RESULT = ["x" * 20_000]
+RESULT = ["x"] * 20_000
 
 
 class Turns(task.Clock):
