@@ -61,11 +61,13 @@ def test_another_is_faster_where_the_page_says_so(case: str, faster: str, costs:
     assert costs[case][faster] < costs[case][OURS]
 
 
-@pytest.mark.parametrize(("case", "others"), [("callback", ["pyro5"]), ("mebibyte", ["pyro5", "pycapnp"])])
-def test_others_take_as_long_where_the_page_says_so(
-    case: str, others: list[str], costs: dict[str, dict[str, float]]
+@pytest.mark.parametrize(
+    ("case", "others", "least"), [("callback", ["pyro5"], 0.8), ("mebibyte", ["pyro5", "pycapnp"], 0.3)]
+)
+def test_others_take_as_long_or_longer_where_the_page_says_so(
+    case: str, others: list[str], least: float, costs: dict[str, dict[str, float]]
 ) -> None:
-    assert all(0.8 < costs[case][OURS] / costs[case][other] < 1.25 for other in others)
+    assert all(least < costs[case][OURS] / costs[case][other] < 1.25 for other in others)
 
 
 def test_pycapnp_is_slower_in_all_else_that_was_measured_of_both(costs: dict[str, dict[str, float]]) -> None:
