@@ -53,7 +53,7 @@ def where_others_failed(directory: Directory, scenario: Scenario) -> Any:
 
     async def run(world: World) -> Any:
         world.process("server", serve)
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # of simulated time
         async with pb.connect("pb://server:7") as connection:
             await connection.login(ALICE, allow_md5=True)
             for _ in range(2):
