@@ -347,11 +347,11 @@ class Runner:
 
     def _begin(self, call: MethodCall, result: Awaitable[Any]) -> None:
         """What the method returned has to be awaited: in a task, from the next turn of the loop on."""
+        self.stirred += 1
         if type(result) is Call and not result.done:
             self._follow(call, result)
             return
         self._due += 1
-        self.stirred += 1
         self._admission.keep_running(call)
         call.handle = _ABOUT_TO_BEGIN
         task = self._host.loop.create_task(self._await(call, result), name=call.name)

@@ -16,7 +16,7 @@ from pellucid.core.batches import BatchRun
 from pellucid.core.calls import Call, Maker, bytes_added, is_over, keep, let_go
 from pellucid.core.promises import Promises
 from pellucid.core.references import CallOptions, Right, Target
-from pellucid.core.weights import LARGE, PER_BYTE, memory_of
+from pellucid.core.weights import PER_BYTE, WORTH_A_LOOK, memory_of
 from pellucid.errors import (
     CallCancelled,
     Error,
@@ -283,7 +283,7 @@ class Arrivals:
         place = call_id ^ SECRET
         if place in self._kept:  # a peer may use a number again: it gets the last answer
             self.seen([call_id])
-        size = size * PER_BYTE if size < LARGE else memory_of(outcome, size)
+        size = size * PER_BYTE if size < WORTH_A_LOOK else memory_of(outcome, size)
         self._kept[place] = outcome, call.perspective, size, call.shown_name, 0
         self._kept_bytes += size
         if len(self._kept) > self.limits.kept_answers or self._kept_bytes > self.limits.kept_bytes:

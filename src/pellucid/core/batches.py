@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pellucid.core.weights import LARGE, PER_BYTE, memory_of
+from pellucid.core.weights import PER_BYTE, WORTH_A_LOOK, memory_of
 from pellucid.wire.messages import Batch, MethodCall, call_of_item
 
 __all__ = ["BatchRun"]
@@ -45,7 +45,9 @@ class BatchRun:
         """Whether its caller has given it up: no further one of its calls is to begin."""
         self.under_way: dict[int, MethodCall] = {}
         """Its calls that have not ended, by place, in their order; of those that are items, the ones asked for."""
-        self.size: int = batch.size * PER_BYTE if batch.size < LARGE else memory_of(_values_in(batch), batch.size)
+        self.size: int = (
+            batch.size * PER_BYTE if batch.size < WORTH_A_LOOK else memory_of(_values_in(batch), batch.size)
+        )
         """Bytes that it takes in memory, roughly."""
         self.share: int = batch.size // (len(batch) or 1)
         """The size that each of its calls came with."""

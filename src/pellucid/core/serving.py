@@ -12,7 +12,7 @@ from pellucid.core.ledger import Books
 from pellucid.core.loopback import Loopback
 from pellucid.core.outgoing import Outgoing
 from pellucid.core.states import State
-from pellucid.core.weights import LARGE, PER_BYTE, memory_of, weight_of
+from pellucid.core.weights import PER_BYTE, WORTH_A_LOOK, memory_of, weight_of
 from pellucid.errors import (
     SELF_EXPLANATORY,
     CallCancelled,
@@ -79,7 +79,7 @@ class Serving:
         """A call came: with what to run, or why there is nothing; None where it has to wait for others."""
         if call.batch is None:
             size = call.size
-            call.size = size * PER_BYTE if size < LARGE else memory_of((call.args, call.kwargs), size)
+            call.size = size * PER_BYTE if size < WORTH_A_LOOK else memory_of((call.args, call.kwargs), size)
         if self._chains:
             arrivals = self.arrivals
             if call.wants_answer and call.batch is None:

@@ -6,12 +6,12 @@ from itertools import chain
 from sys import getsizeof
 from typing import Any
 
-__all__ = ["LARGE", "PER_BYTE", "memory_of", "weight_of"]
+__all__ = ["PER_BYTE", "WORTH_A_LOOK", "memory_of", "weight_of"]
 
 PER_BYTE = 16
 """What a byte on the wire is taken to stand for in memory: nearly as much as those of records do. The worst take 70."""
 
-LARGE = 4096
+WORTH_A_LOOK = 4096
 """Bytes on the wire from which on it is worth a look what they take: there may be long texts and buffers among them."""
 
 _TEXTS = frozenset({str, bytes, bytearray, memoryview})
@@ -51,7 +51,7 @@ def memory_of(value: Any, size: int) -> int:
 
     Where these are few, or there are more than a hundred parts, or objects of classes, it is told from `size` alone.
     """
-    if size < LARGE:
+    if size < WORTH_A_LOOK:
         return size * PER_BYTE
     weight, left, level = 0, _FEW, [value]
     while level:

@@ -76,6 +76,18 @@ async def test_no_task_is_made_for_it() -> None:
 
 
 @on_each_loop
+async def test_it_counts_among_the_methods_begun_in_a_turn() -> None:
+    answerer = Answerer()
+    async with pair(Asker()) as both:
+        both.served._runner.stirred = 0
+        asked = both.client.root.call("ask", answerer, "wait", 1)
+        await answerer.entered.get()
+        assert both.served._runner.stirred == 1
+        answerer.opened.set()
+        await asked
+
+
+@on_each_loop
 async def test_meanwhile_it_counts_as_running() -> None:
     answerer = Answerer()
     async with pair(Asker(), limits=pb.Limits(running_calls=1)) as both:
