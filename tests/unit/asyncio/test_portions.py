@@ -100,7 +100,8 @@ async def test_of_a_batch_of_plain_methods_a_portion_is_run_at_a_time(kwargs: di
 async def test_of_a_short_batch_the_first_portion_is_run_at_once_and_the_rest_in_turn() -> None:
     counting = Counting()
     served, other = piped(counting), piped(Counting())
-    served[1].say(batch_of(3 * STIRRED, "wait"))
+    with patch("pellucid.asyncio.inbox.SLICE_SECONDS", 60.0):  # a busy machine may take longer to read it
+        served[1].say(batch_of(3 * STIRRED, "wait"))
     assert served[0].usage["running_calls"].used == STIRRED
     other[1].say(call_of(1, "note", 7))
     assert [message[1:] for message in other[1].messages()] == [[1, 7]]
@@ -149,6 +150,14 @@ async def test_a_later_call_does_not_overtake_what_is_left_of_a_batch() -> None:
 # What is given up.
 
 
+async def with_a_batch_that_waits(counting: Counting) -> tuple[pb.Connection, Pipe]:
+    """A connection on which four calls of a batch run, and all others wait for their turn."""
+    connection, pipe = piped(counting, limits=pb.Limits(running_calls=4))
+    pipe.say(batch_of(MANY, "wait"))
+    await until(lambda: connection.usage["waiting_calls"].used == MANY - 4)
+    return connection, pipe
+
+
 @on_each_loop
 async def test_of_a_batch_that_is_given_up_a_few_methods_are_cancelled_in_each_turn() -> None:
     counting = Counting()
@@ -163,10 +172,8 @@ async def test_of_a_batch_that_is_given_up_a_few_methods_are_cancelled_in_each_t
 @on_each_loop
 async def test_what_waits_of_a_batch_that_is_given_up_never_begins() -> None:
     counting = Counting()
-    connection, pipe = served = piped(counting, limits=pb.Limits(running_calls=4))
+    connection, pipe = served = await with_a_batch_that_waits(counting)
     other = piped(Counting())
-    pipe.say(batch_of(MANY, "wait"))
-    await until(lambda: connection.usage["waiting_calls"].used == MANY - 4)
     pipe.say([Kind.CANCEL.value, 1])
     await until(lambda: pipe.messages())
     assert (counting.begun, counting.cancelled, connection.usage["waiting_calls"].used) == (4, 4, 0)
@@ -178,10 +185,8 @@ async def test_what_waits_of_a_batch_that_is_given_up_never_begins() -> None:
 @on_each_loop
 async def test_nothing_of_a_batch_that_is_given_up_begins_when_others_of_it_end_meanwhile() -> None:
     counting = Counting()
-    connection, pipe = served = piped(counting, limits=pb.Limits(running_calls=4))
+    connection, pipe = served = await with_a_batch_that_waits(counting)
     other = piped(Counting())
-    pipe.say(batch_of(MANY, "wait"))
-    await until(lambda: connection.usage["waiting_calls"].used == MANY - 4)
     pipe.say([Kind.CANCEL.value, 1])
     assert connection.inbox.is_waiting  # most are still to be told
     counting.opened.set()
